@@ -1,0 +1,32 @@
+"""A finished exercise as the rules see it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from uuid import UUID
+
+from progress_worker.events.models import Difficulty
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One revision of one completion; (user_id, event_id) is its identity.
+
+    `grade_hundredths` is the grade in percent times 100, or None when not graded.
+    `completed_at` is in UTC; `local_day` is the learner's date at that moment.
+    """
+
+    user_id: str
+    event_id: UUID
+    revision: int
+    revoked: bool
+    exercise_id: str
+    topic: str
+    difficulty: Difficulty
+    grade_hundredths: int | None
+    time_spent_seconds: int
+    hints_used: int
+    completed_at: dt.datetime
+    timezone: str | None
+    local_day: dt.date

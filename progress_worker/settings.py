@@ -1,0 +1,171 @@
+"""Every setting with its meaning; the only module that reads the environment."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from progress_worker.errors import ConfigurationError
+
+PREFIX = "PROGRESS_"
+
+
+class LevelThreshold(BaseModel):
+    """What a skill level asks for: completed exercises and a mean grade in percent."""
+
+    exercises: int = Field(ge=0)
+    mean_grade: float = Field(ge=0, le=100)
+
+
+class Settings(BaseSettings):
+    """The whole configuration, read from `PROGRESS_*` variables."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    kafka_bootstrap: str = Field(
+        min_length=1, description="Kafka's bootstrap servers, `host:port[,host:port]`."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to speak to the brokers."
+    )
+    kafka_ssl_ca_file: Path | None = Field(
+        default=None, description="CA certificates that sign the brokers' certificates (PEM)."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="The SASL mechanism, with a SASL protocol."
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="The SASL user.")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="Its password.")
+    kafka_idempotent_producer: bool = Field(
+        default=True, description="Off only for a broker that lacks InitProducerId."
+    )
+    kafka_session_timeout_seconds: float = Field(
+        default=30.0, ge=1, description="After this silence a worker's partitions move on."
+    )
+    kafka_rebalance_timeout_seconds: float = Field(
+        default=60.0, ge=1, description="How long the group waits for its members to rejoin."
+    )
+    kafka_request_timeout_seconds: float = Field(
+        default=30.0, ge=1, description="The time limit of one request to a broker."
+    )
+
+    consumer_group: str = Field(default="progress-worker", min_length=1)
+    completed_topic: str = Field(default="exercise-completed", min_length=1)
+    unlocked_topic: str = Field(default="achievement-unlocked", min_length=1)
+    level_topic: str = Field(default="skill-level-changed", min_length=1)
+    dead_letter_topic: str = Field(default="exercise-completed.dlq", min_length=1)
+    commands_topic: str = Field(default="progress-commands", min_length=1)
+    topic_partitions: int = Field(
+        default=8, ge=1, description="Partitions of the topics that `topics create` makes."
+    )
+    topic_replication: int = Field(default=3, ge=1, description="Their replication factor.")
+
+    database_url: SecretStr = Field(
+        description="The worker's Postgres, `postgresql://user:password@host:port/database`."
+    )
+    migrate_database_url: SecretStr | None = Field(
+        default=None, description="The owner's, for `migrate`; the worker's when not given."
+    )
+    view_database_url: SecretStr | None = Field(
+        default=None, description="The view's read-only Postgres; the worker's when not given."
+    )
+    worker_role: str = Field(
+        default="progress_worker", description="The role that `migrate` grants the worker's work."
+    )
+    view_role: str = Field(
+        default="progress_view", description="The role that `migrate` grants reading."
+    )
+    database_pool_size: int = Field(default=6, ge=3, le=100)
+    database_connect_timeout_seconds: float = Field(default=5.0, ge=1)
+    database_statement_timeout_seconds: float = Field(
+        default=20.0, gt=0, description="Shorter than the rebalance timeout."
+    )
+
+    lanes: int = Field(
+        default=2, ge=1, le=32, description="Batches in hand at once, each of its own partitions."
+    )
+    batch_max_events: int = Field(default=2_000, ge=1, le=50_000)
+    drain_timeout_seconds: float = Field(
+        default=15.0, gt=0, description="How long a batch in hand may take at a stop or rebalance."
+    )
+    retry_max_wait_seconds: float = Field(
+        default=15.0, gt=0, description="The longest pause between two tries."
+    )
+    stall_timeout_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        description="Without progress for so long although there is work, the worker ends itself.",
+    )
+    max_value_bytes: int = Field(
+        default=65_536, ge=1, description="A larger record value is dead-lettered."
+    )
+    max_future_seconds: float = Field(
+        default=300.0, ge=0, description="How far `completed_at` may lie in the future."
+    )
+    outbox_batch: int = Field(
+        default=500, ge=1, description="Records that the relay sends at once."
+    )
+    outbox_poll_seconds: float = Field(
+        default=0.05, gt=0, description="How often an idle relay looks for records."
+    )
+    emit_level_changes: bool = Field(
+        default=False, description="Publish `skill.level.changed.v1` too."
+    )
+
+    catalogue_file: Path | None = Field(
+        default=None, description="The achievement catalogue (YAML); ours when not given."
+    )
+    level_intermediate: LevelThreshold = LevelThreshold(exercises=10, mean_grade=60)
+    level_advanced: LevelThreshold = LevelThreshold(exercises=30, mean_grade=70)
+    level_expert: LevelThreshold = LevelThreshold(exercises=50, mean_grade=80)
+
+    event_source: str = Field(
+        default="/progress-worker", min_length=1, description="`ce_source` of what we publish."
+    )
+    web_host: str = Field(default="0.0.0.0", description="Where the worker's probes listen.")  # noqa: S104
+    web_port: int = Field(default=6066, ge=0, le=65_535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    instance: str = Field(
+        default_factory=socket.gethostname, description="This process's name in logs."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError(
+                f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+            )
+        if self.drain_timeout_seconds >= self.kafka_rebalance_timeout_seconds:
+            raise ValueError(
+                f"{PREFIX}DRAIN_TIMEOUT_SECONDS must be shorter than "
+                f"{PREFIX}KAFKA_REBALANCE_TIMEOUT_SECONDS"
+            )
+        return self
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; raises ConfigurationError with a sentence that names the variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    if not first["loc"]:
+        return str(first["msg"]).removeprefix("Value error, ") + "."
+    variable = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+    if first["type"] == "missing":
+        return f"{variable} is not set."
+    return f"{variable} is wrong: {first['msg']}."

@@ -1,0 +1,1 @@
+"""Postgres: tables, what ingest loads and saves, what the HTTP view reads."""

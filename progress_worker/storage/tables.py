@@ -1,0 +1,160 @@
+"""The tables; every one that belongs to a learner has a primary key that begins with user_id."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+)
+from sqlalchemy.dialects.postgresql import DATEMULTIRANGE, JSONB
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _totals() -> list[Column[int]]:
+    """Exact sums; grades in hundredths of a percent."""
+    return [
+        Column("completions", Integer, nullable=False),
+        Column("graded", Integer, nullable=False),
+        Column("grade_hundredths", BigInteger, nullable=False),
+        Column("time_spent_seconds", BigInteger, nullable=False),
+        Column("hints_used", BigInteger, nullable=False),
+    ]
+
+
+#: One row per learner; whatever changes a learner raises `version`.
+#: `counters` holds how many completions match each filter of the catalogue's rules.
+learner: Final = Table(
+    "learner",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("active_days", DATEMULTIRANGE, nullable=False),
+    Column("timezone", Text),
+    Column("timezone_at", DateTime(timezone=True)),
+    Column("timezone_event_id", Uuid),
+    Column("counters", JSONB, nullable=False),
+    postgresql_with={"fillfactor": "80"},
+)
+
+#: Every completion at its highest revision, in full; the key makes repeats harmless.
+completion: Final = Table(
+    "completion",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+    Column("exercise_id", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("difficulty", Text, nullable=False),
+    Column("grade_hundredths", SmallInteger),
+    Column("time_spent_seconds", Integer, nullable=False),
+    Column("hints_used", SmallInteger, nullable=False),
+    Column("completed_at", DateTime(timezone=True), nullable=False),
+    Column("timezone", Text),
+    Column("local_day", Date, nullable=False),
+    Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+#: A learner's sums per topic and difficulty, over all days; any other total is a sum of these.
+learner_total: Final = Table(
+    "learner_total",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("difficulty", Text, primary_key=True),
+    *_totals(),
+    CheckConstraint("completions >= 0 AND graded >= 0", name="counts"),
+    postgresql_with={"fillfactor": "80"},
+)
+
+#: The daily snapshot: the same sums for one local day. A day without completions has no rows.
+learner_day: Final = Table(
+    "learner_day",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("local_day", Date, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("difficulty", Text, primary_key=True),
+    *_totals(),
+    CheckConstraint("completions >= 0 AND graded >= 0", name="counts"),
+    postgresql_with={"fillfactor": "80"},
+)
+
+#: A learner's level in a topic, once it was other than beginner.
+skill_level: Final = Table(
+    "skill_level",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("level", Text, nullable=False),
+    Column("previous_level", Text, nullable=False),
+    Column("level_updated_at", DateTime(timezone=True), nullable=False),
+)
+
+#: At most one row per learner and achievement, ever; with what explains it.
+achievement_unlock: Final = Table(
+    "achievement_unlock",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("achievement_id", Text, primary_key=True),
+    Column("unlocked_at", DateTime(timezone=True), nullable=False),
+    Column("local_day", Date, nullable=False),
+    Column("triggering_event_id", Uuid, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("measure", Text, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    Column("target", BigInteger, nullable=False),
+    Column("backdated", Boolean, nullable=False),
+)
+
+#: Records that Postgres owes to Kafka; a row is deleted once Kafka acknowledged it.
+#: Row ids are not in commit order, so the relay takes what is there and never skips ahead.
+#: `parked` says why Kafka refused a record for good; such a row waits for an operator.
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("header_names", ARRAY(LargeBinary), nullable=False),
+    Column("header_values", ARRAY(LargeBinary), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("parked", Text),
+)
+
+#: The tables that Citus distributes by user_id; `outbox` stays local.
+LEARNER_TABLES: Final = (
+    learner,
+    completion,
+    learner_total,
+    learner_day,
+    skill_level,
+    achievement_unlock,
+)
