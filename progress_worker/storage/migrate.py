@@ -1,0 +1,135 @@
+"""Brings a database to the schema of this release, one process at a time, and grants the roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy import Connection, create_engine, text
+
+from progress_worker.errors import FatalError
+from progress_worker.storage.tables import LEARNER_TABLES, outbox
+
+#: The advisory lock that a migration holds; any number that nobody else uses.
+_MIGRATION_LOCK: Final = 7_281_936_401
+_LOCK_TIMEOUT: Final = "120s"
+_CONNECT_TIMEOUT_SECONDS: Final = 10
+
+
+def migrate(
+    url: str,
+    revision: str = "head",
+    worker_role: str = "progress_worker",
+    view_role: str = "progress_view",
+) -> None:
+    """Migrate the database at `url` to `revision` (up or down) and grant the two roles.
+
+    Waits at most two minutes for another migration to end. Raises FatalError with one sentence
+    when the database cannot be reached or refuses.
+    """
+    try:
+        with _locked(url) as connection:
+            configuration = _configuration(connection)
+            if revision in _behind(connection, configuration):
+                command.downgrade(configuration, revision)
+                return
+            command.upgrade(configuration, revision)
+            grant_roles(url, worker_role, view_role)
+    except psycopg.Error as error:
+        raise FatalError(f"The migration failed: {_first_line(error)}") from error
+
+
+def head_revision() -> str:
+    """The revision that this release needs."""
+    head = _scripts(Config()).get_current_head()
+    if head is None:
+        raise FatalError("This installation holds no migrations.")
+    return head
+
+
+def grant_roles(url: str, worker_role: str, view_role: str) -> None:
+    """Create the two roles where they are missing and grant them just what they need."""
+    names = [table.name for table in LEARNER_TABLES]
+    learner_tables = sql.SQL(", ").join(map(sql.Identifier, names))
+    every_table = sql.SQL(", ").join(map(sql.Identifier, [*names, outbox.name]))
+    revision_table = sql.Identifier("alembic_version")
+    worker, view = sql.Identifier(worker_role), sql.Identifier(view_role)
+    with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS) as connection:
+        for role in (worker_role, view_role):
+            if not connection.execute(
+                "SELECT 1 FROM pg_roles WHERE rolname = %s", [role]
+            ).fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+        for statement, tables, role_name in (
+            ("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}", every_table, worker),
+            ("GRANT SELECT ON {} TO {}", revision_table, worker),
+            ("GRANT SELECT ON {} TO {}", learner_tables, view),
+            ("GRANT SELECT ON {} TO {}", revision_table, view),
+        ):
+            connection.execute(sql.SQL(statement).format(tables, role_name))
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[Connection]:
+    engine = create_engine(
+        sqlalchemy_url(url), connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS}
+    )
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
+            connection.execute(text(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"))
+            connection.commit()
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same address with the dialect and driver that SQLAlchemy is to use."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+        raise FatalError("A database URL must begin with postgresql://.")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _configuration(connection: Connection) -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(_scripts_path()))
+    configuration.attributes["connection"] = connection
+    return configuration
+
+
+def _scripts(configuration: Config) -> ScriptDirectory:
+    configuration.set_main_option("script_location", str(_scripts_path()))
+    return ScriptDirectory.from_config(configuration)
+
+
+def _scripts_path() -> Path:
+    """Inside the wheel the migrations lie in the package, in a checkout beside it."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def _behind(connection: Connection, configuration: Config) -> set[str]:
+    """The revisions that lie behind where the database stands."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    connection.commit()
+    if current is None:
+        return set()
+    scripts = _scripts(configuration)
+    return {script.revision for script in scripts.iterate_revisions(current, "base")} - {
+        current
+    } | {"base"}
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
