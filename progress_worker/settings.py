@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,12 +21,28 @@ class LevelThreshold(BaseModel):
     mean_grade: float = Field(ge=0, le=100)
 
 
-class Settings(BaseSettings):
-    """The whole configuration, read from `PROGRESS_*` variables."""
+class _Shared(BaseSettings):
+    """What the worker and the view both read."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True
     )
+
+    catalogue_file: Path | None = Field(
+        default=None, description="The achievement catalogue (YAML); ours when not given."
+    )
+    level_intermediate: LevelThreshold = LevelThreshold(exercises=10, mean_grade=60)
+    level_advanced: LevelThreshold = LevelThreshold(exercises=30, mean_grade=70)
+    level_expert: LevelThreshold = LevelThreshold(exercises=50, mean_grade=80)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    instance: str = Field(
+        default_factory=socket.gethostname, description="This process's name in logs."
+    )
+
+
+class Settings(_Shared):
+    """The worker's whole configuration, read from `PROGRESS_*` variables."""
 
     kafka_bootstrap: str = Field(
         min_length=1, description="Kafka's bootstrap servers, `host:port[,host:port]`."
@@ -72,9 +88,6 @@ class Settings(BaseSettings):
     migrate_database_url: SecretStr | None = Field(
         default=None, description="The owner's, for `migrate`; the worker's when not given."
     )
-    view_database_url: SecretStr | None = Field(
-        default=None, description="The view's read-only Postgres; the worker's when not given."
-    )
     worker_role: str = Field(
         default="progress_worker", description="The role that `migrate` grants the worker's work."
     )
@@ -118,23 +131,11 @@ class Settings(BaseSettings):
         default=False, description="Publish `skill.level.changed.v1` too."
     )
 
-    catalogue_file: Path | None = Field(
-        default=None, description="The achievement catalogue (YAML); ours when not given."
-    )
-    level_intermediate: LevelThreshold = LevelThreshold(exercises=10, mean_grade=60)
-    level_advanced: LevelThreshold = LevelThreshold(exercises=30, mean_grade=70)
-    level_expert: LevelThreshold = LevelThreshold(exercises=50, mean_grade=80)
-
     event_source: str = Field(
         default="/progress-worker", min_length=1, description="`ce_source` of what we publish."
     )
     web_host: str = Field(default="0.0.0.0", description="Where the worker's probes listen.")  # noqa: S104
     web_port: int = Field(default=6066, ge=0, le=65_535)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
-    instance: str = Field(
-        default_factory=socket.gethostname, description="This process's name in logs."
-    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -153,10 +154,115 @@ class Settings(BaseSettings):
         return self
 
 
+class TokenSettings(_Shared):
+    """Whose bearer tokens the view takes: at least one of a secret, a key file, a key URL."""
+
+    jwt_issuer: str = Field(min_length=1, description="`iss` that every token must carry.")
+    jwt_audience: str = Field(min_length=1, description="`aud` that every token must carry.")
+    jwt_leeway_seconds: float = Field(
+        default=10.0, ge=0, le=300, description="How far clocks may differ at `exp` and `nbf`."
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None, min_length=32, description="Takes HS256 tokens that this secret signed."
+    )
+    jwt_jwks_file: Path | None = Field(
+        default=None, description="Takes RS256 and ES256 tokens by the keys of this JWKS file."
+    )
+    jwt_jwks_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="The same by the keys of this URL."
+    )
+    jwt_jwks_cache_seconds: float = Field(
+        default=300.0, ge=0, description="After so long the keys are read again."
+    )
+    jwt_jwks_retry_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="The least pause between two reads, whatever unknown keys tokens name.",
+    )
+    jwt_jwks_timeout_seconds: float = Field(
+        default=3.0, gt=0, le=30, description="The time limit of one read of the URL."
+    )
+
+    @model_validator(mode="after")
+    def _some_key(self) -> Self:
+        if not (self.jwt_secret or self.jwt_jwks_file or self.jwt_jwks_url):
+            raise ValueError(
+                f"One of {PREFIX}JWT_SECRET, {PREFIX}JWT_JWKS_FILE and {PREFIX}JWT_JWKS_URL "
+                "must be set"
+            )
+        if self.jwt_jwks_file and self.jwt_jwks_url:
+            raise ValueError(f"{PREFIX}JWT_JWKS_FILE and {PREFIX}JWT_JWKS_URL cannot both be set")
+        return self
+
+
+class ViewSettings(TokenSettings):
+    """The HTTP view's whole configuration; it needs nothing of Kafka's."""
+
+    database_url: SecretStr | None = Field(
+        default=None, description="The worker's Postgres, when the view has no own address."
+    )
+    view_database_url: SecretStr | None = Field(
+        default=None, description="The view's Postgres, with a role that can only read."
+    )
+    view_host: str = Field(default="0.0.0.0", description="Where the view listens.")  # noqa: S104
+    view_port: int = Field(default=8080, ge=0, le=65_535)
+    view_pool_size: int = Field(
+        default=10, ge=1, le=200, description="Connections to Postgres for all reads but exports."
+    )
+    view_export_pool_size: int = Field(
+        default=2, ge=1, le=50, description="Exports at once, each with its own connection."
+    )
+    view_pool_timeout_seconds: float = Field(
+        default=2.0, gt=0, description="How long a request waits for a connection before a 503."
+    )
+    view_connect_timeout_seconds: int = Field(
+        default=3, ge=2, description="The time limit of one new connection."
+    )
+    view_statement_timeout_seconds: float = Field(
+        default=3.0, gt=0, description="The time limit of one read."
+    )
+    view_export_timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="The time limit of each of an export's steps, and of its client's pauses.",
+    )
+
+    @model_validator(mode="after")
+    def _some_database(self) -> Self:
+        if not (self.view_database_url or self.database_url):
+            raise ValueError(
+                f"One of {PREFIX}VIEW_DATABASE_URL and {PREFIX}DATABASE_URL must be set"
+            )
+        return self
+
+    @property
+    def read_url(self) -> str:
+        """The address of the Postgres that the view reads; holds a secret."""
+        url = self.view_database_url or self.database_url
+        return url.get_secret_value() if url else ""
+
+
+_Loaded = TypeVar("_Loaded", bound=BaseSettings)
+
+
 def load_settings(**overrides: object) -> Settings:
     """Read the settings; raises ConfigurationError with a sentence that names the variable."""
+    return _load(Settings, overrides)
+
+
+def load_token_settings(**overrides: object) -> TokenSettings:
+    """Read what mints and checks tokens; raises ConfigurationError as `load_settings` does."""
+    return _load(TokenSettings, overrides)
+
+
+def load_view_settings(**overrides: object) -> ViewSettings:
+    """Read the view's settings; raises ConfigurationError as `load_settings` does."""
+    return _load(ViewSettings, overrides)
+
+
+def _load(kind: type[_Loaded], overrides: dict[str, object]) -> _Loaded:
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return kind(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise ConfigurationError(_sentence(error)) from None
 
