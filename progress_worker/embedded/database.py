@@ -1,0 +1,19 @@
+"""The addresses of one database: its owner's, the worker's and the view's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OWNER = "postgres"
+WORKER = "progress_worker"
+VIEW = "progress_view"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database and the URLs by which each role reaches it."""
+
+    name: str
+    owner_url: str
+    worker_url: str
+    view_url: str

