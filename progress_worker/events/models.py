@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Final, Literal
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 EXERCISE_COMPLETED: Final = "exercise.completed.v1"
 ACHIEVEMENT_UNLOCKED: Final = "achievement.unlocked.v1"
@@ -18,9 +20,44 @@ NAMESPACE: Final = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
 
 NO_NUL: Final = r"^[^\x00]*$"
 
+#: The earliest `completed_at` that we take.
+EARLIEST_COMPLETION: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+
+#: RFC 3339's date-time, but for the leap second, which no clock of ours can hold.
+RFC_3339: Final = (
+    r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+_is_rfc_3339: Final = re.compile(RFC_3339).fullmatch
+
 Difficulty = Literal["easy", "medium", "hard"]
 Level = Literal["beginner", "intermediate", "advanced", "expert"]
 Tier = Literal["bronze", "silver", "gold", "platinum"]
+
+
+def _instant(value: object) -> object:
+    """Pydantic alone would also read "1700000000" or "2026-01-02 03:04Z"."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if _is_rfc_3339(value):
+            return dt.datetime.fromisoformat(value.upper())
+    except ValueError:  # the 30th of February
+        pass
+    raise PydanticCustomError("rfc_3339", "Input should be an RFC 3339 time with an offset")
+
+
+def _whole(value: object) -> object:
+    """To JSON Schema 60.0 is an integer, and some producers write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: An instant as a producer writes it; the value keeps the offset that was written.
+Instant = Annotated[
+    AwareDatetime, BeforeValidator(_instant), Field(json_schema_extra={"pattern": RFC_3339})
+]
+Whole = Annotated[int, BeforeValidator(_whole)]
 
 UserId = Annotated[
     str,
@@ -63,30 +100,46 @@ class ExerciseCompleted(IncomingEvent):
         default=None,
         description="The completion's identity; the same completion sent again carries the same "
         "id. May be left out when `ce_id` is a UUID and there is no `revision`.",
+        examples=["0f8fad5b-d9cb-469f-a165-70867728950e"],
     )
-    revision: int = Field(
+    revision: Whole = Field(
         default=0,
         ge=0,
         le=2**31 - 1,
-        description="A higher revision of the same `event_id` replaces what was said before.",
+        description="A higher revision of the same `event_id` replaces what was said before; the "
+        "same or a lower one changes nothing. Each revision has its own `ce_id`.",
     )
     revoked: bool = Field(
         default=False,
         description="This revision takes the completion back, until a higher one says otherwise.",
     )
     user_id: UserId
-    exercise_id: str = Field(min_length=1, max_length=256, pattern=NO_NUL)
+    exercise_id: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=NO_NUL,
+        description="The exercise that was finished.",
+        examples=["two-sum"],
+    )
     topic: Topic
-    difficulty: Difficulty
+    difficulty: Difficulty = Field(description="How hard the exercise is.")
     grade: float | None = Field(
         ge=0,
         le=100,
-        description="Null: not graded. Kept to two decimals, rounded half to even.",
+        description="In percent. Null: not graded; it counts as an exercise, not towards a mean. "
+        "Kept to two decimals, rounded half to even.",
+        examples=[87.5],
     )
-    time_spent_seconds: int = Field(ge=0, le=86_400)
-    hints_used: int = Field(ge=0, le=1_000)
-    completed_at: AwareDatetime = Field(
-        description="RFC 3339 with an offset; not before 2000-01-01, not in the future."
+    time_spent_seconds: Whole = Field(
+        ge=0, le=86_400, description="From opening the exercise to finishing it.", examples=[540]
+    )
+    hints_used: Whole = Field(
+        ge=0, le=1_000, description="How many hints the learner opened.", examples=[1]
+    )
+    completed_at: Instant = Field(
+        description="RFC 3339 with an offset; not before 2000-01-01, and not more than 5 minutes "
+        "(a setting) in the future.",
+        examples=["2026-03-29T09:30:00+02:00"],
     )
     timezone: str | None = Field(
         default=None,
@@ -101,27 +154,32 @@ class ExerciseCompleted(IncomingEvent):
 class Criteria(OutgoingEvent):
     """What was measured when a rule was met, and what it asked for."""
 
-    measure: str
-    value: int
-    target: int
+    measure: str = Field(description="What the rule measures.", examples=["exercises_completed"])
+    value: int = Field(description="What was measured.", examples=[10])
+    target: int = Field(description="What the rule asked for.", examples=[10])
 
 
 class AchievementUnlocked(OutgoingEvent):
     """A learner met an achievement's rule, for the first and only time."""
 
-    event_id: UUID
+    event_id: UUID = Field(
+        description="Also `ce_id`: derived from learner and achievement, so that a repeat can be "
+        "dropped."
+    )
     user_id: UserId
-    achievement_id: str
-    name: str
-    description: str
-    category: str
-    tier: Tier
-    points: int
-    icon: str
-    unlocked_at: AwareDatetime = Field(description="When the completing exercise was completed.")
-    triggering_event_id: UUID
-    criteria: Criteria
-    rule_version: int
+    achievement_id: str = Field(description="Its id in the catalogue.", examples=["first-steps"])
+    name: str = Field(description="Its name, as learners see it.", examples=["First steps"])
+    description: str = Field(description="What it takes, as learners see it.")
+    category: str = Field(description="Its group in the catalogue.", examples=["practice"])
+    tier: Tier = Field(description="Its rank, from bronze to platinum.")
+    points: int = Field(description="What it is worth.", examples=[10])
+    icon: str = Field(description="What to show with it.", examples=["🥇"])
+    unlocked_at: AwareDatetime = Field(
+        description="`completed_at` of the event that completed the rule."
+    )
+    triggering_event_id: UUID = Field(description="The `event_id` of that event.")
+    criteria: Criteria = Field(description="What was measured and what the rule asked for.")
+    rule_version: int = Field(description="The catalogue's version that held the rule.")
     backdated: bool = Field(
         description="True for an unlock by a back-fill or a recalculation: nobody needs a bell."
     )
@@ -130,15 +188,19 @@ class AchievementUnlocked(OutgoingEvent):
 class SkillLevelChanged(OutgoingEvent):
     """A learner's level in a topic rose or fell."""
 
-    event_id: UUID
+    event_id: UUID = Field(description="Also `ce_id`: derived from what changed the level.")
     user_id: UserId
     topic: Topic
-    previous_level: Level
-    level: Level
-    changed_at: AwareDatetime
-    triggering_event_id: UUID
-    exercises_completed: int
-    average_grade: float | None
+    previous_level: Level = Field(description="The level until then.")
+    level: Level = Field(description="The level from then on.")
+    changed_at: AwareDatetime = Field(
+        description="`completed_at` of the event that changed the level."
+    )
+    triggering_event_id: UUID = Field(description="The `event_id` of that event.")
+    exercises_completed: int = Field(description="In this topic, that event included.")
+    average_grade: float | None = Field(
+        description="Over the topic's graded exercises, in percent; null without any."
+    )
 
 
 class RecalculationRequested(IncomingEvent):
@@ -158,6 +220,3 @@ def level_change_event_id(
 ) -> UUID:
     """The level change's identity: a pure function of what changed it."""
     return uuid5(NAMESPACE, f"{user_id}\0{topic}\0{triggering_event_id}\0{revision}\0{level}")
-
-
-EARLIEST_COMPLETION: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)

@@ -1,0 +1,45 @@
+"""Local days by the zone rules of the `tzdata` package, so that every machine agrees on them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+
+class UnknownTimezoneError(KeyError):
+    """The name is no zone of the IANA database, spelled as it is there."""
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """The zone of that IANA name, case-sensitive; raises UnknownTimezoneError."""
+    if name not in _zone_names():
+        raise UnknownTimezoneError("not a zone of the IANA database")
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as rules:
+        return ZoneInfo.from_file(rules, key=name)
+
+
+def local_day(completed_at: dt.datetime, timezone: str | None) -> dt.date:
+    """The date of that instant in the named zone, or in its own offset without a name.
+
+    `completed_at` is aware. Raises UnknownTimezoneError, and OverflowError where the local time
+    falls outside the years 1 to 9999.
+    """
+    if timezone is None:
+        return completed_at.date()
+    return completed_at.astimezone(zone(timezone)).date()
+
+
+def today(timezone: str | None, now: dt.datetime) -> dt.date:
+    """The date of `now` (aware) in the named zone, or in UTC without a name.
+
+    Raises UnknownTimezoneError.
+    """
+    return now.astimezone(dt.UTC if timezone is None else zone(timezone)).date()
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())

@@ -1,0 +1,172 @@
+"""The CloudEvents 1.0 binding for Kafka: binary, structured and bare records in, binary out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import re
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
+
+from pydantic_core import from_json, to_json
+
+from progress_worker.errors import PoisonError, Reason
+
+#: A record's headers as the consumer hands them over.
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+
+SPEC_VERSION: Final = "1.0"
+JSON: Final = "application/json"
+STRUCTURED_JSON: Final = "application/cloudevents+json"
+
+_REQUIRED: Final = ("specversion", "id", "source", "type")
+_ANY_CLOUDEVENT: Final = "application/cloudevents"
+_TRACEPARENT: Final = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+).fullmatch
+
+
+class Envelope(NamedTuple):
+    """What surrounds an event's data.
+
+    `id` and `type` are None for a bare record. `traceparent` is None when there is none or when
+    it is not well-formed, as W3C Trace Context asks. `data` is JSON text, possibly empty.
+    """
+
+    id: str | None
+    type: str | None
+    traceparent: str | None
+    data: bytes
+
+
+def read_envelope(headers: Headers, value: bytes, expected_type: str) -> Envelope:
+    """Take a record's envelope off; unknown attributes and other headers are ignored.
+
+    Raises PoisonError: INVALID_ENVELOPE when the envelope breaks CloudEvents 1.0 or is not JSON,
+    UNKNOWN_TYPE for any other type than `expected_type`, INVALID_JSON for a structured record
+    that is not JSON. The data itself is not looked at.
+    """
+    if not headers:
+        return Envelope(None, None, None, value)
+    found = dict(headers)
+    if "ce_specversion" not in found:
+        found = {name.lower(): content for name, content in headers}
+    if len(found) != len(headers):
+        _refuse_repeated(headers)
+    if _is_structured(found.get("content-type")):
+        return _read_structured(found, value, expected_type)
+    if "ce_specversion" in found or any(name.startswith("ce_") for name in found):
+        return _read_binary(found, value, expected_type)
+    return Envelope(None, None, _traceparent(found.get("traceparent")), value)
+
+
+def binary_headers(
+    event_id: UUID, source: str, event_type: str, time: dt.datetime, traceparent: str | None
+) -> list[tuple[bytes, bytes]]:
+    """The headers of an outgoing event in binary mode; `time` is aware."""
+    headers = [
+        (b"ce_specversion", SPEC_VERSION.encode()),
+        (b"ce_id", str(event_id).encode()),
+        (b"ce_source", source.encode()),
+        (b"ce_type", event_type.encode()),
+        (b"ce_time", time.astimezone(dt.UTC).isoformat().replace("+00:00", "Z").encode()),
+        (b"content-type", JSON.encode()),
+    ]
+    if traceparent is not None:
+        headers.append((b"traceparent", traceparent.encode()))
+    return headers
+
+
+def _read_binary(found: dict[str, bytes | None], value: bytes, expected_type: str) -> Envelope:
+    specversion, identity, source, event_type = (found.get(f"ce_{name}") for name in _REQUIRED)
+    if not (specversion and identity and source and event_type):
+        raise _invalid("one of ce_specversion, ce_id, ce_source, ce_type is missing or empty")
+    try:
+        attributes = (specversion.decode(), identity.decode(), source.decode(), event_type.decode())
+    except UnicodeDecodeError:
+        raise _invalid("a ce_ header is not UTF-8") from None
+    _require(attributes[0], attributes[3], expected_type)
+    traceparent = found.get("traceparent") or found.get("ce_traceparent")
+    return Envelope(attributes[1], attributes[3], _traceparent(traceparent), value)
+
+
+def _read_structured(found: dict[str, bytes | None], value: bytes, expected_type: str) -> Envelope:
+    try:
+        event = from_json(value, allow_inf_nan=False)
+    except ValueError as error:
+        raise PoisonError(Reason.INVALID_JSON, f"Invalid JSON: {error}") from None
+    if not isinstance(event, dict):
+        raise _invalid("the structured event is not an object")
+    for name in _REQUIRED:
+        if not (isinstance(event.get(name), str) and event[name]):
+            raise _invalid(f"{name} is missing, empty or not a string")
+    _require(event["specversion"], event["type"], expected_type)
+    inner = event.get("traceparent")
+    traceparent = found.get("traceparent") or (inner.encode() if isinstance(inner, str) else None)
+    return Envelope(event["id"], event["type"], _traceparent(traceparent), _structured_data(event))
+
+
+def _structured_data(event: dict[str, Any]) -> bytes:
+    """The data as JSON text; an attribute that is null is absent."""
+    media_type = event.get("datacontenttype")
+    if media_type is not None and not (isinstance(media_type, str) and _is_json(media_type)):
+        raise _invalid("datacontenttype is not a JSON type")
+    data, encoded = event.get("data"), event.get("data_base64")
+    if encoded is None:
+        # An infinity here is a number too large for a double: it must not turn into null.
+        return b"" if data is None else to_json(data, inf_nan_mode="constants")
+    if data is not None:
+        raise _invalid("both data and data_base64 are given")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise _invalid("data_base64 is not base64") from None
+
+
+def _is_structured(content_type: bytes | None) -> bool:
+    """Whether the value is a whole event; raises PoisonError for what is not JSON at all."""
+    if content_type is None or content_type == b"application/json":
+        return False
+    try:
+        media_type = content_type.decode()
+    except UnicodeDecodeError:
+        raise _invalid("content-type is not UTF-8") from None
+    essence = _essence(media_type)
+    if essence == STRUCTURED_JSON:
+        return True
+    if essence.startswith(_ANY_CLOUDEVENT) or not _is_json(media_type):
+        raise _invalid(f"content-type is neither {JSON} nor {STRUCTURED_JSON}")
+    return False
+
+
+def _essence(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _is_json(media_type: str) -> bool:
+    essence = _essence(media_type)
+    return essence in (JSON, "text/json") or essence.endswith("+json")
+
+
+def _require(specversion: str, event_type: str, expected_type: str) -> None:
+    if specversion != SPEC_VERSION:
+        raise _invalid(f"specversion is not {SPEC_VERSION}")
+    if event_type != expected_type:
+        raise PoisonError(Reason.UNKNOWN_TYPE, f"the event's type is not {expected_type}")
+
+
+def _refuse_repeated(headers: Headers) -> None:
+    """Two values for one attribute would mean different events to different readers."""
+    names = [name for name, _ in headers if name.startswith("ce_") or name == "content-type"]
+    if len(names) != len(set(names)):
+        raise _invalid("a ce_ or content-type header is given twice")
+
+
+def _traceparent(content: bytes | None) -> str | None:
+    return content.decode() if content and _TRACEPARENT(content) else None
+
+
+def _invalid(message: str) -> PoisonError:
+    return PoisonError(Reason.INVALID_ENVELOPE, message)

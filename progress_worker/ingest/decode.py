@@ -1,0 +1,145 @@
+"""A Kafka record into a completion, or the reason why it is none."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from progress_worker.domain.calendar import UnknownTimezoneError, local_day
+from progress_worker.domain.completion import Completion
+from progress_worker.errors import PoisonError, Reason
+from progress_worker.events.cloudevents import Headers, read_envelope
+from progress_worker.events.models import (
+    EARLIEST_COMPLETION,
+    EXERCISE_COMPLETED,
+    ExerciseCompleted,
+)
+
+_UUID: Final = re.compile(
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+).fullmatch
+
+
+class Decoded(NamedTuple):
+    """A completion, and the trace that its record belongs to."""
+
+    completion: Completion
+    traceparent: str | None
+
+
+class Decoder:
+    """Decodes records of the exercise-completed topic; a pure function of record and clock."""
+
+    def __init__(self, *, max_value_bytes: int, max_future_seconds: float) -> None:
+        """Refuse values of more than so many bytes, and completions further in the future."""
+        self._max_value_bytes = max_value_bytes
+        self._max_future_seconds = max_future_seconds
+
+    def decode(
+        self, key: bytes | None, value: bytes | None, headers: Headers, now: dt.datetime
+    ) -> Decoded:
+        """The record's completion; `now` is aware.
+
+        Raises PoisonError, and nothing else, for a record that breaks a rule of the contract.
+        """
+        if not value:
+            raise PoisonError(Reason.EMPTY_VALUE, "the value is empty")
+        if len(value) > self._max_value_bytes:
+            raise PoisonError(
+                Reason.TOO_LARGE,
+                f"the value has {len(value)} bytes, more than {self._max_value_bytes}",
+            )
+        envelope = read_envelope(headers, value, EXERCISE_COMPLETED)
+        event = _parse(envelope.data)
+        if key is not None and key != event.user_id.encode():
+            raise PoisonError(Reason.KEY_MISMATCH, "the record key is not user_id")
+        self._check_time(event.completed_at, now)
+        return Decoded(_completion(event, envelope.id), envelope.traceparent)
+
+    def _check_time(self, completed_at: dt.datetime, now: dt.datetime) -> None:
+        if completed_at < EARLIEST_COMPLETION:
+            raise PoisonError(Reason.TIME_OUT_OF_RANGE, "completed_at: before 2000-01-01")
+        if (completed_at - now).total_seconds() > self._max_future_seconds:
+            raise PoisonError(
+                Reason.TIME_OUT_OF_RANGE,
+                f"completed_at: more than {self._max_future_seconds:g} s in the future",
+            )
+
+
+def grade_hundredths(grade: float) -> int:
+    """A grade of 0..100 in hundredths, rounded half to even on its shortest decimal notation."""
+    hundredths = grade * 100.0
+    nearest = round(hundredths)
+    if abs(hundredths - nearest) < 0.49:
+        return nearest
+    # Close to a half the product's own rounding could decide: 2.675 is stored as 2.67499999….
+    return int((Decimal(repr(grade)) * 100).to_integral_value(ROUND_HALF_EVEN))
+
+
+def _parse(data: bytes) -> ExerciseCompleted:
+    if not data:
+        raise PoisonError(Reason.EMPTY_VALUE, "the event has no data")
+    try:
+        if b"NaN" in data or b"Infinity" in data:
+            # The model ignores unknown fields before it would refuse these words in them.
+            from_json(data, allow_inf_nan=False)
+        return ExerciseCompleted.model_validate_json(data)
+    except ValidationError as error:
+        raise _violation(error) from None
+    except ValueError as error:
+        raise PoisonError(Reason.INVALID_JSON, f"Invalid JSON: {error}") from None
+
+
+def _violation(error: ValidationError) -> PoisonError:
+    """Names every field and the rule that it breaks; never what stood there."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    if details[0]["type"] == "json_invalid":
+        return PoisonError(Reason.INVALID_JSON, details[0]["msg"])
+    rules = []
+    for detail in details:
+        field = ".".join(map(str, detail["loc"])) or "the data"
+        # The parser of UUIDs quotes a character of its input.
+        rule = "must be a UUID" if detail["type"].startswith("uuid") else detail["msg"]
+        rules.append(f"{field}: {rule}")
+    return PoisonError(Reason.SCHEMA_VIOLATION, "; ".join(rules))
+
+
+def _event_id(event: ExerciseCompleted, ce_id: str | None) -> UUID:
+    if event.event_id is not None:
+        return event.event_id
+    if "revision" in event.model_fields_set:
+        raise PoisonError(Reason.SCHEMA_VIOLATION, "event_id: needed where there is a revision")
+    if ce_id is None or _UUID(ce_id) is None:
+        raise PoisonError(Reason.SCHEMA_VIOLATION, "event_id: needed unless ce_id is a UUID")
+    return UUID(ce_id)
+
+
+def _completion(event: ExerciseCompleted, ce_id: str | None) -> Completion:
+    try:
+        day = local_day(event.completed_at, event.timezone)
+        completed_at = event.completed_at.astimezone(dt.UTC)
+    except UnknownTimezoneError:
+        raise PoisonError(Reason.UNKNOWN_TIMEZONE, "timezone: not an IANA zone") from None
+    except OverflowError:
+        raise PoisonError(Reason.TIME_OUT_OF_RANGE, "completed_at: after the year 9999") from None
+    return Completion(
+        user_id=event.user_id,
+        event_id=_event_id(event, ce_id),
+        revision=event.revision,
+        revoked=event.revoked,
+        exercise_id=event.exercise_id,
+        topic=event.topic,
+        difficulty=event.difficulty,
+        grade_hundredths=None if event.grade is None else grade_hundredths(event.grade),
+        time_spent_seconds=event.time_spent_seconds,
+        hints_used=event.hints_used,
+        completed_at=completed_at,
+        timezone=event.timezone,
+        local_day=day,
+    )
