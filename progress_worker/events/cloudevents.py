@@ -31,12 +31,11 @@ _TRACEPARENT: Final = re.compile(
 class Envelope(NamedTuple):
     """What surrounds an event's data.
 
-    `id` and `type` are None for a bare record. `traceparent` is None when there is none or when
-    it is not well-formed, as W3C Trace Context asks. `data` is JSON text, possibly empty.
+    `id` is None for a bare record. `traceparent` is None when there is none or when it is not
+    well-formed, as W3C Trace Context asks. `data` is JSON text, possibly empty.
     """
 
     id: str | None
-    type: str | None
     traceparent: str | None
     data: bytes
 
@@ -49,7 +48,7 @@ def read_envelope(headers: Headers, value: bytes, expected_type: str) -> Envelop
     that is not JSON. The data itself is not looked at.
     """
     if not headers:
-        return Envelope(None, None, None, value)
+        return Envelope(None, None, value)
     found = dict(headers)
     if "ce_specversion" not in found:
         found = {name.lower(): content for name, content in headers}
@@ -59,7 +58,7 @@ def read_envelope(headers: Headers, value: bytes, expected_type: str) -> Envelop
         return _read_structured(found, value, expected_type)
     if "ce_specversion" in found or any(name.startswith("ce_") for name in found):
         return _read_binary(found, value, expected_type)
-    return Envelope(None, None, _traceparent(found.get("traceparent")), value)
+    return Envelope(None, _traceparent(found.get("traceparent")), value)
 
 
 def binary_headers(
@@ -80,16 +79,18 @@ def binary_headers(
 
 
 def _read_binary(found: dict[str, bytes | None], value: bytes, expected_type: str) -> Envelope:
-    specversion, identity, source, event_type = (found.get(f"ce_{name}") for name in _REQUIRED)
-    if not (specversion and identity and source and event_type):
+    version, identity = found.get("ce_specversion"), found.get("ce_id")
+    source, event_type = found.get("ce_source"), found.get("ce_type")
+    if not (version and identity and source and event_type):
         raise _invalid("one of ce_specversion, ce_id, ce_source, ce_type is missing or empty")
     try:
-        attributes = (specversion.decode(), identity.decode(), source.decode(), event_type.decode())
+        _require(version.decode(), event_type.decode(), expected_type)
+        source.decode()
+        ce_id = identity.decode()
     except UnicodeDecodeError:
         raise _invalid("a ce_ header is not UTF-8") from None
-    _require(attributes[0], attributes[3], expected_type)
     traceparent = found.get("traceparent") or found.get("ce_traceparent")
-    return Envelope(attributes[1], attributes[3], _traceparent(traceparent), value)
+    return Envelope(ce_id, _traceparent(traceparent), value)
 
 
 def _read_structured(found: dict[str, bytes | None], value: bytes, expected_type: str) -> Envelope:
@@ -105,7 +106,7 @@ def _read_structured(found: dict[str, bytes | None], value: bytes, expected_type
     _require(event["specversion"], event["type"], expected_type)
     inner = event.get("traceparent")
     traceparent = found.get("traceparent") or (inner.encode() if isinstance(inner, str) else None)
-    return Envelope(event["id"], event["type"], _traceparent(traceparent), _structured_data(event))
+    return Envelope(event["id"], _traceparent(traceparent), _structured_data(event))
 
 
 def _structured_data(event: dict[str, Any]) -> bytes:
