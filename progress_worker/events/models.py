@@ -173,7 +173,7 @@ class AchievementUnlocked(OutgoingEvent):
     category: str = Field(description="Its group in the catalogue.", examples=["practice"])
     tier: Tier = Field(description="Its rank, from bronze to platinum.")
     points: int = Field(description="What it is worth.", examples=[10])
-    icon: str = Field(description="What to show with it.", examples=["🥇"])
+    icon: str = Field(description="What to show with it.", examples=["footprints"])
     unlocked_at: AwareDatetime = Field(
         description="`completed_at` of the event that completed the rule."
     )
