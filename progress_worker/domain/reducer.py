@@ -82,11 +82,23 @@ class Reducer:
 
     def new_learner(self, user_id: str) -> LearnerState:
         """The state of a learner without a completion."""
-        return LearnerState(user_id, counters=dict(self._zero_counters))
+        state = LearnerState(user_id)
+        self.reset_counters(state)
+        return state
 
     def counts_match(self, state: LearnerState) -> bool:
         """Whether the state has a counter for every filter; not so after a new catalogue."""
         return state.counters.keys() >= self._zero_counters.keys()
+
+    def reset_counters(self, state: LearnerState) -> None:
+        """Forget what was counted; every completion that counts has to be counted again."""
+        state.counters = dict(self._zero_counters)
+
+    def count(self, state: LearnerState, completion: Completion, sign: int = 1) -> None:
+        """Count the completion under every filter that it matches."""
+        for found in self._filters:
+            if found.matches(completion):
+                state.counters[found.key] += sign
 
     def apply(self, state: LearnerState, arrival: Completion, stored: Completion | None) -> Effects:
         """Fold one arriving revision in; `stored` is what its identity counted as until now."""
@@ -169,9 +181,7 @@ class Reducer:
             day.setdefault(cell, Totals()),
         ):
             totals.add(completion, sign)
-        for found in self._filters:
-            if found.matches(completion):
-                state.counters[found.key] += sign
+        self.count(state, completion, sign)
         state.touched.totals.add(cell)
         state.touched.days.add((completion.local_day, cell))
         return topic

@@ -1,0 +1,173 @@
+"""A lane: the partitions that it reads, batch after batch, each committed before the next is read.
+
+A lane blocks while its batch is retried, which holds back just its own partitions. It keeps the
+order of every partition. It ends when it is stopped or when the group took its partitions away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+from progress_worker.errors import FatalError
+from progress_worker.ingest.messages import Record
+from progress_worker.ingest.projector import Projector
+from progress_worker.retry import RetryPolicy
+from progress_worker.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+_POLL_SECONDS = 0.5
+_LOST = (
+    CommitFailedError,
+    IllegalGenerationError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+
+class Lane:
+    """Reads some of the worker's partitions."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Sequence[TopicPartition],
+        projector: Projector,
+        retry: RetryPolicy,
+        metrics: Metrics,
+        *,
+        batch_max_events: int,
+        request_timeout_seconds: float,
+    ) -> None:
+        self.partitions = tuple(partitions)
+        self.last_pulse = time.monotonic()
+        self._consumer = consumer
+        self._projector = projector
+        self._retry = retry
+        self._metrics = metrics
+        self._batch_max_events = batch_max_events
+        self._request_timeout = request_timeout_seconds
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._reading = False
+        self._stopping = False
+        self._task = asyncio.create_task(self._run(), name=f"lane-{partitions[0].partition}")
+
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """Ends with FatalError when the worker has to stop."""
+        return self._task
+
+    async def stop(self, deadline_seconds: float) -> None:
+        """Let the batch in hand be committed within the deadline, or abandon it."""
+        self._stopping = True
+        if self._reading:
+            self._task.cancel()
+        _, late = await asyncio.wait({self._task}, timeout=deadline_seconds)
+        if late:
+            _log.warning("batch_abandoned", partitions=self._numbers())
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=deadline_seconds)
+
+    async def _run(self) -> None:
+        _log.info("lane_started", partitions=self._numbers())
+        while not self._stopping:
+            self._pulse()
+            batch = await self._read()
+            records = [record for part in batch.values() for record in part]
+            if records:
+                await self._retry.run(
+                    "ingest", lambda records=records: self._projector.apply(records), self._pulse
+                )
+                self._applied(batch)
+            if self._uncommitted and not await self._commit_offsets():
+                return
+
+    async def _read(self) -> Mapping[TopicPartition, Sequence[Record]]:
+        self._reading = True
+        try:
+            batch: Mapping[TopicPartition, Sequence[Record]] = await self._consumer.getmany(
+                *self.partitions,
+                timeout_ms=int(_POLL_SECONDS * 1000),
+                max_records=self._batch_max_events,
+            )
+        except NoOffsetForPartitionError as error:
+            await self._consumer.seek_to_beginning(*error.args)
+            return {}
+        except OffsetOutOfRangeError as error:
+            await self._tell_loss(error.args[0])
+            return {}
+        except KafkaError as error:
+            if not error.retriable:
+                raise FatalError(f"Kafka refuses to deliver: {type(error).__name__}.") from error
+            _log.warning("fetch_failed", error=type(error).__name__)
+            await asyncio.sleep(_POLL_SECONDS)
+            return {}
+        finally:
+            self._reading = False
+        return batch
+
+    async def _tell_loss(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Kafka deleted records before they were read; go on with the oldest that is left."""
+        for partition, offset in offsets.items():
+            self._metrics.offset_resets.inc()
+            _log.error(
+                "records_lost",
+                partition=partition.partition,
+                expected_offset=offset,
+                meaning="Kafka no longer has this offset; reading on from the oldest record left",
+            )
+        await self._consumer.seek_to_beginning(*offsets)
+
+    def _applied(self, batch: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        now = time.time()
+        for partition, records in batch.items():
+            last = records[-1]
+            self._uncommitted[partition] = last.offset + 1
+            high = self._consumer.highwater(partition)
+            lag = max(0, (high or 0) - last.offset - 1)
+            label = str(partition.partition)
+            self._metrics.lag_events.labels(label).set(lag)
+            self._metrics.lag_seconds.labels(label).set(
+                max(0.0, now - last.timestamp / 1000) if lag else 0
+            )
+
+    async def _commit_offsets(self) -> bool:
+        """The only place that commits offsets: those of batches that Postgres has committed.
+
+        False when the group took the partitions away. Any other failure is made good by the next
+        commit, which covers this one.
+        """
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._request_timeout):
+                await self._consumer.commit(self._uncommitted)
+        except _LOST as error:
+            _log.warning("partitions_lost", partitions=self._numbers(), error=type(error).__name__)
+            return False
+        except (KafkaError, TimeoutError) as error:
+            self._metrics.retries.labels("offset_commit").inc()
+            _log.warning("offset_commit_failed", error=type(error).__name__)
+            return True
+        self._uncommitted = {}
+        self._metrics.batch_seconds.labels("commit").observe(time.perf_counter() - started)
+        return True
+
+    def _pulse(self) -> None:
+        self.last_pulse = time.monotonic()
+
+    def _numbers(self) -> list[int]:
+        return [partition.partition for partition in self.partitions]

@@ -1,0 +1,56 @@
+"""How this deployment's Kafka is spoken to: what every client of ours is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.helpers import create_ssl_context
+
+from progress_worker.settings import Settings
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Address, security and time limit, for any aiokafka client."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "security_protocol": settings.kafka_security_protocol,
+        "request_timeout_ms": int(settings.kafka_request_timeout_seconds * 1000),
+        "client_id": f"progress-worker-{settings.instance}",
+    }
+    if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
+        ca_file = settings.kafka_ssl_ca_file
+        options["ssl_context"] = create_ssl_context(cafile=str(ca_file) if ca_file else None)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        password = settings.kafka_sasl_password
+        options["sasl_plain_password"] = password.get_secret_value() if password else None
+    return options
+
+
+def consumer_options(settings: Settings) -> dict[str, Any]:
+    """For a member of the group whose offsets are committed by hand.
+
+    The client's own limit between two polls is out of the way: a worker that waits for Postgres
+    keeps its partitions, and the watchdog ends one that is stuck.
+    """
+    return client_options(settings) | {
+        "group_id": settings.consumer_group,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "session_timeout_ms": int(settings.kafka_session_timeout_seconds * 1000),
+        "heartbeat_interval_ms": int(settings.kafka_session_timeout_seconds * 1000 / 10),
+        "rebalance_timeout_ms": int(settings.kafka_rebalance_timeout_seconds * 1000),
+        "max_poll_interval_ms": 2**31 - 1,
+        "max_partition_fetch_bytes": 1024 * 1024,
+    }
+
+
+def producer_options(settings: Settings) -> dict[str, Any]:
+    """For a producer that waits for all in-sync replicas."""
+    return client_options(settings) | {
+        "acks": "all",
+        "enable_idempotence": settings.kafka_idempotent_producer,
+        "max_request_size": 4 * 1024 * 1024,
+        "linger_ms": 2,
+    }

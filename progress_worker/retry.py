@@ -1,0 +1,57 @@
+"""How transient failures are waited out: one policy, applied in one place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_never,
+    wait_random_exponential,
+)
+
+from progress_worker.errors import TransientError
+from progress_worker.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Tries for ever, with a pause that grows up to `max_wait_seconds`, with jitter."""
+
+    max_wait_seconds: float
+    metrics: Metrics = field(repr=False)
+
+    async def run(
+        self, part: str, action: Callable[[], Awaitable[T]], pulse: Callable[[], None] | None = None
+    ) -> T:
+        """Await `action` until it does not raise TransientError; any other error is let through.
+
+        `pulse` is called at each failure: whoever waits here is alive.
+        """
+
+        def failed(call: RetryCallState) -> None:
+            self.metrics.retries.labels(part).inc()
+            if pulse is not None:
+                pulse()
+            error = call.outcome.exception() if call.outcome else None
+            _log.warning(
+                "transient_failure", part=part, attempt=call.attempt_number, error=str(error)
+            )
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=wait_random_exponential(multiplier=0.1, max=self.max_wait_seconds),
+            stop=stop_never,
+            sleep=asyncio.sleep,
+            before_sleep=failed,
+        )
+        return await retrying(action)

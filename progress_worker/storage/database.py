@@ -1,0 +1,106 @@
+"""Connections to Postgres with a limit on every wait, and the meaning of its errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from progress_worker.errors import FatalError, PoisonError, Reason, TransientError
+from progress_worker.storage.migrate import head_revision, sqlalchemy_url
+
+Connection = psycopg.AsyncConnection[Any]
+
+#: Every statement of ours reads by primary key. Statistics of a young or fast-growing table may
+#: tell the planner otherwise, so plans that read a whole table are priced out.
+_PLANNER: Final = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+
+
+def create_engine(
+    url: str,
+    *,
+    application_name: str,
+    pool_size: int,
+    connect_timeout_seconds: float,
+    statement_timeout_seconds: float,
+) -> AsyncEngine:
+    """A pool whose connections end every statement, lock and idle transaction in time."""
+    limit = int(statement_timeout_seconds * 1000)
+    return create_async_engine(
+        sqlalchemy_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=connect_timeout_seconds + statement_timeout_seconds,
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": max(1, int(connect_timeout_seconds)),
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": limit,
+            "options": f"-c timezone=UTC -c statement_timeout={limit} -c lock_timeout={limit} "
+            f"-c idle_in_transaction_session_timeout={limit} {_PLANNER}",
+        },
+    )
+
+
+@asynccontextmanager
+async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
+    """A connection of the pool as psycopg's own, for statements that SQLAlchemy only wraps.
+
+    Raises TransientError when none can be had in time. A connection on which anything failed is
+    thrown away rather than returned.
+    """
+    try:
+        pooled = await engine.raw_connection()
+    except (DBAPIError, PoolTimeoutError, psycopg.Error, OSError) as error:
+        raise TransientError(f"Postgres cannot be reached: {describe(error)}") from error
+    try:
+        yield pooled.driver_connection  # type: ignore[misc]
+    except BaseException:
+        pooled.invalidate()
+        raise
+    finally:
+        pooled.close()
+
+
+def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError:
+    """What a database error means for the work in hand.
+
+    A value or a constraint that Postgres refuses is the record's own fault. A missing table or
+    privilege is a deployment's fault that no waiting mends. All else (connection, deadlock,
+    serialization, time limit, disk full, read-only) passes.
+    """
+    if isinstance(error, psycopg.errors.DataError | psycopg.errors.IntegrityError):
+        return PoisonError(Reason.REJECTED_BY_DATABASE, describe(error))
+    if isinstance(error, psycopg.errors.ProgrammingError | psycopg.errors.NotSupportedError):
+        return FatalError(f"Postgres refuses a statement of this release: {describe(error)}")
+    return TransientError(f"Postgres: {describe(error)}")
+
+
+def describe(error: BaseException) -> str:
+    """An error's class, SQLSTATE and constraint; never its text, which may quote values."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    parts = [type(cause).__name__]
+    if isinstance(cause, psycopg.Error):
+        parts += [part for part in (cause.sqlstate, cause.diag.constraint_name) if part]
+    return " ".join(parts)
+
+
+async def check_migrated(connection: Connection) -> None:
+    """Raises FatalError, with the command that mends it, unless the schema is this release's."""
+    needed = head_revision()
+    try:
+        row = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
+    except psycopg.errors.UndefinedTable:
+        row = None
+    if row is None or row[0] < needed:
+        raise FatalError(
+            f"The database is at revision {row[0] if row else 'none'} and this release needs "
+            f"{needed}: run `progress-worker migrate`."
+        )

@@ -1,0 +1,202 @@
+"""Loads the learners that a batch concerns.
+
+A load takes no locks: a save compares each learner's version, and a learner that somebody else
+changed in between makes the save fail as a whole. The learner rows are read before all else, so
+that a change that comes later cannot go unseen.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Reducer
+from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
+from progress_worker.domain.streaks import ActiveDays, Run
+from progress_worker.domain.totals import Totals
+from progress_worker.storage.database import Connection
+
+#: A completion's identity.
+CompletionKey = tuple[str, UUID]
+
+_LEARNERS: Final = """
+SELECT user_id, version, active_days::text, timezone, timezone_at, timezone_event_id, counters
+FROM learner WHERE user_id = ANY(%s)
+"""
+_TOTALS: Final = """
+SELECT user_id, topic, difficulty,
+       completions, graded, grade_hundredths, time_spent_seconds, hints_used
+FROM learner_total WHERE user_id = ANY(%s)
+"""
+_LEVELS: Final = """
+SELECT user_id, topic, level, previous_level, level_updated_at
+FROM skill_level WHERE user_id = ANY(%s)
+"""
+_UNLOCKED: Final = """
+SELECT user_id, achievement_id FROM achievement_unlock WHERE user_id = ANY(%s)
+"""
+_DAYS: Final = """
+SELECT user_id, local_day, topic, difficulty,
+       completions, graded, grade_hundredths, time_spent_seconds, hints_used
+FROM learner_day
+JOIN unnest(%s::text[], %s::date[]) AS wanted (user_id, local_day) USING (user_id, local_day)
+"""
+_COMPLETION: Final = """
+SELECT user_id, event_id, revision, revoked, exercise_id, topic, difficulty, grade_hundredths,
+       time_spent_seconds, hints_used, completed_at, timezone, local_day
+FROM completion
+"""
+_STORED: Final = (
+    _COMPLETION
+    + "JOIN unnest(%s::text[], %s::uuid[]) AS wanted (user_id, event_id) USING (user_id, event_id)"
+)
+_COUNTED: Final = _COMPLETION + "WHERE user_id = ANY(%s) AND NOT revoked"
+_HISTORY: Final = _COMPLETION + "WHERE user_id = %s AND NOT revoked ORDER BY completed_at, event_id"
+
+
+class Loaded:
+    """What a batch needs to know: learners by id, and completions that it would store again."""
+
+    def __init__(self) -> None:
+        self.learners: dict[str, LearnerState] = {}
+        self.stored: dict[CompletionKey, Completion] = {}
+
+
+async def load(connection: Connection, reducer: Reducer, arrivals: Iterable[Completion]) -> Loaded:
+    """Load every learner, stored completion and day snapshot that the arrivals concern.
+
+    Raises psycopg.Error. Waits no longer than the connection's statement timeout per statement.
+    """
+    keys = {(arrival.user_id, arrival.event_id) for arrival in arrivals}
+    days = {(arrival.user_id, arrival.local_day) for arrival in arrivals}
+    users = list({user_id for user_id, _ in keys})
+    async with connection.pipeline():
+        learners = await _execute(connection, _LEARNERS, users)
+        totals = await _execute(connection, _TOTALS, users)
+        levels = await _execute(connection, _LEVELS, users)
+        unlocked = await _execute(connection, _UNLOCKED, users)
+        stored = await _execute(connection, _STORED, *_columns(keys))
+        snapshots = await _execute(connection, _DAYS, *_columns(days))
+    loaded = Loaded()
+    loaded.learners = _assemble(
+        reducer,
+        users,
+        await learners.fetchall(),
+        await totals.fetchall(),
+        await levels.fetchall(),
+        await unlocked.fetchall(),
+    )
+    for row in await stored.fetchall():
+        loaded.stored[row[0], row[1]] = Completion(*row)
+    _add_days(loaded.learners, await snapshots.fetchall())
+    former = {(user_id, c.local_day) for (user_id, _), c in loaded.stored.items()} - days
+    if former:
+        _add_days(
+            loaded.learners,
+            await (await _execute(connection, _DAYS, *_columns(former))).fetchall(),
+        )
+    await _recount(connection, reducer, loaded.learners.values())
+    return loaded
+
+
+async def history(connection: Connection, user_id: str) -> AsyncIterator[Completion]:
+    """The learner's completions that count, oldest first, in constant memory."""
+    async with connection.cursor("history", binary=True) as cursor:
+        await cursor.execute(_HISTORY, [user_id])
+        async for row in cursor:
+            yield Completion(*row)
+
+
+async def load_learner(
+    connection: Connection, reducer: Reducer, user_id: str
+) -> LearnerState | None:
+    """One learner without day snapshots; None when there is no such learner."""
+    async with connection.pipeline():
+        results = [
+            await _execute(connection, statement, [user_id])
+            for statement in (_LEARNERS, _TOTALS, _LEVELS, _UNLOCKED)
+        ]
+    learners, totals, levels, unlocked = [await result.fetchall() for result in results]
+    if not learners:
+        return None
+    return _assemble(reducer, [user_id], learners, totals, levels, unlocked)[user_id]
+
+
+async def _execute(connection: Connection, statement: str, *parameters: object) -> Any:
+    return await connection.execute(statement, parameters, binary=True)
+
+
+def _columns(pairs: Iterable[tuple[str, object]]) -> tuple[list[str], list[object]]:
+    ordered = list(pairs)
+    return [pair[0] for pair in ordered], [pair[1] for pair in ordered]
+
+
+def _assemble(
+    reducer: Reducer,
+    users: Sequence[str],
+    learners: list[Any],
+    totals: list[Any],
+    levels: list[Any],
+    unlocked: list[Any],
+) -> dict[str, LearnerState]:
+    sums: dict[str, dict[Cell, Totals]] = {}
+    for user_id, topic, difficulty, *numbers in totals:
+        sums.setdefault(user_id, {})[Cell(topic, difficulty)] = Totals(*numbers)
+    states = {
+        row[0]: LearnerState(
+            user_id=row[0],
+            version=row[1],
+            active_days=ActiveDays(parse_runs(row[2])),
+            zone=NamedZone(row[4], row[5], row[3]) if row[3] is not None else None,
+            counters=row[6],
+            totals=sums.get(row[0], {}),
+        )
+        for row in learners
+    }
+    for user_id in users:
+        if user_id not in states:
+            states[user_id] = reducer.new_learner(user_id)
+    for user_id, topic, level, previous_level, updated_at in levels:
+        states[user_id].levels[topic] = SkillLevel(level, previous_level, updated_at)
+    for user_id, achievement_id in unlocked:
+        states[user_id].unlocked.add(achievement_id)
+    return states
+
+
+def _add_days(learners: dict[str, LearnerState], rows: list[Any]) -> None:
+    for user_id, local_day, topic, difficulty, *numbers in rows:
+        day = learners[user_id].days.setdefault(local_day, {})
+        day[Cell(topic, difficulty)] = Totals(*numbers)
+
+
+async def _recount(
+    connection: Connection, reducer: Reducer, learners: Iterable[LearnerState]
+) -> None:
+    """Count anew for learners last saved under a catalogue with other filters."""
+    behind = {state.user_id: state for state in learners if not reducer.counts_match(state)}
+    if not behind:
+        return
+    for state in behind.values():
+        reducer.reset_counters(state)
+    result = await _execute(connection, _COUNTED, list(behind))
+    for row in await result.fetchall():
+        reducer.count(behind[row[0]], Completion(*row))
+
+
+def parse_runs(multirange: str) -> list[Run]:
+    """Postgres's text of a datemultirange as runs of ordinals, both ends included."""
+    bounds = [dt.date.fromisoformat(found).toordinal() for found in _DATE.findall(multirange)]
+    return [(first, after - 1) for first, after in zip(bounds[::2], bounds[1::2], strict=True)]
+
+
+def format_runs(runs: Iterable[Run]) -> str:
+    """Runs of ordinals as Postgres's text of a datemultirange."""
+    date = dt.date.fromordinal
+    return "{" + ",".join(f"[{date(first)},{date(last)}]" for first, last in runs) + "}"
+
+
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")

@@ -1,0 +1,99 @@
+"""The outbox: records that a transaction owes to Kafka, in the order in which it decided them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from progress_worker.storage.database import Connection
+
+
+class OutboxRecord(NamedTuple):
+    """A Kafka record to be published, byte for byte."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[bytes, bytes | None]]
+
+
+class PendingRecord(NamedTuple):
+    """A record that waits in the outbox since `created_at`."""
+
+    id: int
+    created_at: dt.datetime
+    record: OutboxRecord
+
+
+class Backlog(NamedTuple):
+    """How much waits: records to publish, the oldest one's age, and records that were parked."""
+
+    pending: int
+    oldest_seconds: float
+    parked: int
+
+
+_ADD: Final = """
+INSERT INTO outbox (topic, key, value, header_names, header_values) VALUES (%s, %s, %s, %s, %s)
+"""
+_NEXT: Final = """
+SELECT id, created_at, topic, key, value, header_names, header_values
+FROM outbox WHERE parked IS NULL ORDER BY id LIMIT %s
+"""
+_DELETE: Final = "DELETE FROM outbox WHERE id = ANY(%s)"
+_PARK: Final = "UPDATE outbox SET parked = %s WHERE id = %s"
+_BACKLOG: Final = """
+SELECT count(*) FILTER (WHERE parked IS NULL),
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked IS NULL)), 0),
+       count(*) FILTER (WHERE parked IS NOT NULL)
+FROM outbox
+"""
+
+
+async def add(connection: Connection, records: Sequence[OutboxRecord]) -> None:
+    """Write records to the outbox, in the caller's transaction."""
+    if records:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(_ADD, [_row(record) for record in records])
+
+
+async def next_records(connection: Connection, limit: int) -> list[PendingRecord]:
+    """The oldest records that wait to be published."""
+    result = await connection.execute(_NEXT, [limit], binary=True)
+    return [_pending(row) for row in await result.fetchall()]
+
+
+async def delete(connection: Connection, ids: Sequence[int]) -> None:
+    """Remove records that Kafka acknowledged."""
+    await connection.execute(_DELETE, [list(ids)])
+
+
+async def park(connection: Connection, record_id: int, why: str) -> None:
+    """Set aside a record that Kafka refuses for good, so that it holds up no other."""
+    await connection.execute(_PARK, [why, record_id])
+
+
+async def backlog(connection: Connection) -> Backlog:
+    """What waits in the outbox now."""
+    row = await (await connection.execute(_BACKLOG)).fetchone()
+    if row is None:
+        raise RuntimeError("an aggregate gave no row")
+    return Backlog(row[0], float(row[1]), row[2])
+
+
+def _row(record: OutboxRecord) -> tuple[Any, ...]:
+    names = [name for name, _ in record.headers]
+    return (
+        record.topic,
+        record.key,
+        record.value,
+        names,
+        [content for _, content in record.headers],
+    )
+
+
+def _pending(row: Sequence[Any]) -> PendingRecord:
+    record_id, created_at, topic, key, value, names, contents = row
+    headers = list(zip(names, contents, strict=True))
+    return PendingRecord(record_id, created_at, OutboxRecord(topic, key, value, headers))

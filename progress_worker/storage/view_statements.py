@@ -1,0 +1,123 @@
+"""The view's SQL: one statement per answer, each one row for one learner or none."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy import text as sql
+
+from progress_worker.storage.tables import (
+    achievement_unlock,
+    learner,
+    learner_day,
+    learner_total,
+    skill_level,
+)
+
+_SUMS: Final = ("completions", "graded", "grade_hundredths", "time_spent_seconds", "hints_used")
+
+
+def _of_learner(table: Table) -> ColumnElement[bool]:
+    return table.c.user_id == bindparam("user_id")
+
+
+def _rows(source: FromClause, *columns: str) -> Select[Any]:
+    """The source's rows as one JSON array of arrays; null when there is none."""
+    row = func.json_build_array(*(source.c[name] for name in columns))
+    return select(func.json_agg(row, type_=JSON)).select_from(source)
+
+
+def _cells(table: Table, *keys: str) -> Select[Any]:
+    """Rows of sums that hold a completion; a row whose last one was taken back is left out."""
+    return _rows(table, *keys, *_SUMS).where(_of_learner(table), table.c.completions > 0)
+
+
+def _days_before() -> ScalarSelect[Any]:
+    """The sums of all days before the window."""
+    sums = (func.coalesce(func.sum(learner_day.c[name]), 0) for name in _SUMS)
+    return (
+        select(func.json_build_array(*sums, type_=JSON))
+        .where(_of_learner(learner_day), learner_day.c.local_day < bindparam("first_day"))
+        .scalar_subquery()
+    )
+
+
+def _days_within() -> ScalarSelect[Any]:
+    """The window's sums per day."""
+    sums = (func.sum(learner_day.c[name]).label(name) for name in _SUMS)
+    days = (
+        select(learner_day.c.local_day, *sums)
+        .where(
+            _of_learner(learner_day),
+            learner_day.c.completions > 0,
+            learner_day.c.local_day.between(bindparam("first_day"), bindparam("last_day")),
+        )
+        .group_by(learner_day.c.local_day)
+        .subquery("days")
+    )
+    return _rows(days, "local_day", *_SUMS).scalar_subquery()
+
+
+def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
+    """A learner's stamp and these columns; the name shows up in Postgres's own statistics."""
+    return (
+        select(learner.c.version, learner.c.timezone, *columns)
+        .where(_of_learner(learner))
+        .prefix_with(sql(f"/* progress-view: {name} */"))
+    )
+
+
+#: What an unchanged answer is recognised by: one look-up by primary key.
+STAMP: Final = _learner_and("stamp")
+
+#: Everything that does not depend on a day: sums, streak, levels, unlocks, counters.
+LEARNER: Final = _learner_and(
+    "learner",
+    learner.c.active_days,
+    learner.c.counters,
+    _cells(learner_total, "topic", "difficulty").scalar_subquery().label("totals"),
+    _rows(skill_level, "topic", "level", "previous_level", "level_updated_at")
+    .where(_of_learner(skill_level))
+    .scalar_subquery()
+    .label("levels"),
+    _rows(achievement_unlock, "achievement_id", "unlocked_at")
+    .where(_of_learner(achievement_unlock))
+    .scalar_subquery()
+    .label("unlocks"),
+)
+
+#: The sums over all days, and those of each day of a window, per topic and difficulty.
+STATISTICS: Final = _learner_and(
+    "statistics",
+    _cells(learner_total, "topic", "difficulty").scalar_subquery().label("totals"),
+    _cells(learner_day, "local_day", "topic", "difficulty")
+    .where(learner_day.c.local_day.between(bindparam("first_day"), bindparam("last_day")))
+    .scalar_subquery()
+    .label("days"),
+)
+
+#: The sums of each day of a window, those of all days before it, active days, unlocks' days.
+HISTORY: Final = _learner_and(
+    "history",
+    learner.c.active_days,
+    _days_before().label("before"),
+    _days_within().label("days"),
+    _rows(achievement_unlock, "achievement_id", "local_day")
+    .where(_of_learner(achievement_unlock))
+    .scalar_subquery()
+    .label("unlocks"),
+)
+
+#: Whether the view's tables are there and may be read.
+READY: Final = select(learner.c.version).limit(1).prefix_with(sql("/* progress-view: ready */"))

@@ -1,0 +1,1 @@
+"""What ops sees: metrics, logs, health."""

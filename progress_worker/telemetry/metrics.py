@@ -1,0 +1,112 @@
+"""Every metric of the worker, declared once, typed and explained."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_LATENCY: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3600, 86400)
+_STEP: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_SIZE: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+
+
+class Metrics:
+    """The worker's metrics in a registry of their own; base units, bounded labels."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.events = Counter(
+            "progress_events",
+            "Events whose effect is committed, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.batch_events = Histogram(
+            "progress_batch_events", "Events per batch.", buckets=_SIZE, registry=registry
+        )
+        self.batch_seconds = Histogram(
+            "progress_batch_seconds",
+            "Duration of a batch's steps: decode, load, fold, save, commit.",
+            ["step"],
+            buckets=_STEP,
+            registry=registry,
+        )
+        self.commit_latency = Histogram(
+            "progress_event_commit_latency_seconds",
+            "From completed_at to the database commit.",
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.publish_latency = Histogram(
+            "progress_publish_latency_seconds",
+            "From the database commit to Kafka's acknowledgement, by topic.",
+            ["topic"],
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.published = Counter(
+            "progress_published", "Records acknowledged by Kafka.", ["topic"], registry=registry
+        )
+        self.lag_events = Gauge(
+            "progress_lag_events",
+            "Records of a partition that are not committed yet.",
+            ["partition"],
+            registry=registry,
+        )
+        self.lag_seconds = Gauge(
+            "progress_lag_seconds",
+            "Age of the last committed record of a partition that has more to read, else 0.",
+            ["partition"],
+            registry=registry,
+        )
+        self.last_progress = Gauge(
+            "progress_last_progress_timestamp_seconds",
+            "When a batch was last committed.",
+            registry=registry,
+        )
+        self.outbox_pending = Gauge(
+            "progress_outbox_pending", "Records that wait to be published.", registry=registry
+        )
+        self.outbox_oldest = Gauge(
+            "progress_outbox_oldest_age_seconds",
+            "Age of the oldest record that waits to be published.",
+            registry=registry,
+        )
+        self.outbox_parked = Gauge(
+            "progress_outbox_parked",
+            "Records that Kafka refused for good and that wait for an operator.",
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "progress_dead_letters", "Records dead-lettered.", ["reason"], registry=registry
+        )
+        self.unlocks = Counter(
+            "progress_unlocks", "Achievements unlocked.", ["achievement"], registry=registry
+        )
+        self.rebalances = Counter(
+            "progress_rebalances", "Assignments taken away by the group.", registry=registry
+        )
+        self.assigned_partitions = Gauge(
+            "progress_assigned_partitions", "Partitions this worker reads.", registry=registry
+        )
+        self.retries = Counter(
+            "progress_retries",
+            "Tries again after a transient failure.",
+            ["part"],
+            registry=registry,
+        )
+        self.offset_resets = Counter(
+            "progress_offset_resets",
+            "Partitions whose next offset Kafka had already deleted: records are lost.",
+            registry=registry,
+        )
+        self.relay_leader = Gauge(
+            "progress_relay_leader", "1 in the worker that publishes the outbox.", registry=registry
+        )
+        self.database_connections = Gauge(
+            "progress_database_connections",
+            "Connections of the pool, by state.",
+            ["state"],
+            registry=registry,
+        )

@@ -1,0 +1,107 @@
+"""The topics that the worker reads and writes: made with fitting settings, and compared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from progress_worker.errors import TransientError
+from progress_worker.kafka import client_options
+from progress_worker.settings import Settings
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as this deployment wants it."""
+
+    name: str
+    partitions: int
+    configuration: dict[str, str] = field(default_factory=dict)
+
+
+def wanted_topics(settings: Settings) -> list[TopicSpec]:
+    """All topics of the contract: events kept for 30 days, dead letters for a year."""
+    partitions = settings.topic_partitions
+    month = {"retention.ms": str(30 * _DAY_MS), "cleanup.policy": "delete"}
+    year = {
+        "retention.ms": str(365 * _DAY_MS),
+        "cleanup.policy": "delete",
+        "max.message.bytes": str(4 * 1024 * 1024),
+    }
+    return [
+        TopicSpec(settings.completed_topic, partitions, month),
+        TopicSpec(settings.unlocked_topic, partitions, month),
+        TopicSpec(settings.level_topic, partitions, month),
+        TopicSpec(settings.dead_letter_topic, partitions, year),
+        TopicSpec(settings.commands_topic, partitions, month),
+    ]
+
+
+async def partition_counts(settings: Settings) -> dict[str, int]:
+    """The partitions of each wanted topic that exists. Raises TransientError."""
+    async with _admin(settings) as admin:
+        described = await admin.describe_topics([t.name for t in wanted_topics(settings)])
+    return {
+        topic["topic"]: len(topic["partitions"])
+        for topic in described
+        if topic["error_code"] == 0 and topic["partitions"]
+    }
+
+
+async def create_topics(settings: Settings) -> list[str]:
+    """Create the wanted topics that are missing; returns their names. Raises TransientError."""
+    existing = await partition_counts(settings)
+    missing = [topic for topic in wanted_topics(settings) if topic.name not in existing]
+    async with _admin(settings) as admin:
+        if missing:
+            response = await admin.create_topics(
+                [
+                    NewTopic(
+                        topic.name,
+                        topic.partitions,
+                        settings.topic_replication,
+                        topic_configs=topic.configuration,
+                    )
+                    for topic in missing
+                ]
+            )
+            for name, code, *_ in response.topic_errors:
+                error = for_code(code)
+                if code and error is not TopicAlreadyExistsError:
+                    raise TransientError(f"Kafka did not create {name}: {error.__name__}")
+    return [topic.name for topic in missing]
+
+
+async def check_topics(settings: Settings) -> list[str]:
+    """What differs from the wanted topics, a sentence each; empty when all is well."""
+    existing = await partition_counts(settings)
+    complaints = []
+    for topic in wanted_topics(settings):
+        found = existing.get(topic.name)
+        if found is None:
+            complaints.append(f"The topic {topic.name} does not exist.")
+        elif found != topic.partitions:
+            complaints.append(
+                f"The topic {topic.name} has {found} partitions instead of {topic.partitions}."
+            )
+    return complaints
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        async with asyncio.timeout(settings.kafka_request_timeout_seconds):
+            await admin.start()
+            yield admin
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise TransientError(f"Kafka cannot be reached: {type(error).__name__}") from error
+    finally:
+        await admin.close()
