@@ -1,0 +1,92 @@
+# One-word commands. Each makes the virtual environment first when it is missing or out of date.
+# Variables: PYTHON names the interpreter, ARGS is handed to the program that a target runs.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+CHECKED := progress_worker tests bench migrations
+UV := uv==0.13.9
+
+# Faust has no wheel for Linux on ARM. Its sdist takes minutes to translate C extensions that
+# this project does not use, and seconds without them.
+export NO_CYTHON := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench clean lock install
+
+help:
+	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
+	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer)"
+	@echo "make check   formatting, lint and types"
+	@echo "make bench   how fast the worker drains a backlog"
+	@echo "make lock    resolve pyproject.toml into the lock files (ARGS=--upgrade for newer versions)"
+	@echo "make clean   remove the virtual environment and everything that was built"
+
+demo: $(BIN)/.installed
+	@echo "Running the demo: an embedded broker, an embedded Postgres, the worker and its events"
+	@$(BIN)/progress-worker demo $(ARGS)
+
+test: $(BIN)/.installed
+	@echo "Running the tests, in random order"
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(BIN)/.installed
+	@echo "Checking format, lint and types of $(CHECKED)"
+	@$(BIN)/ruff format --check $(CHECKED)
+	@$(BIN)/ruff check $(CHECKED)
+	@$(BIN)/mypy --strict $(CHECKED)
+
+bench: $(BIN)/.installed
+	@echo "Measuring the worker with the embedded broker and Postgres"
+	@$(BIN)/python bench/run.py $(ARGS)
+
+install: $(BIN)/.installed
+
+# The lock files hold names, versions and hashes of every platform's files; no address.
+lock: build/lock/.installed
+	@echo "Resolving pyproject.toml into requirements.lock, deploy/requirements.lock and deploy/build.lock"
+	@$(COMPILE) --extra embedded --group dev pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --constraint requirements.lock pyproject.toml --output-file deploy/requirements.lock
+	@$(COMPILE) --constraint requirements.lock --group build --output-file deploy/build.lock
+
+COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(ARGS)
+
+clean:
+	@echo "Removing $(VENV), build products and caches"
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The packages are installed anew when the lock changes, this project alone when only its
+# own metadata does; a marker that is written last makes an interrupted installation start over.
+$(BIN)/.installed: $(BIN)/.locked pyproject.toml
+	@echo "Installing progress-worker into $(VENV), in place"
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(BIN)/.locked: requirements.lock
+	@$(NEEDS_PYTHON)
+	@echo "Installing the locked packages into $(VENV) (about a minute, once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@touch $@
+
+build/lock/.installed: Makefile
+	@$(NEEDS_PYTHON)
+	@echo "Installing $(UV) into build/lock, to resolve with"
+	@$(PYTHON) -m venv --clear build/lock
+	@build/lock/bin/python -m pip install --quiet '$(UV)'
+	@touch $@
+
+define NEEDS_PYTHON
+command -v '$(PYTHON)' >/dev/null || { \
+	echo "Python 3.11 to 3.14 is needed, and there is no $(PYTHON): install it, or name another with PYTHON=python3.12." >&2; exit 1; }; \
+'$(PYTHON)' -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || { \
+	echo "Python 3.11 to 3.14 is needed, and $(PYTHON) is $$('$(PYTHON)' -V 2>&1): name another with PYTHON=python3.12." >&2; exit 1; }; \
+'$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+endef
