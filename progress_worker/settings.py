@@ -21,7 +21,7 @@ class LevelThreshold(BaseModel):
     mean_grade: float = Field(ge=0, le=100)
 
 
-class _Shared(BaseSettings):
+class SharedSettings(BaseSettings):
     """What the worker and the view both read."""
 
     model_config = SettingsConfigDict(
@@ -41,7 +41,7 @@ class _Shared(BaseSettings):
     )
 
 
-class Settings(_Shared):
+class Settings(SharedSettings):
     """The worker's whole configuration, read from `PROGRESS_*` variables."""
 
     kafka_bootstrap: str = Field(
@@ -154,7 +154,7 @@ class Settings(_Shared):
         return self
 
 
-class TokenSettings(_Shared):
+class TokenSettings(SharedSettings):
     """Whose bearer tokens the view takes: at least one of a secret, a key file, a key URL."""
 
     jwt_issuer: str = Field(min_length=1, description="`iss` that every token must carry.")
