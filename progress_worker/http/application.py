@@ -1,0 +1,135 @@
+"""The HTTP view as an application: its parts put together, and the server that runs it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from progress_worker.domain.catalogue import Catalogue
+from progress_worker.domain.skills import LevelRules
+from progress_worker.http import documentation, export, probes, routes
+from progress_worker.http.authentication import Authenticator
+from progress_worker.http.conditional import Tagger
+from progress_worker.http.context import ViewContext
+from progress_worker.http.metrics import ViewMetrics
+from progress_worker.http.middleware import RequestMiddleware
+from progress_worker.http.openapi import describe
+from progress_worker.http.presentation import Presenter
+from progress_worker.http.problems import add_problem_handlers
+from progress_worker.settings import ViewSettings
+from progress_worker.storage.view_connections import Limits, ReadConnections
+from progress_worker.storage.view_export import ExportReads
+from progress_worker.storage.views import ProgressReads
+
+_GRACEFUL_SHUTDOWN_SECONDS = 15
+
+
+def utc_now() -> dt.datetime:
+    """The clock of everything but the tests."""
+    return dt.datetime.now(dt.UTC)
+
+
+class ViewApplication(FastAPI):
+    """The view's paths, without anything to answer from."""
+
+    def __init__(self, lifespan: Any = None) -> None:
+        super().__init__(
+            lifespan=lifespan,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        for module in (routes, export, probes, documentation):
+            self.include_router(module.router)
+        add_problem_handlers(self)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return describe(self)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, under FastAPI's name for it."""
+        return self.document
+
+
+def openapi_document() -> dict[str, Any]:
+    """The view's OpenAPI document, which `schemas/openapi.json` publishes."""
+    return ViewApplication().document
+
+
+def create_app(
+    settings: ViewSettings,
+    catalogue: Catalogue,
+    level_rules: LevelRules,
+    clock: Callable[[], dt.datetime] = utc_now,
+) -> FastAPI:
+    """The view, ready to serve; connects to Postgres when it is first asked.
+
+    `clock` tells the present, aware. The application closes its connections at its shutdown.
+    """
+    reads = ReadConnections(settings.read_url, _limits(settings))
+    exports = ReadConnections(settings.read_url, _export_limits(settings))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await reads.close()
+            await exports.close()
+
+    app = ViewApplication(lifespan)
+    metrics = ViewMetrics()
+    app.state.view = ViewContext(
+        clock=clock,
+        metrics=metrics,
+        authenticator=Authenticator(settings, metrics),
+        reads=ProgressReads(reads),
+        exports=ExportReads(exports),
+        presenter=Presenter(catalogue, level_rules),
+        tagger=Tagger(catalogue, level_rules),
+    )
+    app.add_middleware(RequestMiddleware, metrics=metrics)
+    return app
+
+
+def serve(settings: ViewSettings, catalogue: Catalogue, level_rules: LevelRules) -> None:
+    """Serve the view until a signal ends it; requests in hand have 15 seconds to finish.
+
+    Requests are logged by the application, without queries, so uvicorn's own log is off.
+    """
+    uvicorn.run(
+        create_app(settings, catalogue, level_rules),
+        host=settings.view_host,
+        port=settings.view_port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
+    )
+
+
+def _limits(settings: ViewSettings) -> Limits:
+    return Limits(
+        settings.view_pool_size,
+        settings.view_pool_timeout_seconds,
+        settings.view_connect_timeout_seconds,
+        settings.view_statement_timeout_seconds,
+    )
+
+
+def _export_limits(settings: ViewSettings) -> Limits:
+    return Limits(
+        settings.view_export_pool_size,
+        settings.view_pool_timeout_seconds,
+        settings.view_connect_timeout_seconds,
+        settings.view_export_timeout_seconds,
+    )

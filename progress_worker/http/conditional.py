@@ -1,0 +1,71 @@
+"""Entity tags: an answer that cannot have changed is not made again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from typing import Final
+
+from fastapi import Request
+from starlette.responses import Response
+
+from progress_worker import __version__
+from progress_worker.domain.calendar import today
+from progress_worker.domain.catalogue import Catalogue
+from progress_worker.domain.skills import LevelRules
+from progress_worker.storage.views import Stamp
+
+_DIGEST_BYTES: Final = 16
+_CACHING: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+
+
+class Tagger:
+    """Tags of answers.
+
+    An answer is a function of the learner at one version, the learner's local day, the question,
+    and what this process runs with: the release, the catalogue, the thresholds. All of it is in
+    the tag. Tags are weak, since `as_of` differs between answers that mean the same.
+    """
+
+    def __init__(self, catalogue: Catalogue, level_rules: LevelRules) -> None:
+        self._process = _digest(__version__, catalogue.model_dump_json(), repr(level_rules))
+
+    def tag(self, request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> str:
+        """The tag of the answer to this request."""
+        digest = _digest(
+            self._process,
+            user_id,
+            str(stamp.version),
+            today(stamp.timezone, now).isoformat(),
+            request.scope["path"],
+            request.scope["query_string"].decode("latin-1"),
+        )
+        return f'W/"{digest}"'
+
+
+def asks_for_change(request: Request) -> bool:
+    """Whether the client has an answer already."""
+    return "if-none-match" in request.headers
+
+
+def matches(request: Request, tag: str) -> bool:
+    """Whether the client's answer is this one, by weak comparison."""
+    known = ",".join(request.headers.getlist("if-none-match"))
+    opaque = tag.removeprefix("W/")
+    tags = {part.strip().removeprefix("W/") for part in known.split(",")}
+    return opaque in tags or "*" in tags
+
+
+def caching_headers(tag: str) -> dict[str, str]:
+    """An answer is its reader's alone and is asked for again each time."""
+    return {"ETag": tag, **_CACHING}
+
+
+def not_modified(tag: str) -> Response:
+    """The client's answer still holds."""
+    return Response(status_code=304, headers=caching_headers(tag))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=_DIGEST_BYTES).hexdigest()

@@ -1,0 +1,34 @@
+"""The view's metrics, in a registry of the application's own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class ViewMetrics:
+    """What the view counts; labels hold route templates, never a learner."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.request_seconds = Histogram(
+            "progress_view_request_duration_seconds",
+            "From a request's arrival to the end of its answer.",
+            ["route", "method", "status"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.requests_in_progress = Gauge(
+            "progress_view_requests_in_progress",
+            "Requests whose answer has not ended.",
+            registry=self.registry,
+        )
+        self.key_refreshes = Counter(
+            "progress_view_key_refreshes",
+            "Reads of the JWKS file or URL, by result (ok, failed).",
+            ["result"],
+            registry=self.registry,
+        )

@@ -1,0 +1,60 @@
+"""What an orchestrator and Prometheus ask; no token."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Depends
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import Field
+from starlette.responses import Response
+
+from progress_worker.http.context import ViewContext, view_context
+from progress_worker.http.responses import Answer
+from progress_worker.http.routes import ReadRouter
+
+router = ReadRouter(tags=["operations"])
+
+View = Annotated[ViewContext, Depends(view_context)]
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class HealthAnswer(Answer):
+    """That all is well."""
+
+    status: Literal["ok"] = Field(default="ok", description="Anything else is a problem.")
+
+
+def _healthy() -> Response:
+    body = HealthAnswer().model_dump_json()
+    return Response(body, media_type="application/json", headers=_NO_STORE)
+
+
+@router.get("/livez", operation_id="livez", response_model=HealthAnswer)
+async def livez() -> Response:
+    """The process serves requests, whatever Postgres does."""
+    return _healthy()
+
+
+@router.get("/readyz", operation_id="readyz", response_model=HealthAnswer)
+async def readyz(view: View) -> Response:
+    """The learners' progress can be read."""
+    await view.reads.ready()
+    return _healthy()
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus's text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def metrics(view: View) -> Response:
+    """The view's metrics."""
+    body = generate_latest(view.metrics.registry)
+    return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST, **_NO_STORE})

@@ -1,0 +1,159 @@
+"""The learner's paths; each reads once and presents what it read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BeforeValidator, WithJsonSchema
+from starlette.responses import Response
+
+from progress_worker.events.models import NO_NUL
+from progress_worker.http.context import Asked, asked, invalid
+from progress_worker.http.presentation_over_time import present_history, present_statistics
+from progress_worker.http.responses import (
+    AchievementsAnswer,
+    BadgesAnswer,
+    ProgressAnswer,
+    SkillLevelAnswer,
+    SkillLevelsAnswer,
+)
+from progress_worker.http.responses_over_time import HistoryAnswer, Period, StatisticsAnswer
+from progress_worker.http.windows import MAX_DAYS, Range, span
+from progress_worker.storage.views import HistoryView
+
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _iso_date(value: str) -> dt.date:
+    if not _DATE.fullmatch(value):
+        raise ValueError("a date is written as in 2026-11-23")
+    return dt.date.fromisoformat(value)
+
+
+LocalDate = Annotated[
+    dt.date, BeforeValidator(_iso_date), WithJsonSchema({"type": "string", "format": "date"})
+]
+Question = Annotated[Asked, Depends(asked)]
+
+
+class ReadRouter(APIRouter):
+    """Routes that can be read: HEAD works wherever GET does."""
+
+    def add_api_route(self, path: str, endpoint: Any, **options: Any) -> None:
+        """Add the route for GET, and once more, undocumented, for HEAD."""
+        super().add_api_route(path, endpoint, **options)
+        super().add_api_route(
+            path, endpoint, **(options | {"methods": ["HEAD"], "include_in_schema": False})
+        )
+
+
+router = ReadRouter(prefix="/api/progress", tags=["progress"])
+
+
+@router.get("", operation_id="progress", response_model=ProgressAnswer)
+async def progress(question: Question) -> Response:
+    """Totals, streak, latest achievements and skill levels at a glance."""
+    view = question.view
+    return await question.answer(
+        lambda reads: reads.learner(question.user_id),
+        lambda learner: view.presenter.progress(learner, question.now),
+    )
+
+
+@router.get("/achievements", operation_id="achievements", response_model=AchievementsAnswer)
+async def achievements(question: Question) -> Response:
+    """Every achievement of the catalogue, unlocked or not, with its progress."""
+    return await question.answer(
+        lambda reads: reads.learner(question.user_id), question.view.presenter.achievements
+    )
+
+
+@router.get("/badges", operation_id="badges", response_model=BadgesAnswer)
+async def badges(question: Question) -> Response:
+    """Earned badges and those still to be had."""
+    return await question.answer(
+        lambda reads: reads.learner(question.user_id), question.view.presenter.badges
+    )
+
+
+@router.get("/statistics", operation_id="statistics", response_model=StatisticsAnswer)
+async def statistics(
+    question: Question,
+    period: Annotated[
+        Period,
+        Query(description="Today, the last 7 or the last 30 local days, today included, or all."),
+    ] = "all",
+) -> Response:
+    """Figures of a window of the learner's local days, and the trend of the last seven."""
+    days = span(30, question.now)
+    return await question.answer(
+        lambda reads: reads.statistics(question.user_id, days.first, days.last),
+        lambda found: present_statistics(found, question.user_id, period, question.now),
+    )
+
+
+@router.get("/history", operation_id="history", response_model=HistoryAnswer)
+async def history(
+    question: Question,
+    days: Annotated[
+        int | None,
+        Query(
+            ge=1,
+            le=MAX_DAYS,
+            description="So many local days up to `end_date`; 30 when nothing is given. Not "
+            "together with `start_date`.",
+        ),
+    ] = None,
+    start_date: Annotated[
+        LocalDate | None,
+        Query(description="The first local day, at most 366 days before the last one."),
+    ] = None,
+    end_date: Annotated[
+        LocalDate | None,
+        Query(description="The last local day; today when not given. Later days have no row."),
+    ] = None,
+) -> Response:
+    """A row for every local day of a range, idle days included."""
+    try:
+        wanted = Range(days, start_date, end_date)
+    except ValueError as error:
+        raise invalid("start_date", str(error)) from error
+    read = wanted.span(question.now)
+
+    def present(found: HistoryView) -> HistoryAnswer:
+        try:
+            return present_history(found, question.user_id, wanted, question.now)
+        except ValueError as error:
+            raise invalid("start_date", str(error)) from error
+
+    return await question.answer(
+        lambda reads: reads.history(question.user_id, read.first, read.last), present
+    )
+
+
+@router.get("/skill-levels", operation_id="skill_levels", response_model=SkillLevelsAnswer)
+async def skill_levels(question: Question) -> Response:
+    """The skill level in every topic with a completed exercise, and the way to the next one."""
+    return await question.answer(
+        lambda reads: reads.learner(question.user_id), question.view.presenter.skill_levels
+    )
+
+
+@router.get(
+    "/skill-levels/{topic:path}", operation_id="skill_level", response_model=SkillLevelAnswer
+)
+async def skill_level(
+    question: Question,
+    topic: Annotated[
+        str,
+        Path(min_length=1, max_length=128, pattern=NO_NUL, description="The topic's name."),
+    ],
+) -> Response:
+    """One topic's skill level; everybody is a beginner in a topic that is new to them."""
+    return await question.answer(
+        lambda reads: reads.learner(question.user_id),
+        lambda learner: question.view.presenter.skill_level(learner, topic),
+    )
