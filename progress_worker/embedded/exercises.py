@@ -59,7 +59,7 @@ class Exercises:
     def revise(
         self, last: Completion, progress: float, *, revoked: bool
     ) -> tuple[Completion, dt.datetime]:
-        """The next revision of a completion: graded again, or taken back with its grade as it was."""
+        """A completion's next revision: graded again, or taken back with its grade as it was."""
         grade = last.grade_hundredths if revoked else self._grade(last.difficulty, progress)
         completion = replace(
             last, revision=last.revision + 1, revoked=revoked, grade_hundredths=grade

