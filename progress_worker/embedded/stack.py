@@ -63,7 +63,7 @@ class EmbeddedStack:
             start.result()
         self.postgres.create_roles()
         self.database: Database = self.postgres.create_database(DATABASE)
-        self._web_port = free_port()
+        self._web_port, self._view_port = free_port(), free_port()
 
     def stop(self) -> None:
         """End both servers and remove the directory; may be called again."""
@@ -90,5 +90,7 @@ class EmbeddedStack:
             "DRAIN_TIMEOUT_SECONDS": "5",
             "WEB_HOST": LOOPBACK,
             "WEB_PORT": str(self._web_port),
+            "VIEW_HOST": LOOPBACK,
+            "VIEW_PORT": str(self._view_port),
         }
         return {PREFIX + name: value for name, value in variables.items()}

@@ -26,7 +26,7 @@ from progress_worker.embedded.postgres import Postgres
 from progress_worker.embedded.server import Server
 from progress_worker.embedded.stack import EmbeddedStack
 from progress_worker.errors import FatalError
-from progress_worker.settings import Settings
+from progress_worker.settings import PREFIX, MigrationSettings, Settings, ViewSettings
 
 pytestmark = pytest.mark.integration
 
@@ -117,6 +117,8 @@ def test_a_stacks_environment_is_a_configuration(monkeypatch: pytest.MonkeyPatch
         settings = Settings()
         assert settings.kafka_bootstrap == stack.broker.bootstrap
         assert select_one(settings.database_url.get_secret_value()) == (1,)
+        fields = Settings.model_fields | ViewSettings.model_fields | MigrationSettings.model_fields
+        assert set(stack.environment()) <= {PREFIX + name.upper() for name in fields}
 
 
 def test_two_stacks_live_side_by_side() -> None:
