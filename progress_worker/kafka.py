@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import faust
 from aiokafka.helpers import create_ssl_context
 
 from progress_worker.settings import Settings
@@ -54,3 +55,30 @@ def producer_options(settings: Settings) -> dict[str, Any]:
         "max_request_size": 4 * 1024 * 1024,
         "linger_ms": 2,
     }
+
+
+def faust_options(settings: Settings) -> dict[str, Any]:
+    """For Faust's own clients, which read the commands topic and elect the leader."""
+    options: dict[str, Any] = {
+        "broker": [f"aiokafka://{address}" for address in settings.kafka_bootstrap.split(",")],
+        "broker_session_timeout": settings.kafka_session_timeout_seconds,
+        "broker_heartbeat_interval": settings.kafka_session_timeout_seconds / 10,
+        "broker_rebalance_timeout": settings.kafka_rebalance_timeout_seconds,
+        "broker_request_timeout": max(
+            settings.kafka_request_timeout_seconds, settings.kafka_session_timeout_seconds + 1
+        ),
+        "topic_replication_factor": settings.topic_replication,
+        "topic_partitions": settings.topic_partitions,
+    }
+    ssl_context = client_options(settings).get("ssl_context")
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        options["broker_credentials"] = faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=ssl_context,
+        )
+    elif ssl_context is not None:
+        options["broker_credentials"] = faust.SSLCredentials(ssl_context)
+    return options

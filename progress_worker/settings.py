@@ -85,15 +85,6 @@ class Settings(SharedSettings):
     database_url: SecretStr = Field(
         description="The worker's Postgres, `postgresql://user:password@host:port/database`."
     )
-    migrate_database_url: SecretStr | None = Field(
-        default=None, description="The owner's, for `migrate`; the worker's when not given."
-    )
-    worker_role: str = Field(
-        default="progress_worker", description="The role that `migrate` grants the worker's work."
-    )
-    view_role: str = Field(
-        default="progress_view", description="The role that `migrate` grants reading."
-    )
     database_pool_size: int = Field(default=6, ge=3, le=100)
     database_connect_timeout_seconds: float = Field(default=5.0, ge=1)
     database_statement_timeout_seconds: float = Field(
@@ -242,6 +233,39 @@ class ViewSettings(TokenSettings):
         return url.get_secret_value() if url else ""
 
 
+class MigrationSettings(BaseSettings):
+    """What `migrate` needs: the owner's address and the roles to grant to."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    database_url: SecretStr | None = Field(
+        default=None, description="The worker's Postgres, when there is no owner's address."
+    )
+    migrate_database_url: SecretStr | None = Field(
+        default=None, description="The Postgres to migrate, as the role that owns the tables."
+    )
+    worker_role: str = Field(
+        default="progress_worker", min_length=1, description="Is granted the worker's work."
+    )
+    view_role: str = Field(
+        default="progress_view", min_length=1, description="Is granted reading learners."
+    )
+
+    @model_validator(mode="after")
+    def _some_database(self) -> Self:
+        if not (self.migrate_database_url or self.database_url):
+            raise ValueError(
+                f"One of {PREFIX}MIGRATE_DATABASE_URL and {PREFIX}DATABASE_URL must be set"
+            )
+        return self
+
+    @property
+    def owner_url(self) -> str:
+        """The address to migrate; holds a secret."""
+        url = self.migrate_database_url or self.database_url
+        return url.get_secret_value() if url else ""
+
+
 _Loaded = TypeVar("_Loaded", bound=BaseSettings)
 
 
@@ -275,3 +299,8 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{variable} is not set."
     return f"{variable} is wrong: {first['msg']}."
+
+
+def load_migration_settings(**overrides: object) -> MigrationSettings:
+    """Read what `migrate` needs; raises ConfigurationError as `load_settings` does."""
+    return _load(MigrationSettings, overrides)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from progress_worker.events.models import Difficulty
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """One revision of one completion; (user_id, event_id) is its identity.
 
     `grade_hundredths` is the grade in percent times 100, or None when not graded.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -90,7 +91,7 @@ class Lane:
             records = [record for part in batch.values() for record in part]
             if records:
                 await self._retry.run(
-                    "ingest", lambda records=records: self._projector.apply(records), self._pulse
+                    "ingest", partial(self._projector.apply, records), self._pulse
                 )
                 self._applied(batch)
             if self._uncommitted and not await self._commit_offsets():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from progress_worker import __version__
 from progress_worker.domain.reducer import LevelChange, Unlock
 from progress_worker.errors import PoisonError
-from progress_worker.events.cloudevents import binary_headers
+from progress_worker.events.cloudevents import Headers, binary_headers
 from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     SKILL_LEVEL_CHANGED,
@@ -32,7 +31,7 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+    headers: Headers
 
 
 class DeadLetter(NamedTuple):

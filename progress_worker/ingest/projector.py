@@ -82,6 +82,10 @@ class Projector:
         self._metrics.batch_events.observe(len(records))
         await self._commit(arrivals, letters)
 
+    async def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
+        """Commit records that are known to be broken to the dead-letter topic's outbox."""
+        await self._transact([], letters)
+
     def _decode(self, records: Sequence[Record]) -> tuple[list[Arrival], list[DeadLetter]]:
         now = self._clock()
         decode = self._decoder.decode

@@ -6,7 +6,7 @@ that was loaded: whoever was faster wins, and the slower transaction fails as a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -99,8 +99,8 @@ FROM (
 WHERE l.user_id = z.user_id
 """
 _FORGET_SUMS: Final = (
-    "DELETE FROM learner_total WHERE user_id = %s",
-    "DELETE FROM learner_day WHERE user_id = %s",
+    "DELETE FROM learner_total WHERE user_id = ANY(%s)",
+    "DELETE FROM learner_day WHERE user_id = ANY(%s)",
 )
 
 
@@ -114,8 +114,8 @@ class Changes:
     unlocks: Sequence[Unlock] = field(default_factory=list)
 
 
-async def save(connection: Connection, changes: Changes) -> None:
-    """Write the changes; the caller commits.
+async def save(connection: Connection, changes: Changes, *, instead: bool = False) -> None:
+    """Write the changes; the caller commits. With `instead`, sums not among them are deleted.
 
     Raises LearnerChangedError when another transaction changed one of the learners since it was
     loaded, and psycopg.Error. Blocks on row locks up to the connection's lock timeout.
@@ -141,6 +141,9 @@ async def save(connection: Connection, changes: Changes) -> None:
     if saved is not None and saved.rowcount != len(learners):
         raise LearnerChangedError("a learner of the batch was changed by another transaction")
     async with connection.pipeline():
+        if instead:
+            for statement in _FORGET_SUMS:
+                await connection.execute(statement, [[state.user_id for state in learners]])
         await _write(connection, _ADD_COMPLETIONS, [_completion_row(c) for c in changes.added])
         await _write(connection, _REVISE_COMPLETIONS, [_completion_row(c) for c in changes.revised])
         await _write(connection, _SAVE_TOTALS, totals)
@@ -149,12 +152,6 @@ async def save(connection: Connection, changes: Changes) -> None:
         await _write(connection, _ADD_UNLOCKS, [_unlock_row(u) for u in changes.unlocks])
         if lost:
             await connection.execute(_FIND_ZONES, [lost])
-
-
-async def forget_sums(connection: Connection, user_id: str) -> None:
-    """Delete a learner's sums, which are about to be saved as derived anew."""
-    for statement in _FORGET_SUMS:
-        await connection.execute(statement, [user_id])
 
 
 async def _write(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> Any:
@@ -221,9 +218,8 @@ def _unlock_row(unlock: Unlock) -> tuple[Any, ...]:
     )
 
 
-def all_touched(states: Iterable[LearnerState]) -> None:
-    """Mark everything that the states hold as changed, so that it is saved."""
-    for state in states:
-        state.touched.totals = set(state.totals)
-        state.touched.days = {(day, cell) for day, cells in state.days.items() for cell in cells}
-        state.touched.levels = set(state.levels)
+def touch_all(state: LearnerState) -> None:
+    """Mark everything that the state holds as changed, so that it is saved."""
+    state.touched.totals = set(state.totals)
+    state.touched.days = {(day, cell) for day, cells in state.days.items() for cell in cells}
+    state.touched.levels = set(state.levels)

@@ -1,0 +1,183 @@
+"""The composition root: the Faust app with its services, agents, timers and probes.
+
+`faust -A progress_worker.app worker` finds `app` here; it is built from the environment when it is
+first asked for, not when this module is imported.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, NoReturn
+
+import faust
+from aiohttp.web import Request, Response, json_response
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from sqlalchemy.ext.asyncio import AsyncEngine
+from yarl import URL
+
+from progress_worker.commands import CommandHandler
+from progress_worker.domain.catalogue import Catalogue, parse_catalogue
+from progress_worker.domain.reducer import Reducer
+from progress_worker.domain.skills import LevelRules, Threshold
+from progress_worker.errors import ConfigurationError
+from progress_worker.ingest.decode import Decoder
+from progress_worker.ingest.messages import Messages
+from progress_worker.ingest.projector import Projector
+from progress_worker.ingest.recalculation import Recalculation
+from progress_worker.ingest.service import IngestService
+from progress_worker.kafka import faust_options
+from progress_worker.outbox.relay import RelayService
+from progress_worker.retry import RetryPolicy
+from progress_worker.settings import PREFIX, LevelThreshold, Settings, load_settings
+from progress_worker.storage.database import create_engine
+from progress_worker.telemetry.health import Health
+from progress_worker.telemetry.logs import configure_logs
+from progress_worker.telemetry.metrics import Metrics
+
+_GAUGE_SECONDS = 2.0
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue of this deployment; raises ConfigurationError that names the variable."""
+    path = settings.catalogue_file
+    try:
+        if path is not None:
+            return parse_catalogue(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{PREFIX}CATALOGUE_FILE is wrong: {error}.") from error
+    default = files("progress_worker.domain") / "achievements.yaml"
+    return parse_catalogue(default.read_text(encoding="utf-8"))
+
+
+def level_rules(settings: Settings) -> LevelRules:
+    """The thresholds of this deployment in exact hundredths."""
+
+    def threshold(wanted: LevelThreshold) -> Threshold:
+        return Threshold(wanted.exercises, round(wanted.mean_grade * 100))
+
+    return LevelRules(
+        threshold(settings.level_intermediate),
+        threshold(settings.level_advanced),
+        threshold(settings.level_expert),
+    )
+
+
+class Worker:
+    """Everything that one worker process runs, built and connected."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        limit = settings.database_statement_timeout_seconds
+        self.engine: AsyncEngine = create_engine(
+            settings.database_url.get_secret_value(),
+            application_name=f"progress-worker {settings.instance}",
+            pool_size=settings.database_pool_size,
+            connect_timeout_seconds=settings.database_connect_timeout_seconds,
+            statement_timeout_seconds=limit,
+        )
+        retry = RetryPolicy(settings.retry_max_wait_seconds, self.metrics)
+        reducer = Reducer(load_catalogue(settings), level_rules(settings))
+        messages = Messages(
+            source=settings.event_source,
+            consumer_group=settings.consumer_group,
+            unlocked_topic=settings.unlocked_topic,
+            level_topic=settings.level_topic,
+            dead_letter_topic=settings.dead_letter_topic,
+        )
+        decoder = Decoder(
+            max_value_bytes=settings.max_value_bytes,
+            max_future_seconds=settings.max_future_seconds,
+        )
+        projector = Projector(
+            self.engine,
+            reducer,
+            decoder,
+            messages,
+            self.metrics,
+            time_limit_seconds=limit,
+            emit_level_changes=settings.emit_level_changes,
+        )
+        recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)
+        self.commands = CommandHandler(recalculation, projector, retry)
+        self.ingest = IngestService(settings, self.engine, projector, retry, self.metrics)
+        self.relay = RelayService(settings, self.engine, retry, self.metrics)
+        self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
+
+    @property
+    def obstacles(self) -> list[str]:
+        """Why the worker is not ready, a sentence each; empty when it is."""
+        obstacles = []
+        if not self.ingest.ready:
+            obstacles.append("The consumer group has not assigned partitions yet.")
+        if not self.health.database_answers:
+            obstacles.append("Postgres does not answer.")
+        return obstacles
+
+
+def create_app(settings: Settings) -> faust.App:
+    """The Faust app of a worker."""
+    worker = Worker(settings)
+    app = faust.App(
+        f"{settings.consumer_group}-commands",
+        **faust_options(settings),
+        consumer_auto_offset_reset="earliest",
+        reply_create_topic=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        web_host=settings.web_host,
+        web_bind=settings.web_host,
+        web_port=settings.web_port,
+        web_metrics_enabled=False,
+        web_stats_enabled=False,
+        web_router_enabled=False,
+        web_tables_enabled=False,
+        web_graph_enabled=False,
+        worker_redirect_stdouts=False,
+        store=URL("memory://"),
+    )
+    app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
+    app.service(worker.relay)  # type: ignore[arg-type]
+    commands = app.topic(settings.commands_topic, key_type=bytes, value_type=bytes)
+    app.agent(commands, name="commands")(worker.commands.consume)
+    app.timer(_GAUGE_SECONDS, on_leader=False)(worker.health.refresh)
+    _add_probes(app, worker)
+    return app
+
+
+def _add_probes(app: faust.App, worker: Worker) -> None:
+    async def livez(_view: Any, _request: Request) -> Response:
+        return json_response({"status": "alive"})
+
+    async def readyz(_view: Any, _request: Request) -> Response:
+        obstacles = worker.obstacles
+        return json_response({"obstacles": obstacles}, status=503 if obstacles else 200)
+
+    async def metrics(_view: Any, _request: Request) -> Response:
+        body = generate_latest(worker.metrics.registry)
+        return Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    for path, view in (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics)):
+        app.page(path, name=path)(view)  # type: ignore[arg-type]  # aiohttp's own types
+
+
+def run_worker(settings: Settings) -> NoReturn:
+    """Run a worker until a signal stops it; exits with a non-zero status after a failure."""
+    configure_logs(settings)
+    app = create_app(settings)
+    faust.Worker(
+        app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
+    ).execute_from_commandline()
+
+
+@cache
+def _app_from_environment() -> faust.App:
+    return create_app(load_settings())
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return _app_from_environment()
+    raise AttributeError(name)

@@ -1,0 +1,94 @@
+"""The command line: every command reads its settings and calls one thing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from progress_worker import __version__
+from progress_worker.errors import ProgressError
+
+cli = typer.Typer(
+    help="Turns a stream of finished exercises into learners' progress.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+topics_cli = typer.Typer(help="Make and compare the Kafka topics.", no_args_is_help=True)
+cli.add_typer(topics_cli, name="topics")
+_console = Console()
+
+
+def main() -> None:
+    """Run a command; an error of ours is one sentence on standard error and exit status 1."""
+    try:
+        cli()
+    except ProgressError as error:
+        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    _console.print(__version__)
+
+
+@cli.command()
+def worker() -> None:
+    """Run the worker: ingest, outbox relay, commands, probes."""
+    from progress_worker.app import run_worker  # noqa: PLC0415 - a command loads what it needs
+    from progress_worker.settings import load_settings  # noqa: PLC0415
+
+    run_worker(load_settings())
+
+
+@cli.command()
+def migrate(
+    revision: Annotated[str, typer.Option(help="Up or down to this revision.")] = "head",
+) -> None:
+    """Bring the database to this release's schema and grant the roles."""
+    from progress_worker.settings import load_migration_settings  # noqa: PLC0415
+    from progress_worker.storage.migrate import migrate as run  # noqa: PLC0415
+
+    settings = load_migration_settings()
+    run(settings.owner_url, revision, settings.worker_role, settings.view_role)
+    _console.print(f"The database is at revision {revision}.")
+
+
+@topics_cli.command("create")
+def topics_create() -> None:
+    """Create the topics that are missing."""
+    from progress_worker.settings import load_settings  # noqa: PLC0415
+    from progress_worker.topics import create_topics  # noqa: PLC0415
+
+    created = asyncio.run(create_topics(load_settings()))
+    _console.print(f"Created: {', '.join(created)}." if created else "All topics exist.")
+
+
+@topics_cli.command("check")
+def topics_check() -> None:
+    """Compare the topics with what this deployment wants; exit status 1 when they differ."""
+    from progress_worker.settings import load_settings  # noqa: PLC0415
+    from progress_worker.topics import check_topics  # noqa: PLC0415
+
+    complaints = asyncio.run(check_topics(load_settings()))
+    for complaint in complaints:
+        _console.print(complaint)
+    if complaints:
+        raise typer.Exit(1)
+    _console.print("The topics are as wanted.")
+
+
+@cli.command()
+def schemas(directory: Annotated[Path, typer.Argument()] = Path("schemas")) -> None:
+    """Write the published contracts: JSON Schemas, asyncapi.yaml, openapi.json."""
+    from progress_worker.events.schemas import write_schemas  # noqa: PLC0415
+
+    write_schemas(directory)
+    _console.print(f"Wrote {directory}.")

@@ -1,0 +1,81 @@
+"""Derives one learner's progress again from the stored completions.
+
+Everything that follows from the completions is replaced; unlocks that are earned now are added as
+backdated, and none is taken away. Runs as one transaction under the same version check as a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from progress_worker.domain.reducer import Reducer, Unlock, latest_zone
+from progress_worker.domain.state import LearnerState, SkillLevel
+from progress_worker.errors import TransientError
+from progress_worker.ingest.messages import Messages
+from progress_worker.storage import learners, outbox
+from progress_worker.storage.database import Connection, connect, translate
+from progress_worker.storage.saving import Changes, save, touch_all
+
+_log = structlog.get_logger()
+
+
+class Recalculation:
+    """Recalculates learners on request."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        reducer: Reducer,
+        messages: Messages,
+        *,
+        time_limit_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._reducer = reducer
+        self._messages = messages
+        self._time_limit = time_limit_seconds
+
+    async def recalculate(self, user_id: str, topic: str | None = None) -> list[Unlock]:
+        """Returns the unlocks that were added; with `topic`, other topics keep their levels.
+
+        Raises TransientError, PoisonError and FatalError as a batch does. A learner who was never
+        seen is left alone.
+        """
+        try:
+            async with asyncio.timeout(self._time_limit), connect(self._engine) as connection:
+                unlocks = await self._write(connection, user_id, topic)
+                await connection.commit()
+        except psycopg.Error as error:
+            raise translate(error) from error
+        except TimeoutError as error:
+            raise TransientError("Postgres did not answer in time") from error
+        _log.info("recalculated", unlocks=len(unlocks))
+        return unlocks
+
+    async def _write(self, connection: Connection, user_id: str, topic: str | None) -> list[Unlock]:
+        stored = await learners.load_learner(connection, self._reducer, user_id)
+        if stored is None:
+            return []
+        completions = [c async for c in learners.history(connection, user_id)]
+        derived, unlocks = self._reducer.rebuild(user_id, completions, stored.unlocked)
+        derived.version = stored.version
+        derived.zone = latest_zone(completions)
+        _keep_history(derived, stored, topic)
+        touch_all(derived)
+        await save(connection, Changes([derived], unlocks=unlocks), instead=True)
+        await outbox.add(connection, [self._messages.unlocked(u, None) for u in unlocks])
+        return unlocks
+
+
+def _keep_history(derived: LearnerState, stored: LearnerState, only: str | None) -> None:
+    """A level that stays keeps what was said of its change when the events arrived."""
+    for topic, before in stored.levels.items():
+        now = derived.level(topic)
+        if now.level == before.level or only not in {None, topic}:
+            derived.levels[topic] = before
+        elif now.updated_at is None:
+            derived.levels[topic] = SkillLevel(now.level, before.level, before.updated_at)

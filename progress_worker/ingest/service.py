@@ -1,0 +1,160 @@
+"""The ingest service: a member of the consumer group that runs its partitions in lanes.
+
+Starting waits, without a limit but saying so, for Postgres and for the topic. At a stop or a
+rebalance the batches in hand are committed or abandoned within the drain timeout. A stall, and
+anything that no waiting mends, crashes the service and with it the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import partial
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+from mode import Service
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from progress_worker.errors import FatalError, TransientError
+from progress_worker.ingest.lane import Lane
+from progress_worker.ingest.projector import Projector
+from progress_worker.kafka import consumer_options
+from progress_worker.retry import RetryPolicy
+from progress_worker.settings import Settings
+from progress_worker.storage.database import check_migrated, connect
+from progress_worker.telemetry.metrics import Metrics
+from progress_worker.topics import partition_counts
+
+_log = structlog.get_logger()
+
+_WATCH_SECONDS = 1.0
+
+
+class IngestService(Service):
+    """Reads the exercise-completed topic into Postgres."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: AsyncEngine,
+        projector: Projector,
+        retry: RetryPolicy,
+        metrics: Metrics,
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._engine = engine
+        self._projector = projector
+        self._retry = retry
+        self._metrics = metrics
+        self._consumer: AIOKafkaConsumer | None = None
+        self._lanes: list[Lane] = []
+        self._assigned_at: float | None = None
+        self._last_committed = time.monotonic()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the group has given this worker its partitions, which may be none."""
+        return self._assigned_at is not None
+
+    async def on_stop(self) -> None:
+        """Drain the lanes and leave the group, within a time limit each."""
+        await self._stop_lanes()
+        if self._consumer is not None:
+            try:
+                async with asyncio.timeout(self._settings.drain_timeout_seconds):
+                    await self._consumer.stop()
+            except (TimeoutError, KafkaError) as error:
+                _log.warning("leaving_group_failed", error=type(error).__name__)
+
+    @Service.task
+    async def _main(self) -> None:
+        await self._retry.run("database", self._check_database)
+        await self._retry.run("topic", self._check_topic)
+        self._consumer = AIOKafkaConsumer(**consumer_options(self._settings))
+        await self._retry.run("group", partial(self._join, self._consumer))
+        while not self.should_stop:
+            await self.sleep(_WATCH_SECONDS)
+            self._watch()
+
+    async def _check_database(self) -> None:
+        async with (
+            asyncio.timeout(self._settings.database_statement_timeout_seconds),
+            connect(self._engine) as connection,
+        ):
+            await check_migrated(connection)
+
+    async def _check_topic(self) -> None:
+        if self._settings.completed_topic not in await partition_counts(self._settings):
+            raise TransientError(
+                f"the topic {self._settings.completed_topic} does not exist yet: waiting for it "
+                "(`progress-worker topics create` makes it)"
+            )
+
+    async def _join(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
+                await consumer.start()
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise TransientError(f"Kafka cannot be reached: {type(error).__name__}") from error
+        consumer.subscribe([self._settings.completed_topic], listener=_Listener(self, consumer))
+
+    async def revoked(self) -> None:
+        """The group rebalances: every lane ends, whatever it may get back."""
+        if self._lanes:
+            self._metrics.rebalances.inc()
+        await self._stop_lanes()
+
+    def assigned(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+        """The group gave this worker partitions: spread them over the lanes."""
+        ordered = sorted(partitions)
+        count = min(self._settings.lanes, len(ordered))
+        self._lanes = [
+            Lane(
+                consumer,
+                ordered[number::count],
+                self._projector,
+                self._retry,
+                self._metrics,
+                batch_max_events=self._settings.batch_max_events,
+                request_timeout_seconds=self._settings.kafka_request_timeout_seconds,
+            )
+            for number in range(count)
+        ]
+        self._assigned_at = time.monotonic()
+        self._metrics.assigned_partitions.set(len(ordered))
+        _log.info("partitions_assigned", partitions=[tp.partition for tp in ordered])
+
+    async def _stop_lanes(self) -> None:
+        lanes, self._lanes = self._lanes, []
+        self._assigned_at = None
+        self._metrics.assigned_partitions.set(0)
+        await asyncio.gather(*(lane.stop(self._settings.drain_timeout_seconds) for lane in lanes))
+
+    def _watch(self) -> None:
+        """Raise what ended a lane, and FatalError where a lane has not turned for too long."""
+        for lane in self._lanes:
+            if lane.task.done() and not lane.task.cancelled() and (error := lane.task.exception()):
+                raise error
+            silent = time.monotonic() - lane.last_pulse
+            if not lane.task.done() and silent > self._settings.stall_timeout_seconds:
+                raise FatalError(
+                    f"No progress for {silent:.0f} s on partitions "
+                    f"{[tp.partition for tp in lane.partitions]}."
+                )
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, service: IngestService, consumer: AIOKafkaConsumer) -> None:
+        self._service = service
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
+        await self._service.revoked()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._service.assigned(self._consumer, assigned)

@@ -1,0 +1,1 @@
+"""Postgres to Kafka: the relay that publishes the outbox."""

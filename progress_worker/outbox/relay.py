@@ -1,0 +1,149 @@
+"""The relay: publishes what waits in the outbox and deletes what Kafka acknowledged.
+
+One relay works at a time, held by an advisory lock of its database session, so records of one key
+keep their order; the others wait to take over. Each record is published at least once. A record
+that Kafka refuses for good is parked; every other failure is waited out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import psycopg
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+from mode import Service
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from progress_worker.errors import TransientError
+from progress_worker.kafka import producer_options
+from progress_worker.retry import RetryPolicy
+from progress_worker.settings import Settings
+from progress_worker.storage import outbox
+from progress_worker.storage.database import Connection, connect, translate
+from progress_worker.storage.outbox import PendingRecord
+from progress_worker.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+#: The advisory lock that makes one relay the only one; any number that nobody else uses.
+_RELAY_LOCK: Final = 7_281_936_402
+_FOLLOWER_SECONDS: Final = 1.0
+_STOP_SECONDS: Final = 10.0
+_REFUSED: Final = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
+
+
+class RelayService(Service):
+    """Publishes the outbox whenever this process holds the relay's lock."""
+
+    def __init__(
+        self, settings: Settings, engine: AsyncEngine, retry: RetryPolicy, metrics: Metrics
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._engine = engine
+        self._retry = retry
+        self._metrics = metrics
+
+    @Service.task
+    async def _main(self) -> None:
+        while not self.should_stop:
+            await self._retry.run("relay", self._lead)
+
+    async def _lead(self) -> None:
+        """Wait for the lock, then publish until the stop, a lost session or a failed send."""
+        try:
+            async with connect(self._engine) as connection:
+                await connection.set_autocommit(True)
+                while not self.should_stop and not await _lock(connection):
+                    await self.sleep(_FOLLOWER_SECONDS)
+                if not self.should_stop:
+                    await self._publish_all(connection)
+        except psycopg.Error as error:
+            raise translate(error) from error
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise TransientError(f"Kafka did not acknowledge: {type(error).__name__}") from error
+        finally:
+            self._metrics.relay_leader.set(0)
+
+    async def _publish_all(self, connection: Connection) -> None:
+        self._metrics.relay_leader.set(1)
+        _log.info("relay_leading")
+        async with _producer(self._settings) as producer:
+            while not self.should_stop:
+                pending = await outbox.next_records(connection, self._settings.outbox_batch)
+                await self._publish(producer, connection, pending)
+                if not pending:
+                    await self.sleep(self._settings.outbox_poll_seconds)
+        await connection.execute("SELECT pg_advisory_unlock(%s)", [_RELAY_LOCK])
+
+    async def _publish(
+        self, producer: AIOKafkaProducer, connection: Connection, pending: Sequence[PendingRecord]
+    ) -> None:
+        """Send all, then delete those that were acknowledged, whatever became of the others.
+
+        Raises the first failure that may pass.
+        """
+        if not pending:
+            return
+        async with asyncio.timeout(self._settings.kafka_request_timeout_seconds * 2):
+            results = await asyncio.gather(
+                *[_send(producer, waiting.record) for waiting in pending], return_exceptions=True
+            )
+        outcomes = list(zip(pending, results, strict=True))
+        acknowledged = [waiting for waiting, error in outcomes if error is None]
+        if acknowledged:
+            await outbox.delete(connection, [waiting.id for waiting in acknowledged])
+            self._count(acknowledged)
+        for waiting, error in outcomes:
+            if isinstance(error, _REFUSED):
+                _log.error("record_parked", id=waiting.id, error=type(error).__name__)
+                await outbox.park(connection, waiting.id, type(error).__name__)
+            elif error is not None:
+                raise error
+
+    def _count(self, acknowledged: Sequence[PendingRecord]) -> None:
+        now = time.time()
+        for waiting in acknowledged:
+            topic = waiting.record.topic
+            self._metrics.published.labels(topic).inc()
+            self._metrics.publish_latency.labels(topic).observe(
+                max(0.0, now - waiting.created_at.timestamp())
+            )
+
+
+@asynccontextmanager
+async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """A fresh producer for each leadership: one that failed may be wedged, and is not kept."""
+    producer = AIOKafkaProducer(**producer_options(settings))
+    async with asyncio.timeout(settings.kafka_request_timeout_seconds):
+        await producer.start()
+    try:
+        yield producer
+    finally:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
+        except (KafkaError, TimeoutError) as error:
+            _log.warning("producer_stop_failed", error=type(error).__name__)
+
+
+async def _send(producer: AIOKafkaProducer, record: outbox.OutboxRecord) -> None:
+    headers = [(name.decode(), content) for name, content in record.headers]
+    await producer.send_and_wait(record.topic, record.value, key=record.key, headers=headers)
+
+
+async def _lock(connection: Connection) -> bool:
+    result = await connection.execute("SELECT pg_try_advisory_lock(%s)", [_RELAY_LOCK])
+    row = await result.fetchone()
+    return bool(row and row[0])

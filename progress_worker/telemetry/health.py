@@ -1,0 +1,51 @@
+"""Whether the worker works: its gauges, and the answers to liveness and readiness probes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import psycopg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from progress_worker.errors import TransientError
+from progress_worker.storage.database import connect, translate
+from progress_worker.storage.outbox import backlog
+from progress_worker.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+
+class Health:
+    """Looks at Postgres from time to time and remembers when it last answered."""
+
+    def __init__(self, engine: AsyncEngine, metrics: Metrics, *, time_limit_seconds: float) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        self._time_limit = time_limit_seconds
+        self._answered_at = float("-inf")
+
+    async def refresh(self) -> None:
+        """Set the gauges; a Postgres that is away is told by `database_answers`."""
+        pool = self._engine.pool
+        if isinstance(pool, AsyncAdaptedQueuePool):
+            self._metrics.database_connections.labels("in_use").set(pool.checkedout())
+            self._metrics.database_connections.labels("idle").set(pool.checkedin())
+        try:
+            async with asyncio.timeout(self._time_limit), connect(self._engine) as connection:
+                waiting = await backlog(connection)
+        except (TransientError, psycopg.Error, TimeoutError) as error:
+            told = translate(error) if isinstance(error, psycopg.Error) else error
+            _log.warning("database_check_failed", error=str(told) or type(told).__name__)
+            return
+        self._answered_at = time.monotonic()
+        self._metrics.outbox_pending.set(waiting.pending)
+        self._metrics.outbox_oldest.set(waiting.oldest_seconds)
+        self._metrics.outbox_parked.set(waiting.parked)
+
+    @property
+    def database_answers(self) -> bool:
+        """Whether Postgres answered within the last two time limits or so."""
+        return time.monotonic() - self._answered_at < 2 * self._time_limit
