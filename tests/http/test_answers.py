@@ -1,0 +1,284 @@
+"""Every path's answer, to the field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Stage
+
+pytestmark = pytest.mark.integration
+
+NOTHING = {
+    "exercises_completed": 0,
+    "average_grade": None,
+    "time_spent_seconds": 0,
+    "average_time_seconds": None,
+    "hints_used": 0,
+    "average_hints": None,
+}
+
+
+@pytest.fixture
+async def ada(stage: Stage) -> Stage:
+    """Three active days until today, three topics, one completion taken back."""
+    zone = "Europe/Berlin"
+    await stage.complete("2026-11-21T10:00:00Z", grade=70, seconds=100, hints=2, timezone=zone)
+    await stage.complete(
+        "2026-11-22T10:00:00Z", grade=None, seconds=50, difficulty="hard", timezone=zone
+    )
+    taken = await stage.complete("2026-11-22T11:00:00Z", topic="sorting", grade=100, timezone=zone)
+    await stage.complete(
+        "2026-11-23T09:00:00Z", topic="graphs", grade=90, seconds=30, timezone=zone
+    )
+    await stage.complete(
+        "2026-11-22T11:00:00Z",
+        topic="sorting",
+        event_id=taken,
+        revision=1,
+        revoked=True,
+        timezone=zone,
+    )
+    return stage
+
+
+async def test_progress(ada: Stage) -> None:
+    assert await ada.read("") == {
+        "user_id": "ada",
+        "timezone": "Europe/Berlin",
+        "as_of": "2026-11-23T12:00:00Z",
+        "exercises_completed": 3,
+        "time_spent_seconds": 180,
+        "average_grade": 80,
+        "hints_used": 2,
+        "streak": {
+            "current": 3,
+            "longest": 3,
+            "last_active_day": "2026-11-23",
+            "active_today": True,
+            "at_risk": False,
+        },
+        "achievements": {
+            "unlocked": 2,
+            "available": 4,
+            "points": 40,
+            "recent": [
+                {
+                    "id": "three_days",
+                    "name": "Three days",
+                    "tier": "silver",
+                    "points": 30,
+                    "icon": "flame",
+                    "unlocked_at": "2026-11-23T09:00:00Z",
+                },
+                {
+                    "id": "first",
+                    "name": "First",
+                    "tier": "bronze",
+                    "points": 10,
+                    "icon": "star",
+                    "unlocked_at": "2026-11-21T10:00:00Z",
+                },
+            ],
+        },
+        "skill_levels": [
+            {
+                "topic": "algorithms",
+                "level": "beginner",
+                "exercises_completed": 2,
+                "average_grade": 70,
+            },
+            {
+                "topic": "graphs",
+                "level": "beginner",
+                "exercises_completed": 1,
+                "average_grade": 90,
+            },
+        ],
+    }
+
+
+async def test_a_learner_never_seen_has_zeros(stage: Stage) -> None:
+    progress = await stage.read("")
+    assert progress == {
+        "user_id": "ada",
+        "timezone": "UTC",
+        "as_of": "2026-11-23T12:00:00Z",
+        "exercises_completed": 0,
+        "time_spent_seconds": 0,
+        "average_grade": None,
+        "hints_used": 0,
+        "streak": {
+            "current": 0,
+            "longest": 0,
+            "last_active_day": None,
+            "active_today": False,
+            "at_risk": False,
+        },
+        "achievements": {"unlocked": 0, "available": 4, "points": 0, "recent": []},
+        "skill_levels": [],
+    }
+    for path in ("/achievements", "/badges", "/statistics", "/history", "/skill-levels", "/export"):
+        assert (await stage.get(path)).status_code == 200
+
+
+async def test_achievements(ada: Stage) -> None:
+    answer = await ada.read("/achievements")
+    assert answer["user_id"] == "ada"
+    assert answer["totals"] == {"unlocked": 2, "available": 4, "points": 40}
+    assert answer["achievements"][0] == {
+        "id": "first",
+        "name": "First",
+        "description": "One exercise.",
+        "category": "milestones",
+        "tier": "bronze",
+        "points": 10,
+        "icon": "star",
+        "unlocked": True,
+        "unlocked_at": "2026-11-21T10:00:00Z",
+        "progress": {"current": 3, "target": 1, "percent": 100},
+    }
+    assert [
+        (found["id"], found["unlocked"], found["unlocked_at"], found["progress"])
+        for found in answer["achievements"][2:]
+    ] == [
+        ("hard_ones", False, None, {"current": 1, "target": 2, "percent": 50}),
+        ("wide", False, None, {"current": 2, "target": 4, "percent": 50}),
+    ]
+
+
+async def test_an_unlock_stays_after_its_exercise_was_taken_back(stage: Stage) -> None:
+    taken = await stage.complete("2026-11-23T09:00:00Z")
+    await stage.complete("2026-11-23T09:00:00Z", event_id=taken, revision=1, revoked=True)
+    first = (await stage.read("/achievements"))["achievements"][0]
+    assert first["unlocked"] is True
+    assert first["progress"] == {"current": 0, "target": 1, "percent": 100}
+    assert (await stage.read(""))["exercises_completed"] == 0
+
+
+async def test_badges(ada: Stage) -> None:
+    await ada.complete("2026-11-23T10:00:00Z", topic="strings")
+    answer = await ada.read("/badges")
+    assert (answer["points_earned"], answer["points_available"]) == (40, 150)
+    assert [badge["id"] for badge in answer["earned"]] == ["three_days", "first"]
+    assert answer["earned"][0] == {
+        "id": "three_days",
+        "name": "Three days",
+        "description": "Three days.",
+        "category": "streaks",
+        "tier": "silver",
+        "points": 30,
+        "icon": "flame",
+        "status": "earned",
+        "earned_at": "2026-11-23T09:00:00Z",
+        "percent": 100,
+    }
+    assert [(badge["id"], badge["status"], badge["percent"]) for badge in answer["available"]] == [
+        ("wide", "in_progress", 75),
+        ("hard_ones", "in_progress", 50),
+    ]
+
+
+def figures(count: int, grade: float | None, seconds: int, hints: int) -> dict[str, Any]:
+    """What the statistics say of one sum."""
+    return {
+        "exercises_completed": count,
+        "average_grade": grade,
+        "time_spent_seconds": seconds,
+        "average_time_seconds": seconds / count,
+        "hints_used": hints,
+        "average_hints": hints / count,
+    }
+
+
+async def test_statistics_of_all_days(ada: Stage) -> None:
+    answer = await ada.read("/statistics", period="all")
+    trend = answer.pop("trend")
+    assert answer == {
+        **figures(3, 80, 180, 2),
+        "user_id": "ada",
+        "period": "all",
+        "start_date": None,
+        "end_date": None,
+        "by_topic": [
+            {"topic": "algorithms", **figures(2, 70, 150, 2)},
+            {"topic": "graphs", **figures(1, 90, 30, 0)},
+        ],
+        "by_difficulty": [
+            {"difficulty": "easy", **figures(2, 80, 130, 2)},
+            {"difficulty": "medium", **NOTHING},
+            {"difficulty": "hard", **figures(1, None, 50, 0)},
+        ],
+    }
+    assert [day["date"] for day in trend] == [f"2026-11-{day}" for day in range(17, 24)]
+    assert trend[3] == {"date": "2026-11-20", **NOTHING}
+    assert trend[4] == {"date": "2026-11-21", **figures(1, 70, 100, 2)}
+    assert await ada.read("/statistics") == {**answer, "trend": trend}
+
+
+@pytest.mark.parametrize(
+    ("period", "start", "count"),
+    [("daily", "2026-11-23", 1), ("weekly", "2026-11-17", 2), ("monthly", "2026-10-25", 3)],
+)
+async def test_statistics_of_a_window(stage: Stage, period: str, start: str, count: int) -> None:
+    for day in ("2026-11-23", "2026-11-17", "2026-10-25", "2026-10-24"):
+        await stage.complete(f"{day}T10:00:00Z")
+    answer = await stage.read("/statistics", period=period)
+    assert answer["start_date"] == start
+    assert answer["end_date"] == "2026-11-23"
+    assert answer["exercises_completed"] == count
+    assert sum(part["exercises_completed"] for part in answer["by_topic"]) == count
+    assert sum(part["exercises_completed"] for part in answer["by_difficulty"]) == count
+
+
+async def test_skill_levels(stage: Stage) -> None:
+    for minute in range(10):
+        await stage.complete(f"2026-11-22T10:{minute:02}:00Z", topic="c/c++", grade=65)
+    await stage.complete("2026-11-22T09:00:00Z", topic="graphs", grade=99.5)
+    reached = {
+        "topic": "c/c++",
+        "level": "intermediate",
+        "previous_level": "beginner",
+        "level_updated_at": "2026-11-22T10:09:00Z",
+        "exercises_completed": 10,
+        "average_grade": 65,
+        "time_spent_seconds": 600,
+        "next_level": {"level": "advanced", "exercises_needed": 20, "grade_needed": 70},
+    }
+    begun = {
+        "topic": "graphs",
+        "level": "beginner",
+        "previous_level": "beginner",
+        "level_updated_at": None,
+        "exercises_completed": 1,
+        "average_grade": 99.5,
+        "time_spent_seconds": 60,
+        "next_level": {"level": "intermediate", "exercises_needed": 9, "grade_needed": 60},
+    }
+    assert await stage.read("/skill-levels") == {"user_id": "ada", "skill_levels": [reached, begun]}
+    assert await stage.read("/skill-levels/graphs") == begun
+    assert await stage.read("/skill-levels/c%2Fc++") == reached
+    assert await stage.read("/skill-levels/unknown") == {
+        **begun,
+        "topic": "unknown",
+        "exercises_completed": 0,
+        "average_grade": None,
+        "time_spent_seconds": 0,
+        "next_level": {"level": "intermediate", "exercises_needed": 10, "grade_needed": 60},
+    }
+
+
+async def test_an_expert_has_no_next_level(stage: Stage) -> None:
+    for minute in range(50):
+        await stage.complete(f"2026-11-22T10:{minute:02}:00Z", grade=80)
+    expert = await stage.read("/skill-levels/algorithms")
+    assert (expert["level"], expert["previous_level"]) == ("expert", "advanced")
+    assert expert["next_level"] is None
+
+
+async def test_another_learner_by_scope(ada: Stage) -> None:
+    answer = await ada.get("", "operator", scope="openid progress:read:any", user_id="ada")
+    assert answer.json()["exercises_completed"] == 3
+    assert (await ada.read("", "operator"))["exercises_completed"] == 0
