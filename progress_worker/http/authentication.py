@@ -10,9 +10,10 @@ import jwt
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from progress_worker.errors import ConfigurationError, FatalError
 from progress_worker.http.keys import KEY_TYPES, SigningKeys, read_file, read_url
 from progress_worker.http.metrics import ViewMetrics
-from progress_worker.settings import TokenSettings
+from progress_worker.settings import PREFIX, TokenSettings
 
 #: The scope that may read every learner's progress.
 READ_ANY: Final = "progress:read:any"
@@ -108,11 +109,14 @@ def mint_token(
     scope: str = "",
     lifetime: dt.timedelta = dt.timedelta(hours=1),
 ) -> str:
-    """An HS256 development token; raises ValueError without a secret to sign it with."""
+    """An HS256 development token.
+
+    Raises ConfigurationError without a secret to sign it with, FatalError for no id at all.
+    """
     if settings.jwt_secret is None:
-        raise ValueError("PROGRESS_JWT_SECRET is not set.")
+        raise ConfigurationError(f"{PREFIX}JWT_SECRET is not set.")
     if not readable(user_id):
-        raise ValueError("A user id has 1 to 128 characters and no NUL.")
+        raise FatalError("A user id has 1 to 128 characters and no NUL.")
     now = dt.datetime.now(dt.UTC)
     claims = {
         "sub": user_id,

@@ -41,26 +41,26 @@ class Figures(Answer):
     )
 
 
-class TopicFigures(Figures):
-    """The figures of one topic."""
+class OfTopic(Answer):
+    """What belongs to a topic."""
 
     topic: Topic
 
 
-class DifficultyFigures(Figures):
-    """The figures of one difficulty."""
+class OfDifficulty(Answer):
+    """What belongs to a difficulty."""
 
     difficulty: Difficulty = Field(description="The difficulty.")
 
 
-class DayFigures(Figures):
-    """The figures of one local day."""
+class OnDay(Answer):
+    """What belongs to a day."""
 
     date: dt.date = Field(description="The local day.")
 
 
-class StatisticsAnswer(Figures):
-    """The figures of a window of local days, whole and split."""
+class InWindow(Answer):
+    """What belongs to a window of days."""
 
     user_id: UserId
     period: Period = Field(description="The window that was asked for.")
@@ -68,6 +68,24 @@ class StatisticsAnswer(Figures):
     end_date: dt.date | None = Field(
         description="The window's last local day, which is today; null for all."
     )
+
+
+# A model's fields come in the order of its bases, the last one first.
+class TopicFigures(Figures, OfTopic):
+    """The figures of one topic."""
+
+
+class DifficultyFigures(Figures, OfDifficulty):
+    """The figures of one difficulty."""
+
+
+class DayFigures(Figures, OnDay):
+    """The figures of one local day."""
+
+
+class StatisticsAnswer(Figures, InWindow):
+    """The figures of a window of local days, whole and split."""
+
     by_topic: list[TopicFigures] = Field(description="Per topic of the window, by topic.")
     by_difficulty: list[DifficultyFigures] = Field(
         description="Per difficulty, from easy to hard, those without exercises included."
@@ -96,10 +114,9 @@ class StreakOnDay(Answer):
     longest: int = Field(ge=0, description="The longest run until that day.", examples=[12])
 
 
-class HistoryDay(Sums):
+class HistoryDay(Sums, OnDay):
     """One local day, with the cumulative sums and the streaks at its end."""
 
-    date: dt.date = Field(description="The local day.")
     cumulative: Sums = Field(description="The sums of this and every earlier day.")
     streak: StreakOnDay = Field(description="The streaks at its end.")
 

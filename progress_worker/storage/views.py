@@ -7,9 +7,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sqlalchemy.exc import ProgrammingError
+
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
+from progress_worker.errors import TransientError
 from progress_worker.storage.view_connections import ReadConnections
 from progress_worker.storage.view_statements import HISTORY, LEARNER, READY, STAMP, STATISTICS
 
@@ -60,8 +63,11 @@ class ProgressReads:
         self._connections = connections
 
     async def ready(self) -> None:
-        """Return when the tables can be read."""
-        await self._connections.one(READY)
+        """Return when the tables can be read; raises TransientError when they are missing too."""
+        try:
+            await self._connections.one(READY)
+        except ProgrammingError as error:
+            raise TransientError("The view's tables are missing or may not be read.") from error
 
     async def stamp(self, user_id: str) -> Stamp:
         """What the learner's answers depend on."""
