@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
@@ -56,17 +56,20 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
     Raises TransientError when none can be had in time. A connection on which anything failed is
     thrown away rather than returned.
     """
+    pooled = engine.connect()
     try:
-        pooled = await engine.raw_connection()
+        await pooled.start()
+        driver = (await pooled.get_raw_connection()).driver_connection
     except (DBAPIError, PoolTimeoutError, psycopg.Error, OSError) as error:
+        await pooled.close()
         raise TransientError(f"Postgres cannot be reached: {describe(error)}") from error
     try:
-        yield pooled.driver_connection  # type: ignore[misc]
+        yield cast(Connection, driver)
     except BaseException:
-        pooled.invalidate()
+        await pooled.invalidate()
         raise
     finally:
-        pooled.close()
+        await pooled.close()
 
 
 def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError:

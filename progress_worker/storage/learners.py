@@ -13,11 +13,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from psycopg import AsyncCursor
+
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
 from progress_worker.domain.streaks import ActiveDays, Run
 from progress_worker.domain.totals import Totals
+from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection
 
 #: A completion's identity.
@@ -25,19 +28,19 @@ CompletionKey = tuple[str, UUID]
 
 _LEARNERS: Final = """
 SELECT user_id, version, active_days::text, timezone, timezone_at, timezone_event_id, counters
-FROM learner WHERE user_id = ANY(%s)
+FROM learner WHERE user_id = ANY(%s::text[])
 """
 _TOTALS: Final = """
 SELECT user_id, topic, difficulty,
        completions, graded, grade_hundredths, time_spent_seconds, hints_used
-FROM learner_total WHERE user_id = ANY(%s)
+FROM learner_total WHERE user_id = ANY(%s::text[])
 """
 _LEVELS: Final = """
 SELECT user_id, topic, level, previous_level, level_updated_at
-FROM skill_level WHERE user_id = ANY(%s)
+FROM skill_level WHERE user_id = ANY(%s::text[])
 """
 _UNLOCKED: Final = """
-SELECT user_id, achievement_id FROM achievement_unlock WHERE user_id = ANY(%s)
+SELECT user_id, achievement_id FROM achievement_unlock WHERE user_id = ANY(%s::text[])
 """
 _DAYS: Final = """
 SELECT user_id, local_day, topic, difficulty,
@@ -54,7 +57,7 @@ _STORED: Final = (
     _COMPLETION
     + "JOIN unnest(%s::text[], %s::uuid[]) AS wanted (user_id, event_id) USING (user_id, event_id)"
 )
-_COUNTED: Final = _COMPLETION + "WHERE user_id = ANY(%s) AND NOT revoked"
+_COUNTED: Final = _COMPLETION + "WHERE user_id = ANY(%s::text[]) AND NOT revoked"
 _HISTORY: Final = _COMPLETION + "WHERE user_id = %s AND NOT revoked ORDER BY completed_at, event_id"
 
 
@@ -126,8 +129,11 @@ async def load_learner(
     return _assemble(reducer, [user_id], learners, totals, levels, unlocked)[user_id]
 
 
-async def _execute(connection: Connection, statement: str, *parameters: object) -> Any:
-    return await connection.execute(statement, parameters, binary=True)
+async def _execute(
+    connection: Connection, statement: str, *columns: Iterable[object]
+) -> AsyncCursor[Any]:
+    """Run a statement whose parameters are arrays."""
+    return await connection.execute(statement, [array(c) for c in columns], binary=True)
 
 
 def _columns(pairs: Iterable[tuple[str, object]]) -> tuple[list[str], list[object]]:

@@ -6,17 +6,17 @@ that was loaded: whoever was faster wins, and the slower transaction fails as a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-from psycopg.types.json import Jsonb
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import LearnerChangedError
+from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection
 from progress_worker.storage.learners import format_runs
 
@@ -144,8 +144,8 @@ async def save(connection: Connection, changes: Changes, *, instead: bool = Fals
         if instead:
             for statement in _FORGET_SUMS:
                 await connection.execute(statement, [[state.user_id for state in learners]])
-        await _write(connection, _ADD_COMPLETIONS, [_completion_row(c) for c in changes.added])
-        await _write(connection, _REVISE_COMPLETIONS, [_completion_row(c) for c in changes.revised])
+        await _write(connection, _ADD_COMPLETIONS, changes.added)
+        await _write(connection, _REVISE_COMPLETIONS, changes.revised)
         await _write(connection, _SAVE_TOTALS, totals)
         await _write(connection, _SAVE_DAYS, days)
         await _write(connection, _SAVE_LEVELS, levels)
@@ -158,7 +158,9 @@ async def _write(connection: Connection, statement: str, rows: Sequence[Sequence
     """Run a statement whose parameters are the columns of the rows, if there are rows."""
     if not rows:
         return None
-    return await connection.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+    return await connection.execute(
+        statement, [array(column) for column in zip(*rows, strict=True)]
+    )
 
 
 def _numbers(totals: Totals) -> tuple[int, int, int, int, int]:
@@ -180,25 +182,7 @@ def _learner_row(state: LearnerState) -> tuple[Any, ...]:
         zone.timezone if zone else None,
         zone.completed_at if zone else None,
         zone.event_id if zone else None,
-        Jsonb(state.counters),
-    )
-
-
-def _completion_row(c: Completion) -> tuple[Any, ...]:
-    return (
-        c.user_id,
-        c.event_id,
-        c.revision,
-        c.revoked,
-        c.exercise_id,
-        c.topic,
-        c.difficulty,
-        c.grade_hundredths,
-        c.time_spent_seconds,
-        c.hints_used,
-        c.completed_at,
-        c.timezone,
-        c.local_day,
+        json.dumps(state.counters, separators=(",", ":")),
     )
 
 
