@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from random import Random
 from uuid import UUID
 
@@ -61,8 +60,8 @@ class Exercises:
     ) -> tuple[Completion, dt.datetime]:
         """A completion's next revision: graded again, or taken back with its grade as it was."""
         grade = last.grade_hundredths if revoked else self._grade(last.difficulty, progress)
-        completion = replace(
-            last, revision=last.revision + 1, revoked=revoked, grade_hundredths=grade
+        completion = last._replace(
+            revision=last.revision + 1, revoked=revoked, grade_hundredths=grade
         )
         offset = dt.UTC if self._learner.writes_utc else self._learner.zone
         return completion, completion.completed_at.astimezone(offset)
