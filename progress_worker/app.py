@@ -21,7 +21,7 @@ from progress_worker.commands import CommandHandler
 from progress_worker.domain.catalogue import Catalogue, parse_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.skills import LevelRules, Threshold
-from progress_worker.errors import ConfigurationError
+from progress_worker.errors import ConfigurationError, ProgressError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.messages import Messages
 from progress_worker.ingest.projector import Projector
@@ -167,9 +167,14 @@ def run_worker(settings: Settings) -> NoReturn:
     """Run a worker until a signal stops it; exits with a non-zero status after a failure."""
     configure_logs(settings)
     app = create_app(settings)
-    faust.Worker(
+    process = faust.Worker(
         app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
-    ).execute_from_commandline()
+    )
+    try:
+        process.execute_from_commandline()
+    finally:
+        if isinstance(app.crash_reason, ProgressError):
+            raise app.crash_reason
 
 
 @cache

@@ -56,6 +56,7 @@ class Lane:
     ) -> None:
         self.partitions = tuple(partitions)
         self.last_pulse = time.monotonic()
+        self._last_read = time.monotonic()
         self._consumer = consumer
         self._projector = projector
         self._retry = retry
@@ -71,6 +72,19 @@ class Lane:
     def task(self) -> asyncio.Task[None]:
         """Ends with FatalError when the worker has to stop."""
         return self._task
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long the lane has waited for records; 0 while it has a batch in hand."""
+        return time.monotonic() - self._last_read if self._reading else 0.0
+
+    async def unread(self) -> list[TopicPartition]:
+        """Those of its partitions that hold records beyond the next one to read.
+
+        Raises KafkaError. Waits for the broker as long as the consumer does.
+        """
+        ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(self.partitions)
+        return [tp for tp, end in ends.items() if end > await self._consumer.position(tp)]
 
     async def stop(self, deadline_seconds: float) -> None:
         """Let the batch in hand be committed within the deadline, or abandon it."""
@@ -90,6 +104,7 @@ class Lane:
             batch = await self._read()
             records = [record for part in batch.values() for record in part]
             if records:
+                self._last_read = time.monotonic()
                 await self._retry.run(
                     "ingest", partial(self._projector.apply, records), self._pulse
                 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import structlog
@@ -24,6 +24,7 @@ from progress_worker.ingest.lane import Lane
 from progress_worker.ingest.projector import Projector
 from progress_worker.kafka import consumer_options
 from progress_worker.retry import RetryPolicy
+from progress_worker.runtime import WorkerService
 from progress_worker.settings import Settings
 from progress_worker.storage.database import check_migrated, connect
 from progress_worker.telemetry.metrics import Metrics
@@ -34,7 +35,7 @@ _log = structlog.get_logger()
 _WATCH_SECONDS = 1.0
 
 
-class IngestService(Service):
+class IngestService(WorkerService):
     """Reads the exercise-completed topic into Postgres."""
 
     def __init__(
@@ -54,7 +55,7 @@ class IngestService(Service):
         self._consumer: AIOKafkaConsumer | None = None
         self._lanes: list[Lane] = []
         self._assigned_at: float | None = None
-        self._last_committed = time.monotonic()
+        self._revoked_at: float | None = None
 
     @property
     def ready(self) -> bool:
@@ -79,7 +80,34 @@ class IngestService(Service):
         await self._retry.run("group", partial(self._join, self._consumer))
         while not self.should_stop:
             await self.sleep(_WATCH_SECONDS)
-            self._watch()
+            self._watch_lanes()
+
+    @Service.task
+    async def _watch_group(self) -> None:
+        """Clients have been seen alive but not consuming after a broker's restart: end such a one.
+
+        A broker that does not answer is not our stall.
+        """
+        limit = self._settings.stall_timeout_seconds
+        while not self.should_stop:
+            await self.sleep(limit / 4)
+            if self._assigned_at is None:
+                waited = time.monotonic() - (self._revoked_at or time.monotonic())
+                if waited > limit + self._settings.kafka_rebalance_timeout_seconds:
+                    raise FatalError(f"The group gave no partitions back for {waited:.0f} s.")
+            elif starved := [lane for lane in self._lanes if lane.idle_seconds > limit]:
+                await self._check_starved(starved)
+
+    async def _check_starved(self, lanes: Sequence[Lane]) -> None:
+        """Raises FatalError where Kafka holds records that did not arrive in a lane."""
+        try:
+            async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
+                waiting = [tp.partition for lane in lanes for tp in await lane.unread()]
+        except (KafkaError, TimeoutError) as error:
+            _log.warning("lag_unknown", error=type(error).__name__)
+            return
+        if waiting:
+            raise FatalError(f"Kafka holds records of partitions {waiting} that do not arrive.")
 
     async def _check_database(self) -> None:
         async with (
@@ -131,11 +159,11 @@ class IngestService(Service):
 
     async def _stop_lanes(self) -> None:
         lanes, self._lanes = self._lanes, []
-        self._assigned_at = None
+        self._assigned_at, self._revoked_at = None, time.monotonic()
         self._metrics.assigned_partitions.set(0)
         await asyncio.gather(*(lane.stop(self._settings.drain_timeout_seconds) for lane in lanes))
 
-    def _watch(self) -> None:
+    def _watch_lanes(self) -> None:
         """Raise what ended a lane, and FatalError where a lane has not turned for too long."""
         for lane in self._lanes:
             if lane.task.done() and not lane.task.cancelled() and (error := lane.task.exception()):

@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.errors import TransientError
 from progress_worker.kafka import producer_options
 from progress_worker.retry import RetryPolicy
+from progress_worker.runtime import WorkerService
 from progress_worker.settings import Settings
 from progress_worker.storage import outbox
 from progress_worker.storage.database import Connection, connect, translate
@@ -43,7 +44,7 @@ _STOP_SECONDS: Final = 10.0
 _REFUSED: Final = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 
 
-class RelayService(Service):
+class RelayService(WorkerService):
     """Publishes the outbox whenever this process holds the relay's lock."""
 
     def __init__(
