@@ -64,20 +64,20 @@ def migrate(
 @topics_cli.command("create")
 def topics_create() -> None:
     """Create the topics that are missing."""
-    from progress_worker.settings import load_settings  # noqa: PLC0415
+    from progress_worker.settings import load_kafka_settings  # noqa: PLC0415
     from progress_worker.topics import create_topics  # noqa: PLC0415
 
-    created = asyncio.run(create_topics(load_settings()))
+    created = asyncio.run(create_topics(load_kafka_settings()))
     _console.print(f"Created: {', '.join(created)}." if created else "All topics exist.")
 
 
 @topics_cli.command("check")
 def topics_check() -> None:
     """Compare the topics with what this deployment wants; exit status 1 when they differ."""
-    from progress_worker.settings import load_settings  # noqa: PLC0415
+    from progress_worker.settings import load_kafka_settings  # noqa: PLC0415
     from progress_worker.topics import check_topics  # noqa: PLC0415
 
-    complaints = asyncio.run(check_topics(load_settings()))
+    complaints = asyncio.run(check_topics(load_kafka_settings()))
     for complaint in complaints:
         _console.print(complaint)
     if complaints:

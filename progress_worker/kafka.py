@@ -7,10 +7,10 @@ from typing import Any
 import faust
 from aiokafka.helpers import create_ssl_context
 
-from progress_worker.settings import Settings
+from progress_worker.settings import KafkaSettings
 
 
-def client_options(settings: Settings) -> dict[str, Any]:
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Address, security and time limit, for any aiokafka client."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap,
@@ -29,7 +29,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def consumer_options(settings: Settings) -> dict[str, Any]:
+def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
     """For a member of the group whose offsets are committed by hand.
 
     The client's own limit between two polls is out of the way: a worker that waits for Postgres
@@ -47,7 +47,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def producer_options(settings: Settings) -> dict[str, Any]:
+def producer_options(settings: KafkaSettings) -> dict[str, Any]:
     """For a producer that waits for all in-sync replicas."""
     return client_options(settings) | {
         "acks": "all",
@@ -57,7 +57,7 @@ def producer_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def faust_options(settings: Settings) -> dict[str, Any]:
+def faust_options(settings: KafkaSettings) -> dict[str, Any]:
     """For Faust's own clients, which read the commands topic and elect the leader."""
     options: dict[str, Any] = {
         "broker": [f"aiokafka://{address}" for address in settings.kafka_bootstrap.split(",")],

@@ -41,8 +41,8 @@ class SharedSettings(BaseSettings):
     )
 
 
-class Settings(SharedSettings):
-    """The worker's whole configuration, read from `PROGRESS_*` variables."""
+class KafkaSettings(SharedSettings):
+    """How Kafka is reached and what its topics are; needs no database."""
 
     kafka_bootstrap: str = Field(
         min_length=1, description="Kafka's bootstrap servers, `host:port[,host:port]`."
@@ -82,6 +82,21 @@ class Settings(SharedSettings):
     )
     topic_replication: int = Field(default=3, ge=1, description="Their replication factor.")
 
+    @model_validator(mode="after")
+    def _credentials(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError(
+                f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+            )
+        return self
+
+
+class Settings(KafkaSettings):
+    """The worker's whole configuration, read from `PROGRESS_*` variables."""
+
     database_url: SecretStr = Field(
         description="The worker's Postgres, `postgresql://user:password@host:port/database`."
     )
@@ -95,6 +110,9 @@ class Settings(SharedSettings):
         default=2, ge=1, le=32, description="Batches in hand at once, each of its own partitions."
     )
     batch_max_events: int = Field(default=2_000, ge=1, le=50_000)
+    cached_learners: int = Field(
+        default=10_000, ge=0, description="Learners kept in memory between batches; 5 KB each."
+    )
     drain_timeout_seconds: float = Field(
         default=15.0, gt=0, description="How long a batch in hand may take at a stop or rebalance."
     )
@@ -130,13 +148,6 @@ class Settings(SharedSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.kafka_security_protocol.startswith("SASL") and not (
-            self.kafka_sasl_username and self.kafka_sasl_password
-        ):
-            raise ValueError(
-                f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
-                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
-            )
         if self.drain_timeout_seconds >= self.kafka_rebalance_timeout_seconds:
             raise ValueError(
                 f"{PREFIX}DRAIN_TIMEOUT_SECONDS must be shorter than "
@@ -272,6 +283,11 @@ _Loaded = TypeVar("_Loaded", bound=BaseSettings)
 def load_settings(**overrides: object) -> Settings:
     """Read the settings; raises ConfigurationError with a sentence that names the variable."""
     return _load(Settings, overrides)
+
+
+def load_kafka_settings(**overrides: object) -> KafkaSettings:
+    """Read what speaks to Kafka alone; raises ConfigurationError as `load_settings` does."""
+    return _load(KafkaSettings, overrides)
 
 
 def load_token_settings(**overrides: object) -> TokenSettings:

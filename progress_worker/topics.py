@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from progress_worker.errors import TransientError
 from progress_worker.kafka import client_options
-from progress_worker.settings import Settings
+from progress_worker.settings import KafkaSettings
 
 _DAY_MS = 86_400_000
 
@@ -26,7 +26,7 @@ class TopicSpec:
     configuration: dict[str, str] = field(default_factory=dict)
 
 
-def wanted_topics(settings: Settings) -> list[TopicSpec]:
+def wanted_topics(settings: KafkaSettings) -> list[TopicSpec]:
     """All topics of the contract: events kept for 30 days, dead letters for a year."""
     partitions = settings.topic_partitions
     month = {"retention.ms": str(30 * _DAY_MS), "cleanup.policy": "delete"}
@@ -44,7 +44,7 @@ def wanted_topics(settings: Settings) -> list[TopicSpec]:
     ]
 
 
-async def partition_counts(settings: Settings) -> dict[str, int]:
+async def partition_counts(settings: KafkaSettings) -> dict[str, int]:
     """The partitions of each topic that exists. Raises TransientError.
 
     Asks for all topics: to ask for one that is missing makes some brokers create it.
@@ -58,7 +58,7 @@ async def partition_counts(settings: Settings) -> dict[str, int]:
     }
 
 
-async def create_topics(settings: Settings) -> list[str]:
+async def create_topics(settings: KafkaSettings) -> list[str]:
     """Create the wanted topics that are missing; returns their names. Raises TransientError."""
     existing = await partition_counts(settings)
     missing = [topic for topic in wanted_topics(settings) if topic.name not in existing]
@@ -82,7 +82,7 @@ async def create_topics(settings: Settings) -> list[str]:
     return [topic.name for topic in missing]
 
 
-async def check_topics(settings: Settings) -> list[str]:
+async def check_topics(settings: KafkaSettings) -> list[str]:
     """What differs from the wanted topics, a sentence each; empty when all is well."""
     existing = await partition_counts(settings)
     complaints = []
@@ -98,7 +98,7 @@ async def check_topics(settings: Settings) -> list[str]:
 
 
 @asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         async with asyncio.timeout(settings.kafka_request_timeout_seconds):
