@@ -98,6 +98,7 @@ class Worker:
             messages,
             self.metrics,
             time_limit_seconds=limit,
+            cached_learners=settings.cached_learners,
             emit_level_changes=settings.emit_level_changes,
         )
         recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)

@@ -107,8 +107,7 @@ def upgrade() -> None:
         sa.Column("topic", sa.Text, nullable=False),
         sa.Column("key", sa.LargeBinary),
         sa.Column("value", sa.LargeBinary),
-        sa.Column("header_names", sa.ARRAY(sa.LargeBinary), nullable=False),
-        sa.Column("header_values", sa.ARRAY(sa.LargeBinary), nullable=False),
+        sa.Column("headers", sa.JSON, nullable=False),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()
         ),

@@ -63,18 +63,18 @@ def read_envelope(headers: Headers, value: bytes, expected_type: str) -> Envelop
 
 def binary_headers(
     event_id: UUID, source: str, event_type: str, time: dt.datetime, traceparent: str | None
-) -> list[tuple[bytes, bytes]]:
+) -> list[tuple[str, bytes]]:
     """The headers of an outgoing event in binary mode; `time` is aware."""
     headers = [
-        (b"ce_specversion", SPEC_VERSION.encode()),
-        (b"ce_id", str(event_id).encode()),
-        (b"ce_source", source.encode()),
-        (b"ce_type", event_type.encode()),
-        (b"ce_time", time.astimezone(dt.UTC).isoformat().replace("+00:00", "Z").encode()),
-        (b"content-type", JSON.encode()),
+        ("ce_specversion", SPEC_VERSION.encode()),
+        ("ce_id", str(event_id).encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", event_type.encode()),
+        ("ce_time", time.astimezone(dt.UTC).isoformat().replace("+00:00", "Z").encode()),
+        ("content-type", JSON.encode()),
     ]
     if traceparent is not None:
-        headers.append((b"traceparent", traceparent.encode()))
+        headers.append(("traceparent", traceparent.encode()))
     return headers
 
 

@@ -121,8 +121,6 @@ class Messages:
             "attempts": str(letter.attempts),
             "worker-version": __version__,
         }
-        headers: list[tuple[bytes, bytes | None]] = [
-            (name.encode(), content) for name, content in record.headers
-        ]
-        headers += [(f"dlq.{name}".encode(), content.encode()) for name, content in about.items()]
+        headers = [*record.headers]
+        headers += [(f"dlq.{name}", content.encode()) for name, content in about.items()]
         return OutboxRecord(self.dead_letter_topic, record.key, record.value, headers)

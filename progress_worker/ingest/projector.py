@@ -26,6 +26,7 @@ from progress_worker.errors import PoisonError, TransientError
 from progress_worker.ingest.decode import Decoded, Decoder
 from progress_worker.ingest.messages import DeadLetter, Messages, Record
 from progress_worker.storage import learners, outbox
+from progress_worker.storage.cache import LearnerCache
 from progress_worker.storage.database import Connection, connect, translate
 from progress_worker.storage.saving import Changes, save
 from progress_worker.telemetry.metrics import Metrics
@@ -62,6 +63,7 @@ class Projector:
         metrics: Metrics,
         *,
         time_limit_seconds: float,
+        cached_learners: int,
         emit_level_changes: bool = False,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -72,6 +74,7 @@ class Projector:
         self._metrics = metrics
         self._time_limit = time_limit_seconds
         self._emit_level_changes = emit_level_changes
+        self._cache = LearnerCache(cached_learners)
         self._clock = clock
 
     async def apply(self, records: Sequence[Record]) -> None:
@@ -126,7 +129,7 @@ class Projector:
     ) -> Fold:
         started = time.perf_counter()
         completions = [arrival.decoded.completion for arrival in arrivals]
-        loaded = await learners.load(connection, self._reducer, completions)
+        loaded = await learners.load(connection, self._reducer, self._cache, completions)
         started = self._observe("load", started)
         fold = self._fold(arrivals, loaded)
         failed_at = self._clock()
@@ -135,6 +138,7 @@ class Projector:
         await save(connection, fold.changes)
         await outbox.add(connection, fold.messages)
         await connection.commit()
+        self._cache.put(loaded.learners.values())
         self._observe("save", started)
         return fold
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -22,6 +22,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
+from aiokafka.structs import RecordMetadata
 from mode import Service
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -98,19 +99,20 @@ class RelayService(WorkerService):
         if not pending:
             return
         async with asyncio.timeout(self._settings.kafka_request_timeout_seconds * 2):
-            results = await asyncio.gather(
-                *[_send(producer, waiting.record) for waiting in pending], return_exceptions=True
-            )
+            sent = [await _send(producer, waiting.record) for waiting in pending]
+            results = await asyncio.gather(*sent, return_exceptions=True)
         outcomes = list(zip(pending, results, strict=True))
-        acknowledged = [waiting for waiting, error in outcomes if error is None]
+        acknowledged = [w for w, result in outcomes if not isinstance(result, BaseException)]
         if acknowledged:
             await outbox.delete(connection, [waiting.id for waiting in acknowledged])
             self._count(acknowledged)
         for waiting, error in outcomes:
+            if not isinstance(error, BaseException):
+                continue
             if isinstance(error, _REFUSED):
                 _log.error("record_parked", id=waiting.id, error=type(error).__name__)
                 await outbox.park(connection, waiting.id, type(error).__name__)
-            elif error is not None:
+            else:
                 raise error
 
     def _count(self, acknowledged: Sequence[PendingRecord]) -> None:
@@ -139,9 +141,19 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
             _log.warning("producer_stop_failed", error=type(error).__name__)
 
 
-async def _send(producer: AIOKafkaProducer, record: outbox.OutboxRecord) -> None:
-    headers = [(name.decode(), content) for name, content in record.headers]
-    await producer.send_and_wait(record.topic, record.value, key=record.key, headers=headers)
+async def _send(
+    producer: AIOKafkaProducer, record: outbox.OutboxRecord
+) -> Awaitable[RecordMetadata]:
+    """Hand a record to the producer; what is returned ends with Kafka's answer."""
+    try:
+        acknowledgement: Awaitable[RecordMetadata] = await producer.send(
+            record.topic, record.value, key=record.key, headers=list(record.headers)
+        )
+    except _REFUSED as error:
+        refused: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
+        refused.set_exception(error)
+        return refused
+    return acknowledgement
 
 
 async def _lock(connection: Connection) -> bool:

@@ -16,10 +16,10 @@ _SEPARATOR: Final = "\0"
 
 
 def array(values: Iterable[Any]) -> str:
-    """The literal of a one-dimensional array of texts, numbers, booleans, UUIDs, dates or times.
+    """The literal of a one-dimensional array.
 
-    All values are of one type, or None. Raises TypeError for any other type and ValueError for a
-    text with a NUL, which Postgres cannot store.
+    All values are of one type or None: texts, bytes, integers, booleans, UUIDs, dates or times.
+    Raises TypeError for another type and ValueError for a NUL, which Postgres cannot store.
     """
     column = values if isinstance(values, Sequence) else list(values)
     sample = next((value for value in column if value is not None), None)
@@ -47,6 +47,7 @@ _FORMS: Final[dict[type, Callable[[Any], str]]] = {
     int: str,
     bool: str,
     UUID: lambda value: value.hex,
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
     dt.date: dt.date.isoformat,
     dt.datetime: dt.datetime.isoformat,
 }

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Set
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLev
 from progress_worker.domain.streaks import ActiveDays, Run
 from progress_worker.domain.totals import Totals
 from progress_worker.storage.arrays import array
+from progress_worker.storage.cache import LearnerCache
 from progress_worker.storage.database import Connection
 
 #: A completion's identity.
@@ -61,49 +63,47 @@ _COUNTED: Final = _COMPLETION + "WHERE user_id = ANY(%s::text[]) AND NOT revoked
 _HISTORY: Final = _COMPLETION + "WHERE user_id = %s AND NOT revoked ORDER BY completed_at, event_id"
 
 
+@dataclass(slots=True)
 class Loaded:
     """What a batch needs to know: learners by id, and completions that it would store again."""
 
-    def __init__(self) -> None:
-        self.learners: dict[str, LearnerState] = {}
-        self.stored: dict[CompletionKey, Completion] = {}
+    learners: dict[str, LearnerState]
+    stored: dict[CompletionKey, Completion]
 
 
-async def load(connection: Connection, reducer: Reducer, arrivals: Iterable[Completion]) -> Loaded:
+async def load(
+    connection: Connection, reducer: Reducer, cache: LearnerCache, arrivals: Iterable[Completion]
+) -> Loaded:
     """Load every learner, stored completion and day snapshot that the arrivals concern.
 
-    Raises psycopg.Error. Waits no longer than the connection's statement timeout per statement.
+    Learners are taken from the cache where it has them; the save finds out whether they still are
+    as they were. Raises psycopg.Error. Waits no longer than the connection's statement timeout per
+    statement.
     """
     keys = {(arrival.user_id, arrival.event_id) for arrival in arrivals}
-    days = {(arrival.user_id, arrival.local_day) for arrival in arrivals}
-    users = list({user_id for user_id, _ in keys})
+    learners = cache.take({user_id for user_id, _ in keys})
+    missing = {user_id for user_id, _ in keys} - learners.keys()
+    if missing:
+        learners |= await _load_learners(connection, reducer, missing)
+    days = {
+        (arrival.user_id, arrival.local_day)
+        for arrival in arrivals
+        if arrival.local_day not in learners[arrival.user_id].days
+    }
     async with connection.pipeline():
-        learners = await _execute(connection, _LEARNERS, users)
-        totals = await _execute(connection, _TOTALS, users)
-        levels = await _execute(connection, _LEVELS, users)
-        unlocked = await _execute(connection, _UNLOCKED, users)
         stored = await _execute(connection, _STORED, *_columns(keys))
         snapshots = await _execute(connection, _DAYS, *_columns(days))
-    loaded = Loaded()
-    loaded.learners = _assemble(
-        reducer,
-        users,
-        await learners.fetchall(),
-        await totals.fetchall(),
-        await levels.fetchall(),
-        await unlocked.fetchall(),
-    )
-    for row in await stored.fetchall():
-        loaded.stored[row[0], row[1]] = Completion(*row)
-    _add_days(loaded.learners, await snapshots.fetchall())
-    former = {(user_id, c.local_day) for (user_id, _), c in loaded.stored.items()} - days
+    found = {(row[0], row[1]): Completion(*row) for row in await stored.fetchall()}
+    _add_days(learners, days, await snapshots.fetchall())
+    former = {
+        (user_id, c.local_day)
+        for (user_id, _), c in found.items()
+        if c.local_day not in learners[user_id].days
+    }
     if former:
-        _add_days(
-            loaded.learners,
-            await (await _execute(connection, _DAYS, *_columns(former))).fetchall(),
-        )
-    await _recount(connection, reducer, loaded.learners.values())
-    return loaded
+        result = await _execute(connection, _DAYS, *_columns(former))
+        _add_days(learners, former, await result.fetchall())
+    return Loaded(learners, found)
 
 
 async def history(connection: Connection, user_id: str) -> AsyncIterator[Completion]:
@@ -118,15 +118,25 @@ async def load_learner(
     connection: Connection, reducer: Reducer, user_id: str
 ) -> LearnerState | None:
     """One learner without day snapshots; None when there is no such learner."""
+    state = (await _load_learners(connection, reducer, {user_id}))[user_id]
+    return state if state.version else None
+
+
+async def _load_learners(
+    connection: Connection, reducer: Reducer, users: Set[str]
+) -> dict[str, LearnerState]:
+    """The learners as they are stored, without day snapshots; one never seen has version 0."""
     async with connection.pipeline():
         results = [
-            await _execute(connection, statement, [user_id])
+            await _execute(connection, statement, users)
             for statement in (_LEARNERS, _TOTALS, _LEVELS, _UNLOCKED)
         ]
     learners, totals, levels, unlocked = [await result.fetchall() for result in results]
-    if not learners:
-        return None
-    return _assemble(reducer, [user_id], learners, totals, levels, unlocked)[user_id]
+    states = _assemble(learners, totals, levels, unlocked)
+    for user_id in users - states.keys():
+        states[user_id] = reducer.new_learner(user_id)
+    await _recount(connection, reducer, states.values())
+    return states
 
 
 async def _execute(
@@ -142,12 +152,7 @@ def _columns(pairs: Iterable[tuple[str, object]]) -> tuple[list[str], list[objec
 
 
 def _assemble(
-    reducer: Reducer,
-    users: Sequence[str],
-    learners: list[Any],
-    totals: list[Any],
-    levels: list[Any],
-    unlocked: list[Any],
+    learners: list[Any], totals: list[Any], levels: list[Any], unlocked: list[Any]
 ) -> dict[str, LearnerState]:
     sums: dict[str, dict[Cell, Totals]] = {}
     for user_id, topic, difficulty, *numbers in totals:
@@ -163,9 +168,6 @@ def _assemble(
         )
         for row in learners
     }
-    for user_id in users:
-        if user_id not in states:
-            states[user_id] = reducer.new_learner(user_id)
     for user_id, topic, level, previous_level, updated_at in levels:
         states[user_id].levels[topic] = SkillLevel(level, previous_level, updated_at)
     for user_id, achievement_id in unlocked:
@@ -173,10 +175,13 @@ def _assemble(
     return states
 
 
-def _add_days(learners: dict[str, LearnerState], rows: list[Any]) -> None:
+def _add_days(
+    learners: dict[str, LearnerState], days: Iterable[tuple[str, dt.date]], rows: list[Any]
+) -> None:
+    for user_id, day in days:
+        learners[user_id].days[day] = {}
     for user_id, local_day, topic, difficulty, *numbers in rows:
-        day = learners[user_id].days.setdefault(local_day, {})
-        day[Cell(topic, difficulty)] = Totals(*numbers)
+        learners[user_id].days[local_day][Cell(topic, difficulty)] = Totals(*numbers)
 
 
 async def _recount(

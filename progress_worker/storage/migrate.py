@@ -12,8 +12,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from progress_worker.errors import FatalError
 from progress_worker.storage.tables import LEARNER_TABLES, outbox
@@ -33,7 +35,7 @@ def migrate(
     """Migrate the database at `url` to `revision` (up or down) and grant the two roles.
 
     Waits at most two minutes for another migration to end. Raises FatalError with one sentence
-    when the database cannot be reached or refuses.
+    when the database cannot be reached or refuses, or when there is no such revision.
     """
     try:
         with _locked(url) as connection:
@@ -43,7 +45,7 @@ def migrate(
                 return
             command.upgrade(configuration, revision)
             grant_roles(url, worker_role, view_role)
-    except psycopg.Error as error:
+    except (psycopg.Error, DBAPIError, CommandError) as error:
         raise FatalError(f"The migration failed: {_first_line(error)}") from error
 
 
@@ -131,5 +133,6 @@ def _behind(connection: Connection, configuration: Config) -> set[str]:
     } | {"base"}
 
 
-def _first_line(error: psycopg.Error) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _first_line(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return (str(cause).strip() or type(cause).__name__).splitlines()[0]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection
 
 
@@ -15,7 +17,7 @@ class OutboxRecord(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[bytes, bytes | None]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class PendingRecord(NamedTuple):
@@ -35,13 +37,14 @@ class Backlog(NamedTuple):
 
 
 _ADD: Final = """
-INSERT INTO outbox (topic, key, value, header_names, header_values) VALUES (%s, %s, %s, %s, %s)
+INSERT INTO outbox (topic, key, value, headers)
+SELECT * FROM unnest(%s::text[], %s::bytea[], %s::bytea[], %s::json[])
 """
 _NEXT: Final = """
-SELECT id, created_at, topic, key, value, header_names, header_values
+SELECT id, created_at, topic, key, value, headers::text
 FROM outbox WHERE parked IS NULL ORDER BY id LIMIT %s
 """
-_DELETE: Final = "DELETE FROM outbox WHERE id = ANY(%s)"
+_DELETE: Final = "DELETE FROM outbox WHERE id = ANY(%s::bigint[])"
 _PARK: Final = "UPDATE outbox SET parked = %s WHERE id = %s"
 _BACKLOG: Final = """
 SELECT count(*) FILTER (WHERE parked IS NULL),
@@ -54,8 +57,8 @@ FROM outbox
 async def add(connection: Connection, records: Sequence[OutboxRecord]) -> None:
     """Write records to the outbox, in the caller's transaction."""
     if records:
-        async with connection.cursor() as cursor:
-            await cursor.executemany(_ADD, [_row(record) for record in records])
+        columns = zip(*[_row(record) for record in records], strict=True)
+        await connection.execute(_ADD, [array(column) for column in columns])
 
 
 async def next_records(connection: Connection, limit: int) -> list[PendingRecord]:
@@ -66,7 +69,7 @@ async def next_records(connection: Connection, limit: int) -> list[PendingRecord
 
 async def delete(connection: Connection, ids: Sequence[int]) -> None:
     """Remove records that Kafka acknowledged."""
-    await connection.execute(_DELETE, [list(ids)])
+    await connection.execute(_DELETE, [array(ids)])
 
 
 async def park(connection: Connection, record_id: int, why: str) -> None:
@@ -82,18 +85,18 @@ async def backlog(connection: Connection) -> Backlog:
     return Backlog(row[0], float(row[1]), row[2])
 
 
-def _row(record: OutboxRecord) -> tuple[Any, ...]:
-    names = [name for name, _ in record.headers]
-    return (
-        record.topic,
-        record.key,
-        record.value,
-        names,
-        [content for _, content in record.headers],
-    )
+def _row(record: OutboxRecord) -> tuple[str, bytes | None, bytes | None, str]:
+    headers = [
+        (name, None if content is None else content.decode("latin-1"))
+        for name, content in record.headers
+    ]
+    return record.topic, record.key, record.value, json.dumps(headers)
 
 
 def _pending(row: Sequence[Any]) -> PendingRecord:
-    record_id, created_at, topic, key, value, names, contents = row
-    headers = list(zip(names, contents, strict=True))
-    return PendingRecord(record_id, created_at, OutboxRecord(topic, key, value, headers))
+    record_id, created_at, topic, key, value, headers = row
+    contents = [
+        (name, None if content is None else content.encode("latin-1"))
+        for name, content in json.loads(headers)
+    ]
+    return PendingRecord(record_id, created_at, OutboxRecord(topic, key, value, contents))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
-    ARRAY,
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -135,6 +135,7 @@ achievement_unlock: Final = Table(
 
 #: Records that Postgres owes to Kafka; a row is deleted once Kafka acknowledged it.
 #: Row ids are not in commit order, so the relay takes what is there and never skips ahead.
+#: `headers` is a list of [name, content], the content's bytes as Latin-1 text or null.
 #: `parked` says why Kafka refused a record for good; such a row waits for an operator.
 outbox: Final = Table(
     "outbox",
@@ -143,8 +144,7 @@ outbox: Final = Table(
     Column("topic", Text, nullable=False),
     Column("key", LargeBinary),
     Column("value", LargeBinary),
-    Column("header_names", ARRAY(LargeBinary), nullable=False),
-    Column("header_values", ARRAY(LargeBinary), nullable=False),
+    Column("headers", JSON, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("parked", Text),
 )

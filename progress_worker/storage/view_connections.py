@@ -90,6 +90,8 @@ class ReadConnections:
             self._url,
             application_name=_APPLICATION_NAME,
             connect_timeout=limits.connect_seconds,
+            # The view has a handful of statements: each is prepared when it is first run.
+            prepare_threshold=0,
             tcp_user_timeout=int(limits.read_seconds * _MILLISECONDS),
             options=_session(limits),
         )

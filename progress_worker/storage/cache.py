@@ -1,0 +1,45 @@
+"""Learners as they were last saved, so that the next batch need not load them.
+
+A cached learner may be out of date: another worker may have changed it. Nothing is lost by that,
+since a save goes through only if the version is still the one that the cache knows, and a learner
+leaves the cache when it is taken: after a failed save the next try loads it anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from progress_worker.domain.state import LearnerState, Touched
+
+
+class LearnerCache:
+    """The most recently saved learners, up to a capacity."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._learners: OrderedDict[str, LearnerState] = OrderedDict()
+
+    def take(self, users: Iterable[str]) -> dict[str, LearnerState]:
+        """Remove and return those of the users that are here; the caller owns them."""
+        taken = {}
+        for user_id in users:
+            state = self._learners.pop(user_id, None)
+            if state is not None:
+                taken[user_id] = state
+        return taken
+
+    def put(self, states: Iterable[LearnerState]) -> None:
+        """Keep learners whose changes are committed, each with the last of its loaded days."""
+        for state in states:
+            if state.touched.zone_lost:
+                continue
+            if state.touched.changed:
+                state.version += 1
+                state.touched = Touched()
+            if len(state.days) > 1:
+                last = max(state.days)
+                state.days = {last: state.days[last]}
+            self._learners[state.user_id] = state
+        while len(self._learners) > self._capacity:
+            self._learners.popitem(last=False)
