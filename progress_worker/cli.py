@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,33 @@ def worker() -> None:
 
 
 @cli.command()
+def api() -> None:
+    """Run the read-only HTTP view."""
+    from progress_worker.deployment import level_rules, load_catalogue  # noqa: PLC0415
+    from progress_worker.http.application import serve  # noqa: PLC0415
+    from progress_worker.settings import load_view_settings  # noqa: PLC0415
+    from progress_worker.telemetry.logs import configure_logs  # noqa: PLC0415
+
+    settings = load_view_settings()
+    configure_logs(settings)
+    serve(settings, load_catalogue(settings), level_rules(settings))
+
+
+@cli.command()
+def token(
+    user_id: Annotated[str, typer.Argument(help="Whom the token speaks for.")],
+    scope: Annotated[str, typer.Option(help="Space-separated scopes.")] = "",
+    hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid.")] = 1.0,
+) -> None:
+    """Print a token for the view, signed with PROGRESS_JWT_SECRET."""
+    from progress_worker.http.authentication import mint_token  # noqa: PLC0415
+    from progress_worker.settings import load_token_settings  # noqa: PLC0415
+
+    lifetime = dt.timedelta(hours=hours)
+    typer.echo(mint_token(load_token_settings(), user_id, scope=scope, lifetime=lifetime))
+
+
+@cli.command()
 def migrate(
     revision: Annotated[str, typer.Option(help="Up or down to this revision.")] = "head",
 ) -> None:
@@ -89,6 +117,8 @@ def topics_check() -> None:
 def schemas(directory: Annotated[Path, typer.Argument()] = Path("schemas")) -> None:
     """Write the published contracts: JSON Schemas, asyncapi.yaml, openapi.json."""
     from progress_worker.events.schemas import write_schemas  # noqa: PLC0415
+    from progress_worker.http.application import write_openapi  # noqa: PLC0415
 
     write_schemas(directory)
+    write_openapi(directory)
     _console.print(f"Wrote {directory}.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -63,6 +65,12 @@ class ViewApplication(FastAPI):
 def openapi_document() -> dict[str, Any]:
     """The view's OpenAPI document, which `schemas/openapi.json` publishes."""
     return ViewApplication().document
+
+
+def write_openapi(directory: Path) -> None:
+    """Write the document as `openapi.json` into a directory that is there."""
+    text = json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n"
+    (directory / "openapi.json").write_text(text, encoding="utf-8")
 
 
 def create_app(

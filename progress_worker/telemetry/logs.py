@@ -7,10 +7,10 @@ import sys
 
 import structlog
 
-from progress_worker.settings import Settings
+from progress_worker.settings import SharedSettings
 
 
-def configure_logs(settings: Settings) -> None:
+def configure_logs(settings: SharedSettings) -> None:
     """Send our events and those of the libraries to standard error in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
