@@ -1,10 +1,11 @@
-"""A view on a database of its own, with the worker's way of filling it and a clock to set."""
+"""A view on a database of its own, filled by the worker's rules, and a clock to set."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -12,18 +13,28 @@ import httpx
 import jwt
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import Table, delete, insert
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from progress_worker.domain.calendar import local_day
 from progress_worker.domain.catalogue import Catalogue, parse_catalogue
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Reducer
+from progress_worker.domain.reducer import Reducer, Unlock
 from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.state import LearnerState
 from progress_worker.embedded.database import Database
 from progress_worker.http.application import create_app
 from progress_worker.settings import ViewSettings
-from progress_worker.storage.database import connect, create_engine
-from progress_worker.storage.learners import load
-from progress_worker.storage.saving import Changes, save
+from progress_worker.storage.migrate import sqlalchemy_url
+from progress_worker.storage.tables import (
+    achievement_unlock,
+    completion,
+    learner,
+    learner_day,
+    learner_total,
+    skill_level,
+)
 
 SECRET = "a secret that only this test's issuer and the view know"
 ISSUER, AUDIENCE = "https://issuer.test", "progress-view"
@@ -40,6 +51,8 @@ achievements:
   - {id: wide, name: Wide, description: Four topics., category: breadth, tier: platinum,
      points: 100, icon: map, rule: {distinct_topics: {at_least: 4}}}
 """
+
+_STORED = [column.name for column in completion.c if column.server_default is None]
 
 #: A Monday at noon.
 NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -70,12 +83,11 @@ class Stage:
             transport=httpx.ASGITransport(self.app), base_url="http://view.test", timeout=30
         )
         self._reducer = Reducer(catalogue, LevelRules())
-        self._engine = create_engine(
-            database.worker_url,
-            application_name="stage",
-            pool_size=1,
-            connect_timeout_seconds=5,
-            statement_timeout_seconds=20,
+        self._states: dict[str, LearnerState] = {}
+        self._completions: dict[tuple[str, UUID], Completion] = {}
+        self._unlocks: list[Unlock] = []
+        self._engine = create_async_engine(
+            sqlalchemy_url(database.worker_url), connect_args={"connect_timeout": 10}
         )
 
     async def complete(
@@ -94,9 +106,9 @@ class Stage:
         revoked: bool = False,
         exercise_id: str = "two-sum",
     ) -> UUID:
-        """What the worker does with one event; returns its id."""
+        """What one event leads to by the worker's rules; returns its id."""
         completed_at = dt.datetime.fromisoformat(at)
-        completion = Completion(
+        arrival = Completion(
             user_id=user_id,
             event_id=event_id or uuid4(),
             revision=revision,
@@ -111,23 +123,85 @@ class Stage:
             timezone=timezone,
             local_day=local_day(completed_at, timezone),
         )
-        await self._apply(completion)
-        return completion.event_id
+        await self._apply(arrival)
+        return arrival.event_id
 
-    async def _apply(self, completion: Completion) -> None:
-        key = (completion.user_id, completion.event_id)
-        async with connect(self._engine) as connection:
-            loaded = await load(connection, self._reducer, [completion])
-            state, stored = loaded.learners[completion.user_id], loaded.stored.get(key)
-            effects = self._reducer.apply(state, completion, stored)
-            added, revised = ([], [completion]) if stored else ([completion], [])
-            await save(
-                connection,
-                Changes([state], added=added, revised=revised, unlocks=effects.unlocks),
-            )
-            await connection.commit()
+    async def _apply(self, arrival: Completion) -> None:
+        state = self._states.get(arrival.user_id)
+        if state is None:
+            state = self._states[arrival.user_id] = self._reducer.new_learner(arrival.user_id)
+        key = (arrival.user_id, arrival.event_id)
+        stored = self._completions.get(key)
+        self._unlocks += self._reducer.apply(state, arrival, stored).unlocks
+        self._completions[key] = arrival
+        state.version += 1
+        async with self._engine.begin() as connection:
+            for table, rows in self._rows(state).items():
+                await connection.execute(delete(table).where(table.c.user_id == state.user_id))
+                if rows:
+                    await connection.execute(insert(table), rows)
 
-    def token(self, user_id: str = "ada", **claims: object) -> str:
+    def _rows(self, state: LearnerState) -> dict[Table, list[dict[str, Any]]]:
+        """Everything that the worker keeps about the learner."""
+        user = {"user_id": state.user_id}
+        return {
+            learner: [
+                {
+                    **user,
+                    "version": state.version,
+                    "active_days": [
+                        Range(dt.date.fromordinal(first), dt.date.fromordinal(last + 1))
+                        for first, last in state.active_days.runs
+                    ],
+                    "timezone": state.zone and state.zone.timezone,
+                    "timezone_at": state.zone and state.zone.completed_at,
+                    "timezone_event_id": state.zone and state.zone.event_id,
+                    "counters": state.counters,
+                }
+            ],
+            completion: [
+                {name: getattr(c, name) for name in _STORED}
+                for c in self._completions.values()
+                if c.user_id == state.user_id
+            ],
+            learner_total: [
+                {**user, **cell._asdict(), **asdict(totals)}
+                for cell, totals in state.totals.items()
+            ],
+            learner_day: [
+                {**user, "local_day": day, **cell._asdict(), **asdict(totals)}
+                for day, cells in state.days.items()
+                for cell, totals in cells.items()
+            ],
+            skill_level: [
+                {
+                    **user,
+                    "topic": topic,
+                    "level": skill.level,
+                    "previous_level": skill.previous_level,
+                    "level_updated_at": skill.updated_at,
+                }
+                for topic, skill in state.levels.items()
+            ],
+            achievement_unlock: [
+                {
+                    **user,
+                    "achievement_id": unlock.achievement.id,
+                    "unlocked_at": unlock.trigger.completed_at,
+                    "local_day": unlock.trigger.local_day,
+                    "triggering_event_id": unlock.trigger.event_id,
+                    "rule_version": unlock.rule_version,
+                    "measure": unlock.progress.measure,
+                    "value": unlock.progress.current,
+                    "target": unlock.progress.target,
+                    "backdated": unlock.backdated,
+                }
+                for unlock in self._unlocks
+                if unlock.user_id == state.user_id
+            ],
+        }
+
+    def token(self, user_id: str = "ada", /, **claims: object) -> str:
         """A good token, but for the claims that are given; None leaves one out."""
         now = dt.datetime.now(dt.UTC)
         good = {"sub": user_id, "iss": ISSUER, "aud": AUDIENCE, "exp": now + dt.timedelta(hours=1)}

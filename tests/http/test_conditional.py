@@ -1,0 +1,143 @@
+"""Entity tags, and what an answer costs: its round trips are counted on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from progress_worker.embedded.database import Database
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Stage, StageMaker
+
+pytestmark = pytest.mark.integration
+
+PATHS = (
+    "",
+    "/achievements",
+    "/badges",
+    "/statistics",
+    "/history",
+    "/skill-levels",
+    "/skill-levels/graphs",
+    "/export",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_an_unchanged_answer_is_304_until_the_learner_changes(
+    stage: Stage, path: str
+) -> None:
+    await stage.complete("2026-11-23T10:00:00Z")
+    first = await stage.get(path)
+    tag = first.headers["etag"]
+    assert first.headers["cache-control"] == "private, no-cache"
+    assert first.headers["vary"] == "Authorization"
+    for known in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
+        again = await stage.get(path, headers={"If-None-Match": known})
+        assert again.status_code == 304, known
+        assert again.content == b""
+        assert again.headers["etag"] == tag
+        assert again.headers["cache-control"] == "private, no-cache"
+    await stage.complete("2026-11-23T10:30:00Z")
+    changed = await stage.get(path, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != tag
+
+
+async def test_an_unknown_tag_gets_the_answer(stage: Stage) -> None:
+    for known in ('"nonsense"', "nonsense", "", ",", 'W/"'):
+        assert (await stage.get("", headers={"If-None-Match": known})).status_code == 200
+
+
+async def test_questions_learners_and_rules_have_tags_of_their_own(
+    stage: Stage, stages: StageMaker, migrated_database: Database
+) -> None:
+    other = await stages(migrated_database)
+    tags = [
+        (await stage.get("")).headers["etag"],
+        (await stage.get("/badges")).headers["etag"],
+        (await stage.get("", "bob")).headers["etag"],
+        (await stage.get("/statistics")).headers["etag"],
+        (await stage.get("/statistics", period="daily")).headers["etag"],
+        (await stage.get("/export", format="csv")).headers["etag"],
+        (await stage.get("/export", format="json")).headers["etag"],
+    ]
+    assert len(set(tags)) == len(tags)
+    assert (await other.get("")).headers["etag"] == tags[0]
+
+
+class Wire:
+    """Counts what a client asks a server to execute: each Query and Sync is a round trip."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self.round_trips = 0
+
+    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._copy(upstream_reader, writer))
+            group.create_task(self._count(reader, upstream_writer))
+
+    async def _count(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        started = False
+        # The start-up message and requests for encryption have no kind.
+        while kind := await reader.read(1) if started else b"-":
+            size = await reader.readexactly(4)
+            length = int.from_bytes(size, "big") - 4
+            body = await reader.readexactly(length)
+            started = started or body[:4] == b"\x00\x03\x00\x00"
+            self.round_trips += kind in {b"Q", b"S"}
+            writer.write((kind if kind != b"-" else b"") + size + body)
+            await writer.drain()
+        await _close(writer)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(65_536):
+            writer.write(chunk)
+        await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    await writer.wait_closed()
+
+
+@asynccontextmanager
+async def counted(database: Database) -> AsyncIterator[tuple[Wire, Database]]:
+    """The database behind a counter."""
+    parts = urlsplit(database.view_url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    wire = Wire((parts.hostname, parts.port))
+    server = await asyncio.start_server(wire.relay, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}").geturl()
+    yield wire, Database(database.name, database.owner_url, database.worker_url, url)
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("path", PATHS[:-1])
+async def test_an_answer_is_one_round_trip(
+    stages: StageMaker, migrated_database: Database, path: str
+) -> None:
+    async with counted(migrated_database) as (wire, behind):
+        stage = await stages(behind)
+        await stage.complete("2026-11-23T10:00:00Z")
+        tag = (await stage.get(path)).headers["etag"]
+        await stage.get(path, headers={"If-None-Match": tag})
+        # From now on both statements are prepared.
+        for _ in range(8):
+            before = wire.round_trips
+            assert (await stage.get(path)).status_code == 200
+            assert wire.round_trips - before == 1
+            before = wire.round_trips
+            assert (await stage.get(path, headers={"If-None-Match": tag})).status_code == 304
+            assert wire.round_trips - before == 1
