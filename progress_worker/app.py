@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, NoReturn
 
 import faust
@@ -138,6 +140,7 @@ def create_app(settings: Settings) -> faust.App:
         web_graph_enabled=False,
         worker_redirect_stdouts=False,
         store=URL("memory://"),
+        datadir=Path(gettempdir()) / "progress-worker",
     )
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
