@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +29,8 @@ _console = Console()
 
 def main() -> None:
     """Run a command; an error of ours is one sentence on standard error and exit status 1."""
+    # A client that cannot connect says so in the sentence; the worker and the view log on their own.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         cli()
     except ProgressError as error:
@@ -87,6 +91,29 @@ def migrate(
     settings = load_migration_settings()
     run(settings.owner_url, revision, settings.worker_role, settings.view_role)
     _console.print(f"The database is at revision {revision}.")
+
+
+@cli.command()
+def generate(
+    count: Annotated[int, typer.Option(min=1, help="How many records.")] = 10_000,
+    rate: Annotated[float, typer.Option(min=0, help="Records a second; 0: no limit.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Repeats what it made; any when left out.")
+    ] = None,
+    learners: Annotated[int, typer.Option(min=1, help="Of how many learners.")] = 100,
+) -> None:
+    """Publish generated exercises to the broker that PROGRESS_KAFKA_* names."""
+    from progress_worker.embedded.generate_command import run_generate  # noqa: PLC0415
+    from progress_worker.settings import load_kafka_settings  # noqa: PLC0415
+
+    run_generate(
+        load_kafka_settings(),
+        count=count,
+        seed=secrets.randbelow(1_000_000) if seed is None else seed,
+        learners=learners,
+        rate=rate,
+        console=_console,
+    )
 
 
 @topics_cli.command("create")

@@ -1,0 +1,92 @@
+"""Publishes generated records to the exercise-completed topic, at a rate or as fast as it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from progress_worker.embedded.generator import GeneratedRecord
+from progress_worker.errors import TransientError
+from progress_worker.kafka import producer_options
+from progress_worker.settings import KafkaSettings
+from progress_worker.topics import partition_counts
+
+_CHUNK = 500
+_CHUNKS_PER_SECOND = 20
+_STOP_SECONDS = 10.0
+
+#: Told of records that Kafka acknowledged, each with where it lies.
+Acknowledged = Callable[[Sequence[tuple[GeneratedRecord, RecordMetadata]]], None]
+
+
+async def publish(
+    settings: KafkaSettings,
+    records: Iterable[GeneratedRecord],
+    acknowledged: Acknowledged,
+    *,
+    rate: float = 0,
+) -> None:
+    """Send the records in their order, `rate` a second (0: no limit), and wait for each.
+
+    Raises TransientError when Kafka cannot be reached or does not acknowledge in time, and when
+    the topic does not exist.
+    """
+    await _check_topic(settings)
+    started, sent = time.monotonic(), 0
+    size = max(1, min(_CHUNK, int(rate / _CHUNKS_PER_SECOND))) if rate else _CHUNK
+    remaining = iter(records)
+    async with _producer(settings) as producer:
+        while chunk := list(islice(remaining, size)):
+            places = await _send(producer, settings, chunk)
+            acknowledged(list(zip(chunk, places, strict=True)))
+            sent += len(chunk)
+            if rate:
+                await asyncio.sleep(max(0.0, started + sent / rate - time.monotonic()))
+
+
+async def _check_topic(settings: KafkaSettings) -> None:
+    topic = settings.completed_topic
+    if topic not in await partition_counts(settings):
+        raise TransientError(
+            f"The topic {topic} does not exist: `progress-worker topics create` makes it."
+        )
+
+
+async def _send(
+    producer: AIOKafkaProducer, settings: KafkaSettings, chunk: Sequence[GeneratedRecord]
+) -> list[RecordMetadata]:
+    async with asyncio.timeout(2 * settings.kafka_request_timeout_seconds):
+        sent = [
+            await producer.send(
+                settings.completed_topic,
+                record.value,
+                key=record.key,
+                headers=list(record.headers),
+            )
+            for record in chunk
+        ]
+        return await asyncio.gather(*sent)
+
+
+@asynccontextmanager
+async def _producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(**producer_options(settings))
+    try:
+        try:
+            async with asyncio.timeout(settings.kafka_request_timeout_seconds):
+                await producer.start()
+            yield producer
+        finally:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise TransientError(
+            f"Kafka cannot be reached or does not acknowledge: {type(error).__name__}."
+        ) from error
