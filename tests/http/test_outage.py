@@ -1,0 +1,165 @@
+"""Postgres is away, slow, full or not ours to write to: the view says so, and recovers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from progress_worker.embedded.database import Database
+from progress_worker.embedded.postgres import Postgres
+from progress_worker.errors import TransientError
+from progress_worker.storage.migrate import migrate
+from progress_worker.storage.tables import LEARNER_TABLES
+from progress_worker.storage.view_connections import Limits, ReadConnections
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Stage, StageMaker
+
+pytestmark = pytest.mark.integration
+
+PATHS = ("", "/achievements", "/statistics", "/history", "/skill-levels/x", "/export")
+QUICK = {
+    "view_statement_timeout_seconds": 0.5,
+    "view_pool_timeout_seconds": 0.3,
+    "view_connect_timeout_seconds": 2,
+}
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A server that the test may stop."""
+    with Postgres(durable=False) as server:
+        server.create_roles()
+        yield server
+
+
+@pytest.fixture
+def own_database(own_postgres: Postgres) -> Database:
+    database = own_postgres.create_database("view")
+    migrate(database.owner_url)
+    return database
+
+
+async def probes(stage: Stage) -> tuple[int, int]:
+    """The status of liveness and readiness."""
+    live, ready = [await stage.client.get(path) for path in ("/livez", "/readyz")]
+    return live.status_code, ready.status_code
+
+
+async def assert_unavailable(stage: Stage) -> None:
+    assert await probes(stage) == (200, 503)
+    for path in PATHS:
+        for headers in ({}, {"If-None-Match": "x"}):
+            answer = await stage.get(path, headers=headers)
+            assert answer.status_code == 503
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) > 0
+            assert "ada" not in answer.json()["detail"]
+
+
+async def test_postgres_stops_and_comes_back(
+    own_postgres: Postgres, own_database: Database, stages: StageMaker
+) -> None:
+    stage = await stages(own_database, **QUICK)
+    await stage.complete("2026-11-23T10:00:00Z")
+    await asyncio.gather(*(stage.read("") for _ in range(5)))
+    assert await probes(stage) == (200, 200)
+    own_postgres.stop()
+    await assert_unavailable(stage)
+    own_postgres.start()
+    assert await probes(stage) == (200, 200)
+    for path in PATHS:
+        assert (await stage.get(path)).status_code == 200
+    assert (await stage.read(""))["exercises_completed"] == 1
+
+
+async def test_a_restart_between_two_requests_goes_unnoticed(
+    own_postgres: Postgres, own_database: Database, stages: StageMaker
+) -> None:
+    stage = await stages(own_database, **QUICK)
+    await asyncio.gather(*(stage.read("") for _ in range(5)))
+    own_postgres.stop()
+    own_postgres.start()
+    answers = await asyncio.gather(*(stage.get("") for _ in range(5)))
+    assert [answer.status_code for answer in answers] == [200] * 5
+
+
+async def test_a_read_that_waits_for_a_lock_ends_in_time_and_others_do_not_pile_up(
+    stages: StageMaker, migrated_database: Database
+) -> None:
+    stage = await stages(migrated_database, view_pool_size=2, **QUICK)
+    with psycopg.connect(migrated_database.owner_url) as connection:
+        connection.execute("LOCK TABLE learner IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(20):
+            answers = await asyncio.gather(*(stage.get("") for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {503}
+    assert (await stage.get("")).status_code == 200
+
+
+async def test_missing_tables_are_not_ready(stages: StageMaker, database: Database) -> None:
+    stage = await stages(database)
+    assert await probes(stage) == (200, 503)
+
+
+async def test_nobody_listens(stages: StageMaker) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:1/nothing"
+    stage = await stages(Database("nothing", nowhere, nowhere, nowhere), **QUICK)
+    await assert_unavailable(stage)
+
+
+@pytest.fixture
+async def connections(migrated_database: Database) -> ReadConnections:
+    return ReadConnections(migrated_database.view_url, Limits(2, 1, 5, 1))
+
+
+async def test_the_views_role_cannot_write(
+    migrated_database: Database, connections: ReadConnections
+) -> None:
+    with psycopg.connect(migrated_database.view_url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        for table in LEARNER_TABLES:
+            for statement in (
+                f"INSERT INTO {table.name} SELECT * FROM {table.name}",
+                f"UPDATE {table.name} SET user_id = user_id",
+                f"DELETE FROM {table.name}",
+                f"TRUNCATE {table.name}",
+                f"DROP TABLE {table.name}",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement.encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE TABLE mine (id integer)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT * FROM outbox")
+    await connections.close()
+
+
+async def test_a_session_of_the_view_is_read_only_whatever_its_role(
+    migrated_database: Database,
+) -> None:
+    as_owner = ReadConnections(migrated_database.owner_url, Limits(1, 1, 5, 1))
+    row = await as_owner.one(text("SHOW transaction_read_only"))
+    assert row is not None
+    assert row[0] == "on"
+    with pytest.raises(Exception, match="read-only transaction"):
+        await as_owner.one(text("DELETE FROM learner"))
+    async with as_owner.snapshot() as connection:
+        with pytest.raises(Exception, match="read-only transaction"):
+            await connection.execute(text("DELETE FROM learner"))
+    await as_owner.close()
+
+
+async def test_a_read_has_a_time_limit_and_gives_its_connection_back(
+    connections: ReadConnections,
+) -> None:
+    for _ in range(3):
+        with pytest.raises(TransientError):
+            await connections.one(text("SELECT pg_sleep(30)"))
+    row = await connections.one(text("SELECT 1"))
+    assert row is not None
+    await connections.close()
