@@ -7,7 +7,6 @@ first asked for, not when this module is imported.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, NoReturn
@@ -20,10 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from yarl import URL
 
 from progress_worker.commands import CommandHandler
-from progress_worker.domain.catalogue import Catalogue, parse_catalogue
+from progress_worker.deployment import level_rules, load_catalogue
 from progress_worker.domain.reducer import Reducer
-from progress_worker.domain.skills import LevelRules, Threshold
-from progress_worker.errors import ConfigurationError, ProgressError
+from progress_worker.errors import ProgressError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.messages import Messages
 from progress_worker.ingest.projector import Projector
@@ -32,38 +30,13 @@ from progress_worker.ingest.service import IngestService
 from progress_worker.kafka import faust_options
 from progress_worker.outbox.relay import RelayService
 from progress_worker.retry import RetryPolicy
-from progress_worker.settings import PREFIX, LevelThreshold, Settings, load_settings
+from progress_worker.settings import Settings, load_settings
 from progress_worker.storage.database import create_engine
 from progress_worker.telemetry.health import Health
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
 
 _GAUGE_SECONDS = 2.0
-
-
-def load_catalogue(settings: Settings) -> Catalogue:
-    """The catalogue of this deployment; raises ConfigurationError that names the variable."""
-    path = settings.catalogue_file
-    try:
-        if path is not None:
-            return parse_catalogue(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{PREFIX}CATALOGUE_FILE is wrong: {error}.") from error
-    default = files("progress_worker.domain") / "achievements.yaml"
-    return parse_catalogue(default.read_text(encoding="utf-8"))
-
-
-def level_rules(settings: Settings) -> LevelRules:
-    """The thresholds of this deployment in exact hundredths."""
-
-    def threshold(wanted: LevelThreshold) -> Threshold:
-        return Threshold(wanted.exercises, round(wanted.mean_grade * 100))
-
-    return LevelRules(
-        threshold(settings.level_intermediate),
-        threshold(settings.level_advanced),
-        threshold(settings.level_expert),
-    )
 
 
 class Worker:

@@ -29,7 +29,7 @@ _console = Console()
 
 def main() -> None:
     """Run a command; an error of ours is one sentence on standard error and exit status 1."""
-    # A client that cannot connect says so in the sentence; the worker and the view log on their own.
+    # That a client cannot connect is in the sentence; worker and view have logs of their own.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         cli()
