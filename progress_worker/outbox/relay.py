@@ -129,9 +129,9 @@ class RelayService(WorkerService):
 async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
     """A fresh producer for each leadership: one that failed may be wedged, and is not kept."""
     producer = AIOKafkaProducer(**producer_options(settings))
-    async with asyncio.timeout(settings.kafka_request_timeout_seconds):
-        await producer.start()
     try:
+        async with asyncio.timeout(settings.kafka_request_timeout_seconds):
+            await producer.start()
         yield producer
     finally:
         try:
