@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -275,6 +277,13 @@ class MigrationSettings(BaseSettings):
         """The address to migrate; holds a secret."""
         url = self.migrate_database_url or self.database_url
         return url.get_secret_value() if url else ""
+
+
+def replace_environment(variables: Mapping[str, str]) -> None:
+    """Make these the only settings of this process and of those that it starts."""
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        del os.environ[name]
+    os.environ.update(variables)
 
 
 _Loaded = TypeVar("_Loaded", bound=BaseSettings)

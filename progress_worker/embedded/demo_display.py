@@ -1,0 +1,97 @@
+"""Shows a demo while it runs: redrawn in place on a terminal, a line a second elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+_LINE_SECONDS: Final = 1.0
+_SHOWN_UNLOCKS: Final = 5
+_RATE_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a demo has come: records published, applied and committed, unlocks read."""
+
+    count: int
+    published: int = 0
+    applied: int = 0
+    unlocks: int = 0
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=_SHOWN_UNLOCKS))
+    rate: float = 0.0
+    _history: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @property
+    def lag(self) -> int:
+        """Records that were published and are not applied yet."""
+        return max(0, self.published - self.applied)
+
+    def reached(self, applied: int) -> None:
+        """So many records are applied now; the rate is that of the last second."""
+        now = time.monotonic()
+        self.applied = applied
+        self._history.append((now, applied))
+        while now - self._history[0][0] > _RATE_SECONDS and len(self._history) > 2:
+            self._history.popleft()
+        then, before = self._history[0]
+        self.rate = (applied - before) / (now - then) if now > then else 0.0
+
+
+class Display:
+    """Where a demo is shown."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._next_line = 0.0
+
+    def step(self, sentence: str) -> None:
+        """Say that something is done."""
+        self._console.print(f"✓ {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def following(self, progress: Progress) -> Iterator[None]:
+        """Show the progress at every update, and in the end."""
+        if self._console.is_terminal:
+            with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
+                yield
+        else:
+            yield
+        self._console.print(_line(progress), highlight=False, soft_wrap=True, markup=False)
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is now."""
+        if self._live is not None:
+            self._live.update(_drawn(progress), refresh=True)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_SECONDS
+            self._console.print(_line(progress), highlight=False, soft_wrap=True, markup=False)
+
+
+def _line(progress: Progress) -> str:
+    return (
+        f"  published {progress.published:,} of {progress.count:,}, "
+        f"applied {progress.applied:,} ({progress.rate:,.0f}/s), lag {progress.lag:,}, "
+        f"achievements unlocked {progress.unlocks:,}"
+    )
+
+
+def _drawn(progress: Progress) -> RenderableType:
+    bars = Table.grid(padding=(0, 2))
+    for name, value in (("published", progress.published), ("applied", progress.applied)):
+        bar = ProgressBar(total=progress.count, completed=value, width=40)
+        bars.add_row(f"  {name}", bar, f"{value:,}")
+    numbers = Text(f"  {progress.rate:,.0f} events/s · lag {progress.lag:,}")
+    unlocks = Text(f"  {progress.unlocks:,} achievements unlocked", style="bold")
+    return Group(bars, numbers, unlocks, *(Text(f"    {line}") for line in progress.recent))
