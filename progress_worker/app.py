@@ -77,8 +77,8 @@ class Worker:
             emit_level_changes=settings.emit_level_changes,
         )
         recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)
-        self.commands = CommandHandler(recalculation, projector, retry)
         self.ingest = IngestService(settings, self.engine, projector, retry, self.metrics)
+        self.commands = CommandHandler(recalculation, projector, retry, self.ingest.crash)
         self.relay = RelayService(settings, self.engine, retry, self.metrics)
         self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
 

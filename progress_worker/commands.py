@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,16 +36,30 @@ class CommandHandler:
     """Carries commands out; a command that can never be is dead-lettered."""
 
     def __init__(
-        self, recalculation: Recalculation, projector: Projector, retry: RetryPolicy
+        self,
+        recalculation: Recalculation,
+        projector: Projector,
+        retry: RetryPolicy,
+        fail: Callable[[BaseException], Awaitable[None]],
     ) -> None:
+        """`fail` stops the process for the reason that it is given."""
         self._recalculation = recalculation
         self._projector = projector
         self._retry = retry
+        self._fail = fail
 
     async def consume(self, stream: faust.StreamT[bytes]) -> None:
-        """Handle every event of a Faust stream of raw values."""
+        """Handle every event of a Faust stream of raw values.
+
+        Faust acknowledges an event whose agent raises. So what cannot be handled stops the
+        process, and the event stays in hand until then.
+        """
         async for event in stream.events():
-            await self.handle(_record(event.message))
+            try:
+                await self.handle(_record(event.message))
+            except Exception as error:
+                await self._fail(error)
+                await asyncio.Event().wait()
 
     async def handle(self, record: Record) -> None:
         """Carry one command out, however long its dependencies are away. Raises FatalError."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from progress_worker.errors import TransientError
@@ -85,16 +86,38 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
 async def check_topics(settings: KafkaSettings) -> list[str]:
     """What differs from the wanted topics, a sentence each; empty when all is well."""
     existing = await partition_counts(settings)
-    complaints = []
-    for topic in wanted_topics(settings):
-        found = existing.get(topic.name)
-        if found is None:
-            complaints.append(f"The topic {topic.name} does not exist.")
-        elif found != topic.partitions:
+    wanted = wanted_topics(settings)
+    present = [topic for topic in wanted if topic.name in existing]
+    complaints = [f"The topic {t.name} does not exist." for t in wanted if t not in present]
+    configurations = await _configurations(settings, [topic.name for topic in present])
+    for topic in present:
+        if existing[topic.name] != topic.partitions:
             complaints.append(
-                f"The topic {topic.name} has {found} partitions instead of {topic.partitions}."
+                f"The topic {topic.name} has {existing[topic.name]} partitions instead of "
+                f"{topic.partitions}."
             )
+        found = configurations.get(topic.name, {})
+        complaints += [
+            f"The topic {topic.name} has {name}={found.get(name)} instead of {value}."
+            for name, value in topic.configuration.items()
+            if found.get(name) != value
+        ]
     return complaints
+
+
+async def _configurations(
+    settings: KafkaSettings, names: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    if not resources:
+        return {}
+    async with _admin(settings) as admin:
+        responses = await admin.describe_configs(resources)
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for response in responses
+        for _error_code, _error_message, _type, name, entries in response.resources
+    }
 
 
 @asynccontextmanager

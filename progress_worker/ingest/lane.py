@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -40,6 +41,13 @@ _LOST = (
 )
 
 
+class Reached(NamedTuple):
+    """How far a partition is applied, and the timestamp (ms) of the record that stands there."""
+
+    next_offset: int
+    timestamp: int
+
+
 class Lane:
     """Reads some of the worker's partitions."""
 
@@ -64,6 +72,7 @@ class Lane:
         self._batch_max_events = batch_max_events
         self._request_timeout = request_timeout_seconds
         self._uncommitted: dict[TopicPartition, int] = {}
+        self._reached: dict[TopicPartition, Reached] = {}
         self._reading = False
         self._stopping = False
         self._task = asyncio.create_task(self._run(), name=f"lane-{partitions[0].partition}")
@@ -105,6 +114,7 @@ class Lane:
             records = [record for part in batch.values() for record in part]
             if records:
                 self._last_read = time.monotonic()
+                self._hold(batch)
                 await self._retry.run(
                     "ingest", partial(self._projector.apply, records), self._pulse
                 )
@@ -148,18 +158,23 @@ class Lane:
             )
         await self._consumer.seek_to_beginning(*offsets)
 
-    def _applied(self, batch: Mapping[TopicPartition, Sequence[Record]]) -> None:
+    def observe_lag(self) -> None:
+        """Set the lag of every partition that has been read from, by what the fetches told."""
         now = time.time()
+        for partition, reached in self._reached.items():
+            lag = max(0, (self._consumer.highwater(partition) or 0) - reached.next_offset)
+            behind = max(0.0, now - reached.timestamp / 1000) if lag else 0.0
+            self._metrics.lag_events.labels(str(partition.partition)).set(lag)
+            self._metrics.lag_seconds.labels(str(partition.partition)).set(behind)
+
+    def _hold(self, batch: Mapping[TopicPartition, Sequence[Record]]) -> None:
         for partition, records in batch.items():
-            last = records[-1]
-            self._uncommitted[partition] = last.offset + 1
-            high = self._consumer.highwater(partition)
-            lag = max(0, (high or 0) - last.offset - 1)
-            label = str(partition.partition)
-            self._metrics.lag_events.labels(label).set(lag)
-            self._metrics.lag_seconds.labels(label).set(
-                max(0.0, now - last.timestamp / 1000) if lag else 0
-            )
+            self._reached[partition] = Reached(records[0].offset, records[0].timestamp)
+
+    def _applied(self, batch: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        for partition, records in batch.items():
+            self._uncommitted[partition] = records[-1].offset + 1
+            self._reached[partition] = Reached(records[-1].offset + 1, records[-1].timestamp)
 
     async def _commit_offsets(self) -> bool:
         """The only place that commits offsets: those of batches that Postgres has committed.

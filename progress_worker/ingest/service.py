@@ -161,11 +161,14 @@ class IngestService(WorkerService):
         lanes, self._lanes = self._lanes, []
         self._assigned_at, self._revoked_at = None, time.monotonic()
         self._metrics.assigned_partitions.set(0)
+        self._metrics.lag_events.clear()
+        self._metrics.lag_seconds.clear()
         await asyncio.gather(*(lane.stop(self._settings.drain_timeout_seconds) for lane in lanes))
 
     def _watch_lanes(self) -> None:
         """Raise what ended a lane, and FatalError where a lane has not turned for too long."""
         for lane in self._lanes:
+            lane.observe_lag()
             if lane.task.done() and not lane.task.cancelled() and (error := lane.task.exception()):
                 raise error
             silent = time.monotonic() - lane.last_pulse

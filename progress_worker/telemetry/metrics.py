@@ -50,13 +50,13 @@ class Metrics:
         )
         self.lag_events = Gauge(
             "progress_lag_events",
-            "Records of a partition that are not committed yet.",
+            "Records of a partition that are not applied yet.",
             ["partition"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "progress_lag_seconds",
-            "Age of the last committed record of a partition that has more to read, else 0.",
+            "Age of the record that a partition has reached, while it has more to apply, else 0.",
             ["partition"],
             registry=registry,
         )
