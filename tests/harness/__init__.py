@@ -1,0 +1,1 @@
+"""What integration tests share: real workers as processes, Kafka, Postgres, and events."""

@@ -1,0 +1,170 @@
+"""Apache Kafka in KRaft mode without Docker: one node or three, each of which can be killed."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar, Self
+
+from progress_worker.embedded.guard import Guard
+from progress_worker.embedded.ports import LOOPBACK, free_port
+from progress_worker.embedded.server import Server
+from progress_worker.errors import FatalError
+from tests.harness.kafka_jars import jars, java
+
+_FORMAT_SECONDS = 60.0
+_SMALL_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_STARTED = b"Kafka Server started"
+
+_LOG4J = """
+rootLogger.level = INFO
+rootLogger.appenderRefs = stdout
+rootLogger.appenderRef.stdout.ref = stdout
+appender.stdout.type = Console
+appender.stdout.name = stdout
+appender.stdout.layout.type = PatternLayout
+appender.stdout.layout.pattern = %d %p %c{1} %m%n
+"""
+
+
+class Node(Server):
+    """A broker and controller; what it has stored outlives its restarts."""
+
+    name: ClassVar[str] = "kafka"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    end_signal: ClassVar[signal.Signals] = signal.SIGKILL
+
+    def __init__(self, guard: Guard, cluster: Cluster, number: int, advertised: int | None) -> None:
+        super().__init__(guard)
+        self._cluster = cluster
+        self._number = number
+        self._port = free_port()
+        self._advertised = advertised
+        self.controller_port = free_port()
+        self._said_before = 0
+
+    @property
+    def number(self) -> int:
+        """The node's id, 1 to 3."""
+        return self._number
+
+    @property
+    def log(self) -> Path:
+        """The file that keeps the node's output."""
+        return self.guard.directory / f"kafka-{self._number}.log"
+
+    @property
+    def _directory(self) -> Path:
+        return self.guard.directory / f"kafka-{self._number}"
+
+    def _prepare(self) -> None:
+        if self._directory.exists():
+            return
+        self._directory.mkdir()
+        self._properties.write_text("".join(f"{k}={v}\n" for k, v in self._settings().items()))
+        (self._directory / "log4j2.properties").write_text(_LOG4J)
+        tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster.identity]
+        pid = self._launch([*self._jvm(), *tool, "-c", self._properties])
+        if self.guard.wait(pid, _FORMAT_SECONDS) != 0:
+            raise FatalError(f"Kafka's storage cannot be formatted: {self._last_words()}")
+
+    def _command(self, port: int) -> Sequence[str | Path]:
+        self._said_before = self.log.stat().st_size
+        return [*self._jvm(), "kafka.Kafka", self._properties]
+
+    def _ready(self) -> bool:
+        return _STARTED in self.log.read_bytes()[self._said_before :]
+
+    @property
+    def _properties(self) -> Path:
+        return self._directory / "server.properties"
+
+    def _jvm(self) -> list[str | Path]:
+        log4j = f"-Dlog4j2.configurationFile={self._directory / 'log4j2.properties'}"
+        return [self._cluster.java, *_SMALL_JVM, log4j, "-cp", f"{self._cluster.jars}/*"]
+
+    def _settings(self) -> dict[str, object]:
+        replicas = len(self._cluster.ports)
+        client, controller = f"CLIENT://{LOOPBACK}:", f"CONTROLLER://{LOOPBACK}:"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": self._number,
+            "controller.quorum.voters": self._cluster.voters,
+            "listeners": f"{client}{self.port},{controller}{self.controller_port}",
+            "advertised.listeners": f"{client}{self._advertised or self.port}",
+            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "CLIENT",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": self._directory / "data",
+            "num.partitions": 4,
+            "default.replication.factor": replicas,
+            "min.insync.replicas": max(1, replicas - 1),
+            "offsets.topic.replication.factor": replicas,
+            "offsets.topic.num.partitions": 4,
+            "transaction.state.log.replication.factor": replicas,
+            "transaction.state.log.min.isr": max(1, replicas - 1),
+            "transaction.state.log.num.partitions": 2,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,
+            "broker.session.timeout.ms": 3000,
+            "broker.heartbeat.interval.ms": 500,
+            "auto.create.topics.enable": "false",
+            "num.network.threads": 2,
+            "num.io.threads": 2,
+        }
+
+
+class Cluster:
+    """One node or three on free ports of this machine, which end with this process.
+
+    Raises UnavailableError, when it is made, where Java or the jars are missing. `advertised`
+    names the port by which clients are told to reach the only node: a proxy's.
+    """
+
+    def __init__(self, nodes: int = 1, *, advertised: int | None = None) -> None:
+        self.java = java()
+        self.jars = jars()
+        self.identity = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+        self._guard = Guard()
+        self.nodes = [Node(self._guard, self, 1 + n, advertised) for n in range(nodes)]
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def ports(self) -> list[int]:
+        """The nodes' ports for clients."""
+        return [node.port for node in self.nodes]
+
+    @property
+    def bootstrap(self) -> str:
+        """The bootstrap servers, the nodes themselves and no proxy."""
+        return ",".join(f"{LOOPBACK}:{port}" for port in self.ports)
+
+    @property
+    def voters(self) -> str:
+        """The controllers, as Kafka wants them named."""
+        return ",".join(f"{node.number}@{LOOPBACK}:{node.controller_port}" for node in self.nodes)
+
+    def start(self) -> None:
+        """Start all nodes that do not run; none is ready before most are."""
+        with ThreadPoolExecutor(max_workers=len(self.nodes)) as pool:
+            starts = [pool.submit(node.start) for node in self.nodes]
+        for start in starts:
+            start.result()
+
+    def close(self) -> None:
+        """End the nodes and remove what they stored."""
+        self._guard.close()

@@ -1,0 +1,90 @@
+"""What Postgres holds, and the worker's own way of filling it without Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from progress_worker.app import Worker
+from progress_worker.domain.catalogue import parse_catalogue
+from progress_worker.domain.reducer import Reducer
+from progress_worker.domain.skills import LevelRules
+from progress_worker.ingest.projector import Projector
+from progress_worker.ingest.recalculation import Recalculation
+from progress_worker.retry import RetryPolicy
+from progress_worker.settings import Settings
+from progress_worker.storage.tables import LEARNER_TABLES
+from progress_worker.telemetry.metrics import Metrics
+from tests.harness.events import CATALOGUE
+
+Rows = list[tuple[Any, ...]]
+
+#: What depends on when and how often a learner was saved, and not on what was said.
+_INCIDENTAL = {"version", "stored_at"}
+#: What may depend on the order of arrival too.
+_BY_ARRIVAL = {
+    "skill_level": {"previous_level", "level_updated_at"},
+    "achievement_unlock": {"unlocked_at", "local_day", "triggering_event_id", "value"},
+}
+
+REDUCER = Reducer(parse_catalogue(CATALOGUE), LevelRules())
+
+
+def fetch(url: str, query: LiteralString, *parameters: object) -> Rows:
+    """The rows of a query."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        return connection.execute(query, parameters or None).fetchall()
+
+
+def execute(url: str, statement: LiteralString, *parameters: object) -> None:
+    """Run a statement."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        connection.execute(statement, parameters or None)
+
+
+def progress(url: str, *, any_order: bool = False) -> dict[str, Rows]:
+    """Every row of every learner table, but for what is incidental; sums of nothing are no rows.
+
+    With `any_order` also without what the order of arrival decides.
+    """
+    found: dict[str, Rows] = {}
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        for table in LEARNER_TABLES:
+            hidden = _INCIDENTAL | (_BY_ARRIVAL.get(table.name, set()) if any_order else set())
+            columns = [column.name for column in table.columns if column.name not in hidden]
+            empty = "WHERE completions <> 0" if "completions" in columns else ""
+            query = f"SELECT {', '.join(columns)} FROM {table.name} {empty} ORDER BY {columns[0]}"
+            found[table.name] = sorted(connection.execute(query.encode()).fetchall(), key=repr)
+    return found
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The parts that turn records into rows."""
+
+    engine: AsyncEngine
+    projector: Projector
+    recalculation: Recalculation
+    retry: RetryPolicy
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def projection(settings: Settings) -> AsyncIterator[Projection]:
+    """A worker's parts as the worker wires them, without its services."""
+    worker = Worker(settings)
+    try:
+        yield Projection(
+            engine=worker.engine,
+            projector=worker.ingest._projector,
+            recalculation=worker.commands._recalculation,
+            retry=worker.ingest._retry,
+            metrics=worker.metrics,
+        )
+    finally:
+        await worker.engine.dispose()
