@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from functools import partial
 
+import psycopg
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -26,7 +26,7 @@ from progress_worker.kafka import consumer_options
 from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import WorkerService
 from progress_worker.settings import Settings
-from progress_worker.storage.database import check_migrated, connect
+from progress_worker.storage.database import check_migrated, connect, translate
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.topics import partition_counts
 
@@ -65,19 +65,13 @@ class IngestService(WorkerService):
     async def on_stop(self) -> None:
         """Drain the lanes and leave the group, within a time limit each."""
         await self._stop_lanes()
-        if self._consumer is not None:
-            try:
-                async with asyncio.timeout(self._settings.drain_timeout_seconds):
-                    await self._consumer.stop()
-            except (TimeoutError, KafkaError) as error:
-                _log.warning("leaving_group_failed", error=type(error).__name__)
+        await self._leave()
 
     @Service.task
     async def _main(self) -> None:
         await self._retry.run("database", self._check_database)
         await self._retry.run("topic", self._check_topic)
-        self._consumer = AIOKafkaConsumer(**consumer_options(self._settings))
-        await self._retry.run("group", partial(self._join, self._consumer))
+        await self._retry.run("group", self._join)
         while not self.should_stop:
             await self.sleep(_WATCH_SECONDS)
             self._watch_lanes()
@@ -110,11 +104,14 @@ class IngestService(WorkerService):
             raise FatalError(f"Kafka holds records of partitions {waiting} that do not arrive.")
 
     async def _check_database(self) -> None:
-        async with (
-            asyncio.timeout(self._settings.database_statement_timeout_seconds),
-            connect(self._engine) as connection,
-        ):
-            await check_migrated(connection)
+        limit = self._settings.database_statement_timeout_seconds
+        try:
+            async with asyncio.timeout(limit), connect(self._engine) as connection:
+                await check_migrated(connection)
+        except psycopg.Error as error:
+            raise translate(error) from error
+        except TimeoutError as error:
+            raise TransientError("Postgres did not answer in time") from error
 
     async def _check_topic(self) -> None:
         if self._settings.completed_topic not in await partition_counts(self._settings):
@@ -123,13 +120,26 @@ class IngestService(WorkerService):
                 "(`progress-worker topics create` makes it)"
             )
 
-    async def _join(self, consumer: AIOKafkaConsumer) -> None:
+    async def _join(self) -> None:
+        consumer = AIOKafkaConsumer(**consumer_options(self._settings))
+        self._consumer = consumer
         try:
             async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
                 await consumer.start()
         except (KafkaError, TimeoutError, OSError) as error:
+            await self._leave()
             raise TransientError(f"Kafka cannot be reached: {type(error).__name__}") from error
         consumer.subscribe([self._settings.completed_topic], listener=_Listener(self, consumer))
+
+    async def _leave(self) -> None:
+        """Stop the consumer, if there is one, within a time limit: its stop may hang."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            try:
+                async with asyncio.timeout(self._settings.drain_timeout_seconds):
+                    await consumer.stop()
+            except (TimeoutError, KafkaError) as error:
+                _log.warning("leaving_group_failed", error=type(error).__name__)
 
     async def revoked(self) -> None:
         """The group rebalances: every lane ends, whatever it may get back."""
