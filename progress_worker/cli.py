@@ -94,6 +94,20 @@ def migrate(
 
 
 @cli.command()
+def demo(
+    count: Annotated[int, typer.Option(min=1, help="How many events.")] = 5_000,
+    learners: Annotated[int, typer.Option(min=1, help="Of how many learners.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same learners.")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave all running until Ctrl-C.")] = False,
+) -> None:
+    """Run the whole system on this machine; exit status 0 only if all that it shows is true."""
+    from progress_worker.embedded.demo import Options, run_demo  # noqa: PLC0415
+
+    if not run_demo(Options(count, learners, seed, keep), _console):
+        raise typer.Exit(1)
+
+
+@cli.command()
 def generate(
     count: Annotated[int, typer.Option(min=1, help="How many records.")] = 10_000,
     rate: Annotated[float, typer.Option(min=0, help="Records a second; 0: no limit.")] = 0,

@@ -46,7 +46,10 @@ class ViewedLearner(NamedTuple):
 
 @dataclass(slots=True)
 class Findings:
-    """What the worker's metrics, Postgres, Kafka and the view say in the end."""
+    """What the worker's metrics, Postgres, Kafka and the view say in the end.
+
+    `seconds` passed from the start of the first transaction to the last commit.
+    """
 
     outcomes: Counter[str]
     learners: dict[str, StoredLearner]
@@ -54,6 +57,7 @@ class Findings:
     announcements: list[Announcement]
     letters: list[Letter]
     viewed: ViewedLearner
+    seconds: float
 
 
 def differences(expected: Expectation, found: Findings) -> list[str]:
