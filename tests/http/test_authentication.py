@@ -7,7 +7,6 @@ import datetime as dt
 import hashlib
 import hmac
 import json
-from typing import TYPE_CHECKING
 
 import jwt
 import pytest
@@ -15,9 +14,7 @@ import pytest
 from progress_worker.embedded.database import Database
 from progress_worker.errors import ConfigurationError, FatalError
 from progress_worker.http.authentication import READ_ANY, mint_token
-
-if TYPE_CHECKING:
-    from tests.http.conftest import Stage, StageMaker
+from tests.http.stage import Stage, StageMaker
 
 pytestmark = pytest.mark.integration
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from progress_worker.embedded.database import Database
-
-if TYPE_CHECKING:
-    from tests.http.conftest import Stage, StageMaker
+from tests.http.stage import Stage, StageMaker
 
 pytestmark = pytest.mark.integration
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.http.conftest import Stage
+from tests.http.stage import Stage
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import jwt
@@ -17,9 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from progress_worker.embedded.database import Database
-
-if TYPE_CHECKING:
-    from tests.http.conftest import Stage, StageMaker
+from tests.http.stage import Stage, StageMaker
 
 pytestmark = pytest.mark.integration
 

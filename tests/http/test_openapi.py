@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from progress_worker.http.application import openapi_document
-
-if TYPE_CHECKING:
-    from tests.http.conftest import Stage
+from tests.http.stage import Stage
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "openapi.json"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -16,9 +15,7 @@ from progress_worker.errors import TransientError
 from progress_worker.storage.migrate import migrate
 from progress_worker.storage.tables import LEARNER_TABLES
 from progress_worker.storage.view_connections import Limits, ReadConnections
-
-if TYPE_CHECKING:
-    from tests.http.conftest import Stage, StageMaker
+from tests.http.stage import Stage, StageMaker
 
 pytestmark = pytest.mark.integration
 

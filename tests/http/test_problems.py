@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
 import pytest
 import structlog
 
-if TYPE_CHECKING:
-    from tests.http.conftest import Stage
+from tests.http.stage import Stage
 
 pytestmark = pytest.mark.integration
 

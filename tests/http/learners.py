@@ -1,0 +1,121 @@
+"""Learners as the worker keeps them, by its rules, without its ways of loading and saving."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, delete, insert
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from progress_worker.domain.catalogue import Catalogue
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Reducer, Unlock
+from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.state import LearnerState
+from progress_worker.embedded.database import Database
+from progress_worker.storage.migrate import sqlalchemy_url
+from progress_worker.storage.tables import (
+    achievement_unlock,
+    completion,
+    learner,
+    learner_day,
+    learner_total,
+    skill_level,
+)
+
+_STORED = [column.name for column in completion.c if column.server_default is None]
+
+
+class Learners:
+    """Every learner of a database, in memory and in its tables."""
+
+    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+        self._reducer = Reducer(catalogue, LevelRules())
+        self._states: dict[str, LearnerState] = {}
+        self._completions: dict[tuple[str, UUID], Completion] = {}
+        self._unlocks: list[Unlock] = []
+        self._engine = create_async_engine(
+            sqlalchemy_url(database.worker_url), connect_args={"connect_timeout": 10}
+        )
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def apply(self, arrival: Completion) -> None:
+        state = self._states.get(arrival.user_id)
+        if state is None:
+            state = self._states[arrival.user_id] = self._reducer.new_learner(arrival.user_id)
+        key = (arrival.user_id, arrival.event_id)
+        stored = self._completions.get(key)
+        self._unlocks += self._reducer.apply(state, arrival, stored).unlocks
+        self._completions[key] = arrival
+        state.version += 1
+        async with self._engine.begin() as connection:
+            for table, rows in self._rows(state).items():
+                await connection.execute(delete(table).where(table.c.user_id == state.user_id))
+                if rows:
+                    await connection.execute(insert(table), rows)
+
+    def _rows(self, state: LearnerState) -> dict[Table, list[dict[str, Any]]]:
+        """Everything that the worker keeps about the learner."""
+        user = {"user_id": state.user_id}
+        return {
+            learner: [
+                {
+                    **user,
+                    "version": state.version,
+                    "active_days": [
+                        Range(dt.date.fromordinal(first), dt.date.fromordinal(last + 1))
+                        for first, last in state.active_days.runs
+                    ],
+                    "timezone": state.zone and state.zone.timezone,
+                    "timezone_at": state.zone and state.zone.completed_at,
+                    "timezone_event_id": state.zone and state.zone.event_id,
+                    "counters": state.counters,
+                }
+            ],
+            completion: [
+                {name: getattr(c, name) for name in _STORED}
+                for c in self._completions.values()
+                if c.user_id == state.user_id
+            ],
+            learner_total: [
+                {**user, **cell._asdict(), **asdict(totals)}
+                for cell, totals in state.totals.items()
+            ],
+            learner_day: [
+                {**user, "local_day": day, **cell._asdict(), **asdict(totals)}
+                for day, cells in state.days.items()
+                for cell, totals in cells.items()
+            ],
+            skill_level: [
+                {
+                    **user,
+                    "topic": topic,
+                    "level": skill.level,
+                    "previous_level": skill.previous_level,
+                    "level_updated_at": skill.updated_at,
+                }
+                for topic, skill in state.levels.items()
+            ],
+            achievement_unlock: [
+                {
+                    **user,
+                    "achievement_id": unlock.achievement.id,
+                    "unlocked_at": unlock.trigger.completed_at,
+                    "local_day": unlock.trigger.local_day,
+                    "triggering_event_id": unlock.trigger.event_id,
+                    "rule_version": unlock.rule_version,
+                    "measure": unlock.progress.measure,
+                    "value": unlock.progress.current,
+                    "target": unlock.progress.target,
+                    "backdated": unlock.backdated,
+                }
+                for unlock in self._unlocks
+                if unlock.user_id == state.user_id
+            ],
+        }

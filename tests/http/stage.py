@@ -1,0 +1,170 @@
+"""A view on a database of its own, filled by the worker's rules, and a clock to set."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import httpx
+import jwt
+from pydantic import SecretStr
+
+from progress_worker.domain.calendar import local_day
+from progress_worker.domain.catalogue import Catalogue, parse_catalogue
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.skills import LevelRules
+from progress_worker.embedded.database import Database
+from progress_worker.http.application import create_app
+from progress_worker.settings import ViewSettings
+from progress_worker.storage.tables import (
+    completion,
+)
+from tests.http.learners import Learners
+
+SECRET = "a secret that only this test's issuer and the view know"
+ISSUER, AUDIENCE = "https://issuer.test", "progress-view"
+
+CATALOGUE = """
+version: 3
+achievements:
+  - {id: first, name: First, description: One exercise., category: milestones, tier: bronze,
+     points: 10, icon: star, rule: {exercises_completed: {at_least: 1}}}
+  - {id: three_days, name: Three days, description: Three days., category: streaks, tier: silver,
+     points: 30, icon: flame, rule: {streak: {days: 3}}}
+  - {id: hard_ones, name: Hard ones, description: Two hard ones., category: effort, tier: gold,
+     points: 50, icon: rock, rule: {exercises_completed: {at_least: 2, difficulty: hard}}}
+  - {id: wide, name: Wide, description: Four topics., category: breadth, tier: platinum,
+     points: 100, icon: map, rule: {distinct_topics: {at_least: 4}}}
+"""
+
+_STORED = [column.name for column in completion.c if column.server_default is None]
+
+#: A Monday at noon.
+NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+    def set(self, text: str) -> None:
+        self.now = dt.datetime.fromisoformat(text)
+
+
+class Stage:
+    """A view, what it reads, and who asks it."""
+
+    def __init__(self, database: Database, settings: ViewSettings, catalogue: Catalogue) -> None:
+        self.database = database
+        self.settings = settings
+        self.clock = Clock()
+        self.app = create_app(settings, catalogue, LevelRules(), self.clock)
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://view.test", timeout=30
+        )
+        self._learners = Learners(database, catalogue)
+
+    async def complete(
+        self,
+        at: str,
+        *,
+        user_id: str = "ada",
+        topic: str = "algorithms",
+        difficulty: Literal["easy", "medium", "hard"] = "easy",
+        grade: float | None = 80,
+        seconds: int = 60,
+        hints: int = 0,
+        timezone: str | None = None,
+        event_id: UUID | None = None,
+        revision: int = 0,
+        revoked: bool = False,
+        exercise_id: str = "two-sum",
+    ) -> UUID:
+        """What one event leads to by the worker's rules; returns its id."""
+        completed_at = dt.datetime.fromisoformat(at)
+        arrival = Completion(
+            user_id=user_id,
+            event_id=event_id or uuid4(),
+            revision=revision,
+            revoked=revoked,
+            exercise_id=exercise_id,
+            topic=topic,
+            difficulty=difficulty,
+            grade_hundredths=None if grade is None else round(grade * 100),
+            time_spent_seconds=seconds,
+            hints_used=hints,
+            completed_at=completed_at.astimezone(dt.UTC),
+            timezone=timezone,
+            local_day=local_day(completed_at, timezone),
+        )
+        await self._learners.apply(arrival)
+        return arrival.event_id
+
+    def token(self, user_id: str = "ada", /, **claims: object) -> str:
+        """A good token, but for the claims that are given; None leaves one out."""
+        now = dt.datetime.now(dt.UTC)
+        good = {"sub": user_id, "iss": ISSUER, "aud": AUDIENCE, "exp": now + dt.timedelta(hours=1)}
+        merged = {name: value for name, value in (good | claims).items() if value is not None}
+        return jwt.encode(merged, SECRET, "HS256")
+
+    async def get(
+        self,
+        path: str,
+        user_id: str = "ada",
+        /,
+        *,
+        method: str = "GET",
+        scope: str = "",
+        headers: dict[str, str] | None = None,
+        **query: Any,
+    ) -> httpx.Response:
+        """Ask about progress with a good token."""
+        return await self.client.request(
+            method,
+            f"/api/progress{path}",
+            params=query,
+            headers={
+                "Authorization": f"Bearer {self.token(user_id, scope=scope)}",
+                **(headers or {}),
+            },
+        )
+
+    async def read(self, path: str, user_id: str = "ada", /, **query: Any) -> Any:
+        """The body of an answer that has to be 200."""
+        answer = await self.get(path, user_id, **query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def close(self) -> None:
+        await self.client.aclose()
+        await self._learners.close()
+
+
+StageMaker = Callable[..., Awaitable[Stage]]
+
+
+@asynccontextmanager
+async def open_stage(database: Database, options: dict[str, Any]) -> AsyncIterator[Stage]:
+    """A view with these settings beside the usual ones."""
+    settings = ViewSettings(
+        **{
+            "view_database_url": SecretStr(database.view_url),
+            "jwt_issuer": ISSUER,
+            "jwt_audience": AUDIENCE,
+            "jwt_secret": SecretStr(SECRET),
+            "jwt_leeway_seconds": 0,
+            **options,
+        }
+    )
+    opened = Stage(database, settings, parse_catalogue(CATALOGUE))
+    async with opened.app.router.lifespan_context(opened.app):
+        yield opened
+    await opened.close()

@@ -1,0 +1,127 @@
+"""A long export: constant memory, limited connections, and nothing kept after a client left."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from progress_worker.embedded.database import Database
+from progress_worker.embedded.postgres import Postgres
+from tests.http.served import Served, add_completions, serve_view
+
+pytestmark = pytest.mark.integration
+
+COMPLETIONS = 200_000
+#: Held at once, the rows of this export would take some hundred megabytes.
+ALLOWED_GROWTH = 24 * 1024 * 1024
+TIMEOUT = httpx.Timeout(60)
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Postgres, migrated_template: str) -> Iterator[Database]:
+    """One learner with very many completions and one with few."""
+    found = postgres.create_database("long_export", migrated_template)
+    add_completions(found, "ada", COMPLETIONS)
+    add_completions(found, "bob", 1_000)
+    yield found
+    postgres.drop_database(found.name)
+
+
+@pytest.fixture(scope="module")
+def served(database: Database) -> Iterator[Served]:
+    with serve_view(
+        database, PROGRESS_VIEW_EXPORT_POOL_SIZE="2", PROGRESS_VIEW_POOL_TIMEOUT_SECONDS="0.3"
+    ) as found:
+        yield found
+
+
+def download(served: Served, user_id: str, kind: str, path: Path) -> int:
+    """Write an export to a file as it comes; returns its size."""
+    with (
+        httpx.stream(
+            "GET",
+            f"{served.url}/api/progress/export?format={kind}",
+            headers=served.headers(user_id),
+            timeout=TIMEOUT,
+        ) as answer,
+        path.open("wb") as file,
+    ):
+        assert answer.status_code == 200
+        assert "content-length" not in answer.headers
+        for chunk in answer.iter_bytes():
+            file.write(chunk)
+    return path.stat().st_size
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a process's peak memory from /proc")
+def test_an_export_takes_constant_memory(served: Served, tmp_path: Path) -> None:
+    for kind in ("json", "csv"):
+        download(served, "bob", kind, tmp_path / f"bob.{kind}")
+    before = served.peak_bytes()
+    sizes = [download(served, "ada", kind, tmp_path / f"ada.{kind}") for kind in ("json", "csv")]
+    grown = served.peak_bytes() - before
+    assert min(sizes) > ALLOWED_GROWTH / 2
+    assert grown < ALLOWED_GROWTH
+    exported = json.loads((tmp_path / "ada.json").read_bytes())
+    assert len(exported["completions"]) == COMPLETIONS
+    times = [found["completed_at"] for found in exported["completions"]]
+    assert times == sorted(times)
+    assert (tmp_path / "ada.csv").read_bytes().count(b"\r\n") == COMPLETIONS + 1
+
+
+def test_exports_that_are_not_read_hold_up_nobody_but_other_exports(served: Served) -> None:
+    export = f"{served.url}/api/progress/export"
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(
+                httpx.stream("GET", export, headers=served.headers(), timeout=TIMEOUT)
+            )
+        refused = httpx.get(export, headers=served.headers(), timeout=TIMEOUT)
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        other = httpx.get(f"{served.url}/api/progress", headers=served.headers(), timeout=TIMEOUT)
+        assert other.status_code == 200
+
+
+def test_clients_that_leave_give_their_connection_back(served: Served, tmp_path: Path) -> None:
+    for _ in range(5):
+        with httpx.stream(
+            "GET",
+            f"{served.url}/api/progress/export",
+            headers=served.headers(),
+            timeout=TIMEOUT,
+        ) as answer:
+            # A place may take a moment to become free.
+            assert answer.status_code in {200, 503}
+            next(answer.iter_bytes())
+    assert download(served, "bob", "csv", tmp_path / "bob.csv") > 1_000
+
+
+def test_an_export_that_breaks_off_is_seen_to_be_incomplete(
+    served: Served, database: Database
+) -> None:
+    with (
+        httpx.stream(
+            "GET",
+            f"{served.url}/api/progress/export",
+            headers=served.headers(),
+            timeout=TIMEOUT,
+        ) as answer,
+        psycopg.connect(database.owner_url, autocommit=True) as connection,
+    ):
+        assert answer.status_code == 200
+        received = answer.iter_bytes()
+        next(received)
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'progress-view'"
+        )
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(received)
