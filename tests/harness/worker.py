@@ -139,7 +139,9 @@ class Deployment:
     directory: Path
     catalogue: Path
     variables: dict[str, str] = field(default_factory=dict)
-    _started: int = 0
+    #: Where a fixture started a worker: that one.
+    running: WorkerProcess = field(init=False)
+    _started: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.completed = f"{self.prefix}completed"

@@ -63,7 +63,7 @@ async def shared(
     name = f"shared_{uuid4().hex}"
     deployment = deploy(postgres.create_database(name, migrated_template))
     await deployment.kafka.create(*deployment.topics)
-    async with deployment.worker():
+    async with deployment.worker() as deployment.running:
         yield deployment
     postgres.drop_database(name)
 

@@ -1,0 +1,161 @@
+"""The relay: in order per key, deleted once acknowledged, one at a time, nothing in its way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import psycopg
+import pytest
+
+from progress_worker.app import Worker
+from progress_worker.embedded.broker import Broker
+from progress_worker.storage import outbox
+from progress_worker.storage.database import connect
+from progress_worker.storage.outbox import OutboxRecord
+from tests.harness.kafka import Kafka
+from tests.harness.storage import Rows, fetch
+from tests.harness.waiting import wait_until
+from tests.harness.worker import Deployment
+
+pytestmark = pytest.mark.integration
+
+RELAY_SESSION = """
+SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@asynccontextmanager
+async def relaying(deployment: Deployment, **changes: str) -> AsyncIterator[Worker]:
+    """A worker's relay alone, at work in this process."""
+    worker = Worker(deployment.settings(**changes))
+    await worker.relay.start()
+    try:
+        yield worker
+    finally:
+        await worker.relay.stop()
+        await worker.engine.dispose()
+
+
+async def owe(deployment: Deployment, *records: OutboxRecord) -> None:
+    """Commit records to the outbox."""
+    worker = Worker(deployment.settings())
+    async with connect(worker.engine) as connection:
+        await outbox.add(connection, records)
+        await connection.commit()
+    await worker.engine.dispose()
+
+
+def numbered(topic: str, count: int, start: int = 0) -> list[OutboxRecord]:
+    return [
+        OutboxRecord(topic, b"key-%d" % (n % 5), b"%d" % n, [("n", b"%d" % n), ("none", None)])
+        for n in range(start, start + count)
+    ]
+
+
+def waiting(deployment: Deployment) -> Rows:
+    return fetch(deployment.database.owner_url, "SELECT id, parked FROM outbox ORDER BY id")
+
+
+def leads(worker: Worker) -> bool:
+    return worker.metrics.registry.get_sample_value("progress_relay_leader") == 1.0
+
+
+async def all_published(deployment: Deployment) -> None:
+    async def empty() -> bool:
+        return not [row for row in waiting(deployment) if row[1] is None]
+
+    await wait_until(empty, "the outbox is empty")
+
+
+async def test_records_keep_their_order_per_key_and_their_bytes(deployment: Deployment) -> None:
+    await owe(deployment, *numbered(deployment.unlocked, 100))
+    async with relaying(deployment, OUTBOX_BATCH="7"):
+        await owe(deployment, *numbered(deployment.unlocked, 100, start=100))
+        found = await deployment.kafka.read(deployment.unlocked, 200)
+        await all_published(deployment)
+    by_key: dict[bytes, list[int]] = defaultdict(list)
+    for record in found:
+        by_key[record.key].append(int(record.value))
+        assert list(record.headers) == [("n", record.value), ("none", None)]
+    assert len(by_key) == 5
+    for numbers in by_key.values():
+        assert numbers == sorted(set(numbers))
+
+
+async def test_a_record_waits_in_the_outbox_until_kafka_has_it(deployment: Deployment) -> None:
+    with Broker() as broker:
+        kafka = Kafka(broker.bootstrap)
+        await kafka.create(*deployment.topics)
+        deployment.kafka = kafka
+        settings = {"KAFKA_REQUEST_TIMEOUT_SECONDS": "2"}
+        async with relaying(deployment, **settings) as worker:
+
+            async def leading() -> bool:
+                return leads(worker)
+
+            async def failed() -> bool:
+                return bool(
+                    worker.metrics.registry.get_sample_value(
+                        "progress_retries_total", {"part": "relay"}
+                    )
+                )
+
+            await wait_until(leading, "the relay leads")
+            broker.kill()
+            await owe(deployment, *numbered(deployment.unlocked, 10))
+            await wait_until(failed, "a publication has failed")
+            assert len(waiting(deployment)) == 10
+            broker.start()
+            await kafka.create(*deployment.topics)
+            found = await kafka.read(deployment.unlocked, 10)
+            await all_published(deployment)
+    assert {record.value for record in found} == {b"%d" % n for n in range(10)}
+
+
+async def test_one_of_two_relays_leads_and_the_other_takes_over(deployment: Deployment) -> None:
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(relaying(deployment))
+        other = await stack.enter_async_context(relaying(deployment))
+
+        async def one_leads() -> bool:
+            return leads(one) != leads(other)
+
+        async def new_session() -> bool:
+            return fetch(url, RELAY_SESSION) not in ([], session) and leads(one) != leads(other)
+
+        await wait_until(one_leads, "one relay leads")
+        url = deployment.database.owner_url
+        session = fetch(url, RELAY_SESSION)
+        assert len(session) == 1
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s)", session[0])
+        await wait_until(new_session, "a relay leads in a new session")
+        await owe(deployment, *numbered(deployment.unlocked, 5))
+        await all_published(deployment)
+        leader, follower = (one, other) if leads(one) else (other, one)
+        await leader.relay.stop()
+
+        async def follower_leads() -> bool:
+            return leads(follower)
+
+        await wait_until(follower_leads, "the other relay leads")
+        await owe(deployment, *numbered(deployment.unlocked, 5, start=5))
+        await all_published(deployment)
+    found = await deployment.kafka.read(deployment.unlocked, 10)
+    assert sorted(int(record.value) for record in found) == list(range(10))
+
+
+async def test_a_record_too_large_for_kafka_is_parked_and_holds_up_no_other(
+    deployment: Deployment,
+) -> None:
+    large = OutboxRecord(deployment.dead_letters, b"key-0", b"x" * 5_000_000, [])
+    small = numbered(deployment.dead_letters, 10)
+    await owe(deployment, *small[:5], large, *small[5:])
+    async with relaying(deployment):
+        found = await deployment.kafka.read(deployment.dead_letters, 10)
+        await all_published(deployment)
+    assert {record.value for record in found} == {record.value for record in small}
+    assert [parked for _, parked in waiting(deployment)] == ["MessageSizeTooLargeError"]
