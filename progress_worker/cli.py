@@ -98,12 +98,13 @@ def demo(
     count: Annotated[int, typer.Option(min=1, help="How many events.")] = 5_000,
     learners: Annotated[int, typer.Option(min=1, help="Of how many learners.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed makes the same learners.")] = 1,
+    rate: Annotated[float, typer.Option(min=0, help="Events a second; 0: no limit.")] = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave all running until Ctrl-C.")] = False,
 ) -> None:
     """Run the whole system on this machine; exit status 0 only if all that it shows is true."""
     from progress_worker.embedded.demo import Options, run_demo  # noqa: PLC0415
 
-    if not run_demo(Options(count, learners, seed, keep), _console):
+    if not run_demo(Options(count, learners, seed, rate, keep), _console):
         raise typer.Exit(1)
 
 

@@ -47,11 +47,15 @@ _LOOK_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How many records of how many learners, and whether to leave everything running."""
+    """How many records of how many learners, how many a second, what stays running.
+
+    A `rate` of 0 publishes as fast as it goes.
+    """
 
     count: int
     learners: int
     seed: int
+    rate: float
     keep: bool
 
 
@@ -105,7 +109,8 @@ class _Demo:
         options, settings = self._options, self._settings
         journey = Journey(settings, self._worker, self._view, display, options.count)
         end = dt.datetime.now(dt.UTC)
-        await journey.follow(generate(options.count, options.seed, options.learners, end))
+        records = generate(options.count, options.seed, options.learners, end)
+        await journey.follow(records, options.rate)
         reducer = Reducer(load_catalogue(settings), level_rules(settings))
         expected = expect(journey.sent, reducer)
         viewed = await self._view_one(expected)

@@ -58,17 +58,19 @@ class Display:
 
     def step(self, sentence: str) -> None:
         """Say that something is done."""
-        self._console.print(f"✓ {sentence}", markup=False, highlight=False, soft_wrap=True)
+        self._print(f"✓ {sentence}")
 
     @contextmanager
     def following(self, progress: Progress) -> Iterator[None]:
-        """Show the progress at every update, and in the end."""
+        """Show the progress at every update, and how it was in the end."""
         if self._console.is_terminal:
             with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
                 yield
         else:
             yield
-        self._console.print(_line(progress), highlight=False, soft_wrap=True, markup=False)
+        self._print(_line(progress))
+        for unlock in progress.recent:
+            self._print(f"    {unlock}")
 
     def update(self, progress: Progress) -> None:
         """Show how far it is now."""
@@ -76,15 +78,24 @@ class Display:
             self._live.update(_drawn(progress), refresh=True)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_SECONDS
-            self._console.print(_line(progress), highlight=False, soft_wrap=True, markup=False)
+            self._print(_line(progress))
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _line(progress: Progress) -> str:
     return (
         f"  published {progress.published:,} of {progress.count:,}, "
-        f"applied {progress.applied:,} ({progress.rate:,.0f}/s), lag {progress.lag:,}, "
+        f"applied {progress.applied:,} ({_pace(progress)}), lag {progress.lag:,}, "
         f"achievements unlocked {progress.unlocks:,}"
     )
+
+
+def _pace(progress: Progress) -> str:
+    if not progress.applied:
+        return "the worker is joining its consumer group"
+    return f"{progress.rate:,.0f} events/s"
 
 
 def _drawn(progress: Progress) -> RenderableType:
@@ -92,6 +103,6 @@ def _drawn(progress: Progress) -> RenderableType:
     for name, value in (("published", progress.published), ("applied", progress.applied)):
         bar = ProgressBar(total=progress.count, completed=value, width=40)
         bars.add_row(f"  {name}", bar, f"{value:,}")
-    numbers = Text(f"  {progress.rate:,.0f} events/s · lag {progress.lag:,}")
+    numbers = Text(f"  {_pace(progress)}, lag {progress.lag:,}")
     unlocks = Text(f"  {progress.unlocks:,} achievements unlocked", style="bold")
     return Group(bars, numbers, unlocks, *(Text(f"    {line}") for line in progress.recent))

@@ -42,13 +42,13 @@ class Journey:
         self._display = display
         self._progress = Progress(count)
 
-    async def follow(self, records: Iterable[GeneratedRecord]) -> None:
+    async def follow(self, records: Iterable[GeneratedRecord], rate: float) -> None:
         """Publish the records and return once Postgres and Kafka hold all that comes of them.
 
         Raises FatalError when the worker or the view ends, or when nothing moves for a minute.
         """
         settings = self._settings
-        publishing = asyncio.create_task(publish(settings, records, self._acknowledged))
+        publishing = asyncio.create_task(publish(settings, records, self._acknowledged, rate=rate))
         url = settings.database_url.get_secret_value()
         try:
             async with (

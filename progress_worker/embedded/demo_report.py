@@ -49,6 +49,7 @@ def tell_totals(console: Console, expected: Expectation, found: Findings) -> Non
         f"{len(found.announcements):,} announced on Kafka. From the first to the last commit: "
         f"{found.seconds:.2f} s, {rate:,.0f} events/s.",
         highlight=False,
+        soft_wrap=True,
     )
     viewed = found.viewed
     mean = "-" if viewed.average_grade is None else f"{viewed.average_grade:.1f}"
@@ -58,6 +59,7 @@ def tell_totals(console: Console, expected: Expectation, found: Findings) -> Non
         f"{viewed.achievements} achievements.",
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
 
 
@@ -71,6 +73,7 @@ def tell_verdict(console: Console, expected: Expectation, wrong: list[str]) -> N
             "All true.",
             style="green",
             highlight=False,
+            soft_wrap=True,
         )
         return
     console.print(f"{len(wrong):,} things are not as they have to be:", style="bold red")
@@ -105,7 +108,7 @@ def tell_addresses(console: Console, where: Addresses) -> None:
         f"The progress of {where.user_id}": (
             f"curl -s -H 'Authorization: Bearer {where.token}' {where.view_url}/api/progress"
         ),
-        "A token for another learner": f"{tokens} {program} token learner-1",
+        "A token for any learner": f"{tokens} {program} token {where.user_id} --hours 8",
         "The view's documentation": f"{where.view_url}/docs",
         "Logs": f"{where.directory}/*.log",
     }
