@@ -28,6 +28,7 @@ from progress_worker.settings import ViewSettings
 from progress_worker.storage.view_connections import Limits, ReadConnections
 from progress_worker.storage.view_export import ExportReads
 from progress_worker.storage.views import ProgressReads
+from progress_worker.telemetry.logs import configure_logs
 
 _GRACEFUL_SHUTDOWN_SECONDS = 15
 
@@ -114,6 +115,7 @@ def serve(settings: ViewSettings, catalogue: Catalogue, level_rules: LevelRules)
 
     Requests are logged by the application, without queries, so uvicorn's own log is off.
     """
+    configure_logs(settings)
     uvicorn.run(
         create_app(settings, catalogue, level_rules),
         host=settings.view_host,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, TypedDict, Unpack
 from uuid import UUID, uuid4
 
 import httpx
@@ -17,6 +17,7 @@ from progress_worker.domain.catalogue import Catalogue, parse_catalogue
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.skills import LevelRules
 from progress_worker.embedded.database import Database
+from progress_worker.events.models import Difficulty
 from progress_worker.http.application import create_app
 from progress_worker.settings import ViewSettings
 from progress_worker.storage.tables import (
@@ -46,6 +47,43 @@ _STORED = [column.name for column in completion.c if column.server_default is No
 NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
 
+class Event(TypedDict, total=False):
+    """What a completion may say other than the usual."""
+
+    user_id: str
+    topic: str
+    difficulty: Difficulty
+    grade: float | None
+    seconds: int
+    hints: int
+    timezone: str | None
+    event_id: UUID
+    revision: int
+    revoked: bool
+    exercise_id: str
+
+
+def completion_at(at: str, **event: Unpack[Event]) -> Completion:
+    """A completion at that moment; what is not given is an easy exercise of ada's."""
+    completed_at = dt.datetime.fromisoformat(at)
+    zone, grade = event.get("timezone"), event.get("grade", 80)
+    return Completion(
+        user_id=event.get("user_id", "ada"),
+        event_id=event.get("event_id") or uuid4(),
+        revision=event.get("revision", 0),
+        revoked=event.get("revoked", False),
+        exercise_id=event.get("exercise_id", "two-sum"),
+        topic=event.get("topic", "algorithms"),
+        difficulty=event.get("difficulty", "easy"),
+        grade_hundredths=None if grade is None else round(grade * 100),
+        time_spent_seconds=event.get("seconds", 60),
+        hints_used=event.get("hints", 0),
+        completed_at=completed_at.astimezone(dt.UTC),
+        timezone=zone,
+        local_day=local_day(completed_at, zone),
+    )
+
+
 class Clock:
     """Stands still until it is set."""
 
@@ -72,39 +110,9 @@ class Stage:
         )
         self._learners = Learners(database, catalogue)
 
-    async def complete(
-        self,
-        at: str,
-        *,
-        user_id: str = "ada",
-        topic: str = "algorithms",
-        difficulty: Literal["easy", "medium", "hard"] = "easy",
-        grade: float | None = 80,
-        seconds: int = 60,
-        hints: int = 0,
-        timezone: str | None = None,
-        event_id: UUID | None = None,
-        revision: int = 0,
-        revoked: bool = False,
-        exercise_id: str = "two-sum",
-    ) -> UUID:
+    async def complete(self, at: str, **event: Unpack[Event]) -> UUID:
         """What one event leads to by the worker's rules; returns its id."""
-        completed_at = dt.datetime.fromisoformat(at)
-        arrival = Completion(
-            user_id=user_id,
-            event_id=event_id or uuid4(),
-            revision=revision,
-            revoked=revoked,
-            exercise_id=exercise_id,
-            topic=topic,
-            difficulty=difficulty,
-            grade_hundredths=None if grade is None else round(grade * 100),
-            time_spent_seconds=seconds,
-            hints_used=hints,
-            completed_at=completed_at.astimezone(dt.UTC),
-            timezone=timezone,
-            local_day=local_day(completed_at, timezone),
-        )
+        arrival = completion_at(at, **event)
         await self._learners.apply(arrival)
         return arrival.event_id
 

@@ -125,14 +125,18 @@ async def test_the_log_has_the_request_id_and_no_learner(stage: Stage) -> None:
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, spy])
     try:
         await stage.get(
-            "", scope="progress:read:any", user_id="secretive", headers={"X-Request-Id": "r-1"}
+            "/history",
+            scope="progress:read:any",
+            user_id="secretive",
+            days="secretive",
+            headers={"X-Request-Id": "r-1"},
         )
     finally:
         structlog.configure(**before)
     (line,) = contexts
     assert line["request_id"] == "r-1"
-    assert line["route"] == "/api/progress"
-    assert line["status"] == 200
+    assert line["route"] == "/api/progress/history"
+    assert repr(line["status"]) == "422"
     assert "secretive" not in str(line)
 
 
