@@ -57,7 +57,7 @@ class Kafka:
             batch = producer.create_batch()
             for wire in wires:
                 assert batch.append(
-                    timestamp=None, key=wire.key, value=wire.value, headers=wire.headers
+                    timestamp=None, key=wire.key, value=wire.value, headers=list(wire.headers)
                 )
             sealed = bytearray(batch._build().replace(old, new))
             struct.pack_into(">I", sealed, _CRC_AT, calc_crc32c(bytes(sealed[_CHECKED_FROM:])))
@@ -115,7 +115,7 @@ class Kafka:
     ) -> None:
         batch = producer.create_batch()
         for wire in wires:
-            fields = {"key": wire.key, "value": wire.value, "headers": wire.headers}
+            fields = {"key": wire.key, "value": wire.value, "headers": list(wire.headers)}
             if batch.append(timestamp=None, **fields) is None:
                 await _acknowledged(await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
