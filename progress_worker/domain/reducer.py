@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from progress_worker.domain.catalogue import Achievement, Catalogue
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.rules import Condition, Filter, Input, Progress, compile_rule, filters
+from progress_worker.domain.filters import Counters
+from progress_worker.domain.ladders import Ladders
+from progress_worker.domain.rules import (
+    DAYS,
+    FILTERS,
+    LEVELS,
+    SUMS,
+    TOPICS,
+    Progress,
+    compile_rule,
+)
 from progress_worker.domain.skills import LevelRules
-from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
-from progress_worker.domain.totals import Totals
+from progress_worker.domain.state import Cell, LearnerState, SkillLevel
+from progress_worker.domain.totals import Totals, share
+from progress_worker.domain.zones import name_zone, rename_zone
 from progress_worker.events.models import Level
 
 
@@ -26,8 +37,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
 
 
-@dataclass(frozen=True, slots=True)
-class Unlock:
+class Unlock(NamedTuple):
     """A rule was met for the first time; `trigger` is the event that completed it."""
 
     user_id: str
@@ -38,8 +48,7 @@ class Unlock:
     backdated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LevelChange:
+class LevelChange(NamedTuple):
     """A learner's level in a topic rose or fell."""
 
     user_id: str
@@ -53,13 +62,12 @@ class LevelChange:
     average_grade: float | None
 
 
-@dataclass(slots=True)
-class Effects:
+class Effects(NamedTuple):
     """What the outside has to be told, in the order in which it happened."""
 
     outcome: Outcome
-    unlocks: list[Unlock]
-    level_changes: list[LevelChange]
+    unlocks: Sequence[Unlock] = ()
+    level_changes: Sequence[LevelChange] = ()
 
 
 class Reducer:
@@ -71,14 +79,9 @@ class Reducer:
         self.conditions = [
             (achievement, compile_rule(achievement.rule)) for achievement in catalogue.achievements
         ]
-        self._filters: list[Filter] = list(
-            dict.fromkeys(f for a in catalogue.achievements for f in filters(a.rule))
-        )
-        self._zero_counters = {found.key: 0 for found in self._filters}
-        self._reading = {
-            inputs: [pair for pair in self.conditions if pair[1].inputs & inputs]
-            for inputs in map(Input, range(1, 2 ** len(Input)))
-        }
+        counted = (found for _, condition in self.conditions for found in condition.filters)
+        self._counters = Counters(sorted(counted, key=lambda found: found.key), FILTERS)
+        self._ladders = Ladders(self.conditions, self._counters)
 
     def new_learner(self, user_id: str) -> LearnerState:
         """The state of a learner without a completion."""
@@ -87,32 +90,27 @@ class Reducer:
         return state
 
     def counts_match(self, state: LearnerState) -> bool:
-        """Whether the state has a counter for every filter; not so after a new catalogue."""
-        return state.counters.keys() >= self._zero_counters.keys()
+        """Whether the state has a counter for every filter and no other; not so after a change."""
+        return self._counters.match(state.counters)
 
     def reset_counters(self, state: LearnerState) -> None:
         """Forget what was counted; every completion that counts has to be counted again."""
-        state.counters = dict(self._zero_counters)
+        state.counters = self._counters.zero()
 
     def count(self, state: LearnerState, completion: Completion, sign: int = 1) -> None:
         """Count the completion under every filter that it matches."""
-        for found in self._filters:
-            if found.matches(completion):
-                state.counters[found.key] += sign
+        self._counters.count(state.counters, completion, sign)
 
     def apply(self, state: LearnerState, arrival: Completion, stored: Completion | None) -> Effects:
         """Fold one arriving revision in; `stored` is what its identity counted as until now."""
         if stored is not None and stored.revision >= arrival.revision:
-            return Effects(Outcome.DUPLICATE, [], [])
-        inputs = self._replace(state, arrival, stored)
-        changes = [
-            change
-            for topic in sorted({arrival.topic, stored.topic if stored else arrival.topic})
-            if (change := self._relevel(state, topic, arrival))
-        ]
-        if changes:
-            inputs |= Input.LEVELS
-        return Effects(_outcome(arrival, stored), self._unlock(state, arrival, inputs), changes)
+            return Effects(Outcome.DUPLICATE)
+        changed = self._replace(state, arrival, stored)
+        level_changes = self._relevel(state, arrival, stored)
+        if level_changes:
+            changed |= LEVELS
+        unlocks = self._unlock(state, arrival, changed)
+        return Effects(_outcome(arrival, stored), unlocks, level_changes)
 
     def rebuild(
         self, user_id: str, completions: Iterable[Completion], unlocked: set[str]
@@ -129,75 +127,85 @@ class Reducer:
             if not completion.revoked:
                 met += self.apply(state, completion, None).unlocks
         holding = {a.id for a, condition in self.conditions if condition.holds(state)}
-        earned = [replace(u, backdated=True) for u in met if u.achievement.id in holding]
+        earned = [u._replace(backdated=True) for u in met if u.achievement.id in holding]
         state.unlocked = unlocked | {unlock.achievement.id for unlock in earned}
         return state, earned
 
-    def _replace(
-        self, state: LearnerState, arrival: Completion, stored: Completion | None
-    ) -> Input:
-        inputs = Input.SUMS
+    def _replace(self, state: LearnerState, arrival: Completion, stored: Completion | None) -> int:
+        """Put the arrival in the stored revision's place; returns what it changed."""
+        changed = SUMS
         state.touched.changed = True
         if stored is not None and not stored.revoked:
-            inputs |= self._take_out(state, stored)
+            changed |= self._take_out(state, stored)
         if not arrival.revoked:
-            inputs |= self._put_in(state, arrival)
-        return inputs
+            changed |= self._put_in(state, arrival)
+        if stored is not None:
+            rename_zone(state, arrival, stored)
+        elif not arrival.revoked:
+            name_zone(state, arrival)
+        return changed
 
-    def _put_in(self, state: LearnerState, completion: Completion) -> Input:
-        inputs = Input(0)
-        if self._sum(state, completion, 1).completions == 1:
-            inputs |= Input.TOPICS
+    def _put_in(self, state: LearnerState, completion: Completion) -> int:
+        changed, topic, _ = self._sum(state, completion, 1)
+        if topic.completions == 1:
+            changed |= TOPICS
         if state.active_days.add(completion.local_day):
-            inputs |= Input.DAYS
-        if completion.timezone is not None:
-            named = NamedZone(completion.completed_at, completion.event_id, completion.timezone)
-            if state.zone is None or named > state.zone:
-                state.zone = named
-        return inputs
+            changed |= DAYS
+        return changed
 
-    def _take_out(self, state: LearnerState, completion: Completion) -> Input:
-        inputs = Input(0)
-        if self._sum(state, completion, -1).completions == 0:
-            inputs |= Input.TOPICS
-        day = state.days[completion.local_day]
+    def _take_out(self, state: LearnerState, completion: Completion) -> int:
+        changed, topic, day = self._sum(state, completion, -1)
+        if topic.completions == 0:
+            changed |= TOPICS
         if not any(totals.completions for totals in day.values()):
             state.active_days.remove(completion.local_day)
-            inputs |= Input.DAYS
-        if state.zone is not None and state.zone.event_id == completion.event_id:
-            state.zone = None
-            state.touched.zone_lost = True
-        return inputs
+            changed |= DAYS
+        return changed
 
-    def _sum(self, state: LearnerState, completion: Completion, sign: int) -> Totals:
-        """Put the completion's share into every sum, or take it out; returns the topic's sum."""
+    def _sum(
+        self, state: LearnerState, completion: Completion, sign: int
+    ) -> tuple[int, Totals, dict[Cell, Totals]]:
+        """Put the completion's share into every sum, or take it out.
+
+        Returns the bits of the filters that it matches, the topic's sum, and the day's cells.
+        """
+        local_day = completion.local_day
         cell = Cell(completion.topic, completion.difficulty)
-        day = state.days.setdefault(completion.local_day, {})
-        topic = state.topics.setdefault(completion.topic, Totals())
-        for totals in (
-            state.overall,
-            topic,
-            state.totals.setdefault(cell, Totals()),
-            day.setdefault(cell, Totals()),
-        ):
-            totals.add(completion, sign)
-        self.count(state, completion, sign)
+        day = state.days.setdefault(local_day, {})
+        topic = _sum_of(state.topics, completion.topic)
+        sums = (state.overall, topic, _sum_of(state.totals, cell), _sum_of(day, cell))
+        share(sums, completion, sign)
         state.touched.totals.add(cell)
-        state.touched.days.add((completion.local_day, cell))
-        return topic
+        state.touched.days.add((local_day, cell))
+        return self._counters.count(state.counters, completion, sign), topic, day
 
-    def _relevel(self, state: LearnerState, topic: str, arrival: Completion) -> LevelChange | None:
+    def _relevel(
+        self, state: LearnerState, arrival: Completion, stored: Completion | None
+    ) -> Sequence[LevelChange]:
+        if stored is None or stored.topic == arrival.topic:
+            change = self._relevel_topic(state, arrival.topic, arrival)
+            return () if change is None else (change,)
+        found = (
+            self._relevel_topic(state, topic, arrival)
+            for topic in sorted((arrival.topic, stored.topic))
+        )
+        return [change for change in found if change is not None]
+
+    def _relevel_topic(
+        self, state: LearnerState, topic: str, arrival: Completion
+    ) -> LevelChange | None:
         totals = state.topics.get(topic)
-        before = state.level(topic)
-        level = self._level_rules.level(totals) if totals else "beginner"
-        if totals is None or level == before.level:
+        if totals is None:
             return None
-        state.levels[topic] = SkillLevel(level, before.level, arrival.completed_at)
+        before, level = state.level(topic).level, self._level_rules.level(totals)
+        if level == before:
+            return None
+        state.levels[topic] = SkillLevel(level, before, arrival.completed_at)
         state.touched.levels.add(topic)
         return LevelChange(
             user_id=state.user_id,
             topic=topic,
-            previous_level=before.level,
+            previous_level=before,
             level=level,
             changed_at=arrival.completed_at,
             triggering_event_id=arrival.event_id,
@@ -206,38 +214,35 @@ class Reducer:
             average_grade=totals.average_grade,
         )
 
-    def _unlock(self, state: LearnerState, trigger: Completion, inputs: Input) -> list[Unlock]:
-        unlocks = []
-        for achievement, condition in self._reading[inputs]:
-            if achievement.id not in state.unlocked and condition.holds(state):
-                state.unlocked.add(achievement.id)
-                unlocks.append(self._unlocked(state, achievement, condition, trigger))
-        return unlocks
-
-    def _unlocked(
-        self,
-        state: LearnerState,
-        achievement: Achievement,
-        condition: Condition,
-        trigger: Completion,
-    ) -> Unlock:
-        progress = condition.progress(state)
-        return Unlock(state.user_id, achievement, trigger, progress, self.catalogue.version)
-
-
-def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
-    """The zone named by the latest completion that names one and counts."""
-    return max(
-        (
-            NamedZone(c.completed_at, c.event_id, c.timezone)
-            for c in completions
-            if c.timezone is not None and not c.revoked
-        ),
-        default=None,
-    )
+    def _unlock(self, state: LearnerState, trigger: Completion, changed: int) -> Sequence[Unlock]:
+        due = self._ladders.due(state, changed)
+        if not due:
+            return ()
+        state.unlocked.update(step.name for step in due)
+        version = self.catalogue.version
+        return [
+            Unlock(
+                state.user_id,
+                step.achievement,
+                trigger,
+                step.condition.progress(state),
+                version,
+            )
+            for step in due
+        ]
 
 
 def _outcome(arrival: Completion, stored: Completion | None) -> Outcome:
     if arrival.revoked:
         return Outcome.REVOKED
     return Outcome.APPLIED if stored is None else Outcome.REVISED
+
+
+_Key = TypeVar("_Key")
+
+
+def _sum_of(sums: dict[_Key, Totals], key: _Key) -> Totals:
+    found = sums.get(key)
+    if found is None:
+        found = sums[key] = Totals()
+    return found

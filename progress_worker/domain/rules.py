@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Flag, auto
-from typing import NamedTuple
+from functools import reduce
+from operator import or_
+from typing import Final, NamedTuple
 
 from progress_worker.domain import catalogue as spec
-from progress_worker.domain.completion import Completion
+from progress_worker.domain.filters import Filter, filter_of
+from progress_worker.domain.skills import LEVELS as LEVEL_NAMES
 from progress_worker.domain.skills import RANK
 from progress_worker.domain.state import LearnerState
 
+#: The parts of a learner's state that an event may change and a rule may read, one bit each;
+#: the counts that match a filter have the bits from FILTERS upwards.
+SUMS: Final = 1
+DAYS: Final = 2
+LEVELS: Final = 4
+TOPICS: Final = 8
+FILTERS: Final = 16
 
-class Input(Flag):
-    """The parts of a learner's state that an event may change and a rule may read."""
+#: The measure of a rule that is made of others: 1 when it holds, else 0.
+COMBINED: Final = "combined"
 
-    SUMS = auto()
-    DAYS = auto()
-    LEVELS = auto()
-    TOPICS = auto()
+Value = Callable[[LearnerState], int]
 
 
 class Progress(NamedTuple):
@@ -37,33 +43,28 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A rule made ready to be asked: which inputs it reads, whether it holds, how far it is."""
+    """A rule made ready to be asked: it holds when what it measures reaches its target.
 
-    inputs: Input
-    holds: Callable[[LearnerState], bool]
-    progress: Callable[[LearnerState], Progress]
+    `inputs` and `filters` say what parts of the state it reads. `shown` is how far it is where
+    that says more than the measured value.
+    """
 
+    inputs: int
+    filters: frozenset[Filter]
+    measure: str
+    value: Value
+    target: int
+    shown: Callable[[LearnerState], Progress] | None = None
 
-class Filter(NamedTuple):
-    """A condition on single completions, counted per learner under `key`."""
+    def holds(self, state: LearnerState) -> bool:
+        """Whether the rule is met."""
+        return self.value(state) >= self.target
 
-    key: str
-    topic: str | None
-    difficulty: str | None
-    min_hundredths: int | None
-    max_hints: int | None
-
-    def matches(self, completion: Completion) -> bool:
-        """Whether the completion counts; an ungraded one never meets a least grade."""
-        grade = completion.grade_hundredths
-        return (
-            (self.difficulty is None or completion.difficulty == self.difficulty)
-            and (self.topic is None or completion.topic == self.topic)
-            and (
-                self.min_hundredths is None or (grade is not None and grade >= self.min_hundredths)
-            )
-            and (self.max_hints is None or completion.hints_used <= self.max_hints)
-        )
+    def progress(self, state: LearnerState) -> Progress:
+        """How far the learner is with the rule."""
+        if self.shown is not None:
+            return self.shown(state)
+        return Progress(self.measure, self.value(state), self.target)
 
 
 def compile_rule(rule: spec.Rule) -> Condition:
@@ -71,75 +72,49 @@ def compile_rule(rule: spec.Rule) -> Condition:
     if rule.exercises_completed:
         return _exercises(rule.exercises_completed)
     if rule.streak:
-        return _measured(Input.DAYS, "longest_streak_days", _longest_streak, rule.streak.days)
+        return _reading(DAYS, "longest_streak_days", _longest_streak, rule.streak.days)
     if rule.skill_level:
         return _skill_level(rule.skill_level)
     if rule.time_spent:
         return _time_spent(rule.time_spent)
     if rule.distinct_topics:
         target = rule.distinct_topics.at_least
-        return _measured(Input.TOPICS, "distinct_topics", _distinct_topics, target)
+        return _reading(TOPICS, "distinct_topics", _distinct_topics, target)
     if rule.all:
         return _all([compile_rule(part) for part in rule.all])
     return _any([compile_rule(part) for part in rule.any or ()])
 
 
-def filters(rule: spec.Rule) -> Iterator[Filter]:
-    """Every filter whose matches have to be counted to answer the rule."""
-    if rule.exercises_completed and (found := _filter(rule.exercises_completed)):
-        yield found
-    for part in (rule.all or ()) + (rule.any or ()):
-        yield from filters(part)
-
-
-def _measured(
-    inputs: Input, measure: str, value: Callable[[LearnerState], int], target: int
-) -> Condition:
-    return Condition(
-        inputs,
-        lambda state: value(state) >= target,
-        lambda state: Progress(measure, value(state), target),
-    )
-
-
-def _filter(part: spec.ExercisesCompleted) -> Filter | None:
-    """The filter to count by; None where the sums answer already."""
-    if part.difficulty is None and part.min_grade is None and part.max_hints is None:
-        return None
-    given = part.model_dump(exclude={"at_least"}, exclude_none=True)
-    key = ",".join(f"{name}={value}" for name, value in given.items())
-    least = None if part.min_grade is None else round(part.min_grade * 100)
-    return Filter(key, part.topic, part.difficulty, least, part.max_hints)
-
-
 def _exercises(part: spec.ExercisesCompleted) -> Condition:
-    if found := _filter(part):
+    if found := filter_of(part):
         key = found.key
         measure = f"exercises_completed[{key}]"
-        return _measured(Input.SUMS, measure, lambda state: state.counters[key], part.at_least)
+        return Condition(
+            0, frozenset([found]), measure, lambda state: state.counters[key], part.at_least
+        )
     if part.topic is None:
-        return _measured(
-            Input.SUMS, "exercises_completed", lambda s: s.overall.completions, part.at_least
+        return _reading(
+            SUMS, "exercises_completed", lambda state: state.overall.completions, part.at_least
         )
     topic = part.topic
-    return _measured(
-        Input.SUMS,
+    return _reading(
+        SUMS,
         f"exercises_completed[topic={topic}]",
-        lambda s: s.topics[topic].completions if topic in s.topics else 0,
+        lambda state: state.topics[topic].completions if topic in state.topics else 0,
         part.at_least,
     )
 
 
 def _time_spent(part: spec.TimeSpent) -> Condition:
     if part.topic is None:
-        return _measured(
-            Input.SUMS, "time_spent_seconds", lambda s: s.overall.time_spent_seconds, part.seconds
+        return _reading(
+            SUMS, "time_spent_seconds", lambda state: state.overall.time_spent_seconds, part.seconds
         )
     topic = part.topic
-    return _measured(
-        Input.SUMS,
+    return _reading(
+        SUMS,
         f"time_spent_seconds[topic={topic}]",
-        lambda s: s.topics[topic].time_spent_seconds if topic in s.topics else 0,
+        lambda state: state.topics[topic].time_spent_seconds if topic in state.topics else 0,
         part.seconds,
     )
 
@@ -149,14 +124,18 @@ def _skill_level(part: spec.SkillLevel) -> Condition:
     if part.topic is not None:
         topic = part.topic
         measure = f"skill_level_rank[topic={topic}]"
-        return _measured(Input.LEVELS, measure, lambda s: RANK[s.level(topic).level], rank)
+        return _reading(LEVELS, measure, lambda state: RANK[state.level(topic).level], rank)
+    reaching = frozenset(LEVEL_NAMES[rank:])
 
     def topics_at_level(state: LearnerState) -> int:
-        return sum(RANK[skill.level] >= rank for skill in state.levels.values())
+        reached = 0
+        for skill in state.levels.values():
+            if skill.level in reaching:
+                reached += 1
+        return reached
 
-    return _measured(
-        Input.LEVELS, f"topics_at_level[level={part.level}]", topics_at_level, part.topics or 1
-    )
+    measure = f"topics_at_level[level={part.level}]"
+    return _reading(LEVELS, measure, topics_at_level, part.topics or 1)
 
 
 def _longest_streak(state: LearnerState) -> int:
@@ -167,28 +146,45 @@ def _distinct_topics(state: LearnerState) -> int:
     return sum(totals.completions > 0 for totals in state.topics.values())
 
 
-def _inputs(parts: list[Condition]) -> Input:
-    inputs = Input(0)
-    for part in parts:
-        inputs |= part.inputs
-    return inputs
-
-
 def _all(parts: list[Condition]) -> Condition:
     """Holds when every part does; its progress is the number of parts that hold."""
-    return Condition(
-        _inputs(parts),
-        lambda state: all(part.holds(state) for part in parts),
-        lambda state: Progress("parts_met", sum(p.holds(state) for p in parts), len(parts)),
-    )
+
+    def all_hold(state: LearnerState) -> bool:
+        for part in parts:  # noqa: SIM110  a generator would cost more than the rules
+            if part.value(state) < part.target:
+                return False
+        return True
+
+    def parts_met(state: LearnerState) -> Progress:
+        return Progress("parts_met", sum(part.holds(state) for part in parts), len(parts))
+
+    return _combined(parts, all_hold, parts_met)
 
 
 def _any(parts: list[Condition]) -> Condition:
     """Holds when one part does; its progress is that of the part nearest to its target."""
-    return Condition(
-        _inputs(parts),
-        lambda state: any(part.holds(state) for part in parts),
-        lambda state: max(
-            (part.progress(state) for part in parts), key=lambda p: p.current / p.target
-        ),
-    )
+
+    def any_holds(state: LearnerState) -> bool:
+        for part in parts:  # noqa: SIM110
+            if part.value(state) >= part.target:
+                return True
+        return False
+
+    def nearest(state: LearnerState) -> Progress:
+        return max((part.progress(state) for part in parts), key=lambda p: p.current / p.target)
+
+    return _combined(parts, any_holds, nearest)
+
+
+def _combined(
+    parts: list[Condition],
+    holds: Callable[[LearnerState], bool],
+    progress: Callable[[LearnerState], Progress],
+) -> Condition:
+    inputs = reduce(or_, (part.inputs for part in parts))
+    filters = frozenset[Filter]().union(*(part.filters for part in parts))
+    return Condition(inputs, filters, COMBINED, holds, 1, progress)
+
+
+def _reading(inputs: int, measure: str, value: Value, target: int) -> Condition:
+    return Condition(inputs, frozenset(), measure, value, target)

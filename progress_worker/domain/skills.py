@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from progress_worker.domain.totals import Totals
@@ -19,16 +20,8 @@ class Threshold:
     exercises: int
     mean_hundredths: int
 
-    def met_by(self, totals: Totals) -> bool:
-        """Exact: a mean of just the asked grade meets it."""
-        return (
-            totals.graded > 0
-            and totals.completions >= self.exercises
-            and totals.grade_hundredths >= self.mean_hundredths * totals.graded
-        )
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LevelRules:
     """The thresholds of the three levels above beginner, lowest first."""
 
@@ -49,11 +42,16 @@ class LevelRules:
                 return Threshold(0, 0)
 
     def level(self, totals: Totals) -> Level:
-        """The highest level whose both conditions hold."""
-        if self.expert.met_by(totals):
-            return "expert"
-        if self.advanced.met_by(totals):
-            return "advanced"
-        if self.intermediate.met_by(totals):
-            return "intermediate"
+        """The highest level whose both conditions hold; a mean of just the asked grade does."""
+        graded = totals.graded
+        if graded:
+            completions, hundredths = totals.completions, totals.grade_hundredths
+            for level, exercises, mean in self._highest_first:
+                if completions >= exercises and hundredths >= mean * graded:
+                    return level
         return "beginner"
+
+    @cached_property
+    def _highest_first(self) -> list[tuple[Level, int, int]]:
+        thresholds = [(level, self.threshold(level)) for level in reversed(LEVELS[1:])]
+        return [(level, asked.exercises, asked.mean_hundredths) for level, asked in thresholds]

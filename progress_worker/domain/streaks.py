@@ -14,10 +14,11 @@ Run = tuple[int, int]
 class ActiveDays:
     """A set of dates, kept as its runs in ascending order; days are proleptic ordinals."""
 
-    __slots__ = ("runs",)
+    __slots__ = ("_longest", "runs")
 
     def __init__(self, runs: Iterable[Run] = ()) -> None:
         self.runs: list[Run] = list(runs)
+        self._longest: int | None = None
         for first, last in self.runs:
             if first > last:
                 raise ValueError(f"the run {first}..{last} ends before it begins")
@@ -60,6 +61,8 @@ class ActiveDays:
         if at < len(self.runs) and self.runs[at][0] == ordinal + 1:
             last, stop = self.runs[at][1], at + 1
         self.runs[start:stop] = [(first, last)]
+        if self._longest is not None:
+            self._longest = max(self._longest, last - first + 1)
         return True
 
     def remove(self, day: dt.date) -> bool:
@@ -72,12 +75,15 @@ class ActiveDays:
         left = [(first, ordinal - 1)] if first < ordinal else []
         right = [(ordinal + 1, last)] if ordinal < last else []
         self.runs[at : at + 1] = left + right
+        self._longest = None
         return True
 
     @property
     def longest(self) -> int:
         """The length of the longest run, in days."""
-        return max((last - first + 1 for first, last in self.runs), default=0)
+        if self._longest is None:
+            self._longest = max((last - first + 1 for first, last in self.runs), default=0)
+        return self._longest
 
     @property
     def last_day(self) -> dt.date | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from progress_worker.domain.completion import Completion
@@ -17,15 +18,6 @@ class Totals:
     time_spent_seconds: int = 0
     hints_used: int = 0
 
-    def add(self, completion: Completion, sign: int = 1) -> None:
-        """Put a completion's share in, or take it out with `sign=-1`."""
-        self.completions += sign
-        self.time_spent_seconds += sign * completion.time_spent_seconds
-        self.hints_used += sign * completion.hints_used
-        if completion.grade_hundredths is not None:
-            self.graded += sign
-            self.grade_hundredths += sign * completion.grade_hundredths
-
     def merge(self, other: Totals) -> None:
         """Add another sum to this one."""
         self.completions += other.completions
@@ -38,3 +30,18 @@ class Totals:
     def average_grade(self) -> float | None:
         """The mean grade in percent over graded completions, None without any."""
         return self.grade_hundredths / self.graded / 100 if self.graded else None
+
+
+def share(sums: Iterable[Totals], completion: Completion, sign: int = 1) -> None:
+    """Put a completion's share into each of the sums, or take it out with `sign=-1`."""
+    seconds = sign * completion.time_spent_seconds
+    hints = sign * completion.hints_used
+    grade = completion.grade_hundredths
+    graded = 0 if grade is None else sign
+    hundredths = sign * (grade or 0)
+    for totals in sums:
+        totals.completions += sign
+        totals.graded += graded
+        totals.grade_hundredths += hundredths
+        totals.time_spent_seconds += seconds
+        totals.hints_used += hints

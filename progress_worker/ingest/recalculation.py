@@ -12,8 +12,9 @@ import psycopg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from progress_worker.domain.reducer import Reducer, Unlock, latest_zone
+from progress_worker.domain.reducer import Reducer, Unlock
 from progress_worker.domain.state import LearnerState, SkillLevel
+from progress_worker.domain.zones import latest_zone
 from progress_worker.errors import TransientError
 from progress_worker.ingest.messages import Messages
 from progress_worker.storage import learners, outbox

@@ -1,0 +1,41 @@
+"""The learner's zone: that of the latest completion that names one and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.state import LearnerState, NamedZone
+
+
+def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
+    """The zone named by the latest completion that names one and counts."""
+    return max(
+        (
+            NamedZone(c.completed_at, c.event_id, c.timezone)
+            for c in completions
+            if c.timezone is not None and not c.revoked
+        ),
+        default=None,
+    )
+
+
+def name_zone(state: LearnerState, completion: Completion) -> None:
+    """The latest completion that names a zone decides."""
+    timezone, zone = completion.timezone, state.zone
+    if timezone is None or (zone is not None and completion.completed_at < zone.completed_at):
+        return
+    named = NamedZone(completion.completed_at, completion.event_id, timezone)
+    if zone is None or named > zone:
+        state.zone = named
+
+
+def rename_zone(state: LearnerState, arrival: Completion, stored: Completion) -> None:
+    """The same for a revision; lost is the zone whose completion no longer names one as late."""
+    before = state.zone
+    if before is not None and before.event_id == stored.event_id:
+        state.zone = None
+    if not arrival.revoked:
+        name_zone(state, arrival)
+    if before is not None and (state.zone is None or state.zone[:2] < before[:2]):
+        state.touched.zone_lost = True
