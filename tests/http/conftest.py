@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from progress_worker.embedded.database import Database
+from progress_worker.embedded.postgres import Postgres
 from tests.http.stage import Stage, StageMaker, open_stage
 
 
@@ -20,6 +21,15 @@ async def stages() -> AsyncIterator[StageMaker]:
             return await stack.enter_async_context(open_stage(database, options))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+async def empty_stage(postgres: Postgres, migrated_template: str) -> AsyncIterator[Stage]:
+    """A view on an empty database, for tests that leave it empty and its clock alone."""
+    database = postgres.create_database("empty", migrated_template)
+    async with open_stage(database, {}) as found:
+        yield found
+    postgres.drop_database(database.name)
 
 
 @pytest.fixture

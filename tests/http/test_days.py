@@ -207,9 +207,9 @@ async def test_a_late_event_changes_its_day_and_all_later_ones(stage: Stage) -> 
     ],
 )
 async def test_ranges(
-    stage: Stage, query: dict[str, Any], first: str, last: str, rows: int
+    empty_stage: Stage, query: dict[str, Any], first: str, last: str, rows: int
 ) -> None:
-    answer = await stage.read("/history", **query)
+    answer = await empty_stage.read("/history", **query)
     assert (answer["start_date"], answer["end_date"], len(answer["days"])) == (first, last, rows)
 
 
@@ -229,8 +229,8 @@ async def test_ranges(
         {"end_date": "2026-11-23T00:00:00Z"},
     ],
 )
-async def test_ranges_that_make_no_sense(stage: Stage, query: dict[str, Any]) -> None:
-    answer = await stage.get("/history", **query)
+async def test_ranges_that_make_no_sense(empty_stage: Stage, query: dict[str, Any]) -> None:
+    answer = await empty_stage.get("/history", **query)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["errors"]

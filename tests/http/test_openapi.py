@@ -20,8 +20,8 @@ def test_the_document_is_the_same_every_time() -> None:
     assert json.dumps(openapi_document()) == json.dumps(openapi_document())
 
 
-async def test_the_view_serves_it(stage: Stage) -> None:
-    served = (await stage.client.get("/openapi.json")).json()
+async def test_the_view_serves_it(empty_stage: Stage) -> None:
+    served = (await empty_stage.client.get("/openapi.json")).json()
     assert served == openapi_document()
 
 

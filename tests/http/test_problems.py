@@ -41,24 +41,24 @@ def assert_problem(answer: httpx.Response, status: int) -> None:
     assert body["request_id"] == answer.headers["x-request-id"]
 
 
-async def test_404(stage: Stage) -> None:
+async def test_404(empty_stage: Stage) -> None:
     for path in ("/nowhere", "/api/progress/", "/api", "/livez/", "/redoc"):
-        assert_problem(await stage.client.get(path), 404)
+        assert_problem(await empty_stage.client.get(path), 404)
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_405(stage: Stage, path: str) -> None:
+async def test_405(empty_stage: Stage, path: str) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"):
-        answer = await stage.client.request(method, path)
+        answer = await empty_stage.client.request(method, path)
         assert_problem(answer, 405)
         assert answer.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_head_says_what_get_says(stage: Stage, path: str) -> None:
-    headers = {"Authorization": f"Bearer {stage.token()}"}
-    got = await stage.client.get(path, headers=headers)
-    head = await stage.client.head(path, headers=headers)
+async def test_head_says_what_get_says(empty_stage: Stage, path: str) -> None:
+    headers = {"Authorization": f"Bearer {empty_stage.token()}"}
+    got = await empty_stage.client.get(path, headers=headers)
+    head = await empty_stage.client.head(path, headers=headers)
     assert head.status_code == got.status_code == 200
     volatile = {"x-request-id", "content-length"}
     assert {k: v for k, v in head.headers.items() if k not in volatile} == {
@@ -67,9 +67,12 @@ async def test_head_says_what_get_says(stage: Stage, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_headers_of_every_answer(stage: Stage, path: str) -> None:
-    headers = {"Authorization": f"Bearer {stage.token()}"}
-    for answer in (await stage.client.get(path, headers=headers), await stage.client.post(path)):
+async def test_headers_of_every_answer(empty_stage: Stage, path: str) -> None:
+    headers = {"Authorization": f"Bearer {empty_stage.token()}"}
+    for answer in (
+        await empty_stage.client.get(path, headers=headers),
+        await empty_stage.client.post(path),
+    ):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["referrer-policy"] == "no-referrer"
@@ -77,16 +80,16 @@ async def test_headers_of_every_answer(stage: Stage, path: str) -> None:
         assert answer.headers["x-request-id"]
 
 
-async def test_swagger_ui_runs_no_script_but_its_own(stage: Stage) -> None:
-    policy = (await stage.client.get("/docs")).headers["content-security-policy"]
+async def test_swagger_ui_runs_no_script_but_its_own(empty_stage: Stage) -> None:
+    policy = (await empty_stage.client.get("/docs")).headers["content-security-policy"]
     script = re.search(r"script-src ([^;]+)", policy)
     assert script is not None
     assert "'sha256-" in script[1]
     assert "unsafe" not in script[1]
 
 
-async def test_422(stage: Stage) -> None:
-    answer = await stage.get("/statistics", period="yearly")
+async def test_422(empty_stage: Stage) -> None:
+    answer = await empty_stage.get("/statistics", period="yearly")
     assert_problem(answer, 422)
     assert answer.json()["errors"][0]["location"] == "query.period"
 
@@ -103,18 +106,18 @@ async def test_500_says_nothing_and_logs_everything(stage: Stage) -> None:
     assert failure["exc_info"]
 
 
-async def test_a_sane_request_id_is_kept_and_any_other_replaced(stage: Stage) -> None:
-    kept = await stage.client.get("/nowhere", headers={"X-Request-Id": "0f8f-ad.5b_1"})
+async def test_a_sane_request_id_is_kept_and_any_other_replaced(empty_stage: Stage) -> None:
+    kept = await empty_stage.client.get("/nowhere", headers={"X-Request-Id": "0f8f-ad.5b_1"})
     assert kept.headers["x-request-id"] == "0f8f-ad.5b_1"
     for hostile in ("", "a" * 65, "a b", "<script>", "a\tb", "é"):
-        answer = await stage.client.get(
+        answer = await empty_stage.client.get(
             "/nowhere", headers=[(b"X-Request-Id", hostile.encode("latin-1"))]
         )
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
         assert_problem(answer, 404)
 
 
-async def test_the_log_has_the_request_id_and_no_learner(stage: Stage) -> None:
+async def test_the_log_has_the_request_id_and_no_learner(empty_stage: Stage) -> None:
     contexts = []
 
     def spy(_logger: object, _name: str, event: structlog.typing.EventDict) -> str:
@@ -124,7 +127,7 @@ async def test_the_log_has_the_request_id_and_no_learner(stage: Stage) -> None:
     before = structlog.get_config()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, spy])
     try:
-        await stage.get(
+        await empty_stage.get(
             "/history",
             scope="progress:read:any",
             user_id="secretive",
@@ -180,17 +183,17 @@ async def test_hostile_learners(stage: Stage, user_id: str) -> None:
         "user_id=a&user_id=b",
     ],
 )
-async def test_what_cannot_be_a_learner(stage: Stage, query: str) -> None:
-    token = stage.token(scope="progress:read:any")
-    answer = await stage.client.get(
+async def test_what_cannot_be_a_learner(empty_stage: Stage, query: str) -> None:
+    token = empty_stage.token(scope="progress:read:any")
+    answer = await empty_stage.client.get(
         f"/api/progress?{query}", headers={"Authorization": f"Bearer {token}"}
     )
     assert_problem(answer, 422)
 
 
 @pytest.mark.parametrize("path", ["a%00b", "a" * 129, ""])
-async def test_what_cannot_be_a_topic(stage: Stage, path: str) -> None:
-    assert_problem(await stage.get(f"/skill-levels/{path}"), 422)
+async def test_what_cannot_be_a_topic(empty_stage: Stage, path: str) -> None:
+    assert_problem(await empty_stage.get(f"/skill-levels/{path}"), 422)
 
 
 async def test_metrics_hold_templates_and_no_learner(stage: Stage) -> None:
