@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from progress_worker.domain.catalogue import Catalogue
 from progress_worker.domain.skills import LevelRules
-from progress_worker.http import documentation, export, probes, routes
+from progress_worker.http import documentation, export, page, page_login, probes, routes
 from progress_worker.http.authentication import Authenticator
 from progress_worker.http.conditional import Tagger
 from progress_worker.http.context import ViewContext
@@ -49,7 +49,7 @@ class ViewApplication(FastAPI):
             redoc_url=None,
             redirect_slashes=False,
         )
-        for module in (routes, export, probes, documentation):
+        for module in (routes, export, probes, documentation, page):
             self.include_router(module.router)
         add_problem_handlers(self)
 
@@ -105,7 +105,10 @@ def create_app(
         exports=ExportReads(exports),
         presenter=Presenter(catalogue, level_rules),
         tagger=Tagger(catalogue, level_rules),
+        development_login=settings.view_development_login,
     )
+    if settings.view_development_login:
+        app.include_router(page_login.router)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     return app
 

@@ -39,7 +39,10 @@ _Read = TypeVar("_Read", bound=_Stamped)
 
 @dataclass(frozen=True, slots=True)
 class ViewContext:
-    """The view's parts, made once per application."""
+    """The view's parts, made once per application.
+
+    `development_login` lets the page, and nothing else, take the token from a cookie.
+    """
 
     clock: Callable[[], dt.datetime]
     metrics: ViewMetrics
@@ -48,6 +51,7 @@ class ViewContext:
     exports: ExportReads
     presenter: Presenter
     tagger: Tagger
+    development_login: bool = False
 
 
 def view_context(request: Request) -> ViewContext:

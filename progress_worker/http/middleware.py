@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import re
 import time
 from typing import Final
@@ -16,6 +17,7 @@ from progress_worker.http.problems import problem
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
 _SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -62,8 +64,10 @@ class RequestMiddleware:
     def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = _route(scope)
-        self._metrics.request_seconds.labels(route, method, str(status)).observe(seconds)
-        structlog.get_logger().info(
+        self._metrics.request_seconds.labels(route, method, str(status or "none")).observe(seconds)
+        log = structlog.get_logger()
+        # Probes come every few seconds and say nothing as long as all is well.
+        (log.debug if route in _PROBES and status == http.HTTPStatus.OK else log.info)(
             "view_request",
             method=method,
             route=route,

@@ -40,11 +40,12 @@ _RECENT: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An achievement, when it was unlocked, and how far its rule is met."""
+    """An achievement, when it was unlocked, and how far its rule is met, by which measure."""
 
     achievement: Achievement
     unlocked_at: dt.datetime | None
     progress: RuleProgress
+    measure: str
 
 
 _Earned = TypeVar("_Earned")
@@ -83,7 +84,7 @@ class Presenter:
 
     def achievements(self, view: LearnerView) -> AchievementsAnswer:
         """Every achievement and how the learner stands to it."""
-        standings = self._standings(view)
+        standings = self.standings(view)
         return AchievementsAnswer(
             user_id=view.state.user_id,
             totals=_counts(standings),
@@ -100,7 +101,7 @@ class Presenter:
 
     def badges(self, view: LearnerView) -> BadgesAnswer:
         """Earned badges, latest first, and the others, nearest first."""
-        standings = self._standings(view)
+        standings = self.standings(view)
         others = [standing for standing in standings if standing.unlocked_at is None]
         others.sort(key=lambda standing: -standing.progress.percent)
         return BadgesAnswer(
@@ -150,7 +151,8 @@ class Presenter:
             grade_needed=threshold.mean_hundredths / 100,
         )
 
-    def _standings(self, view: LearnerView) -> list[Standing]:
+    def standings(self, view: LearnerView) -> list[Standing]:
+        """How the learner stands to every achievement, in the catalogue's order."""
         return [
             _standing(view, achievement, condition) for achievement, condition in self._conditions
         ]
@@ -204,6 +206,7 @@ def _standing(view: LearnerView, achievement: Achievement, condition: Condition)
         achievement,
         unlocked_at,
         RuleProgress(current=progress.current, target=progress.target, percent=percent),
+        progress.measure,
     )
 
 

@@ -8,9 +8,14 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.requests import Request
 
+from progress_worker.domain.catalogue import parse_catalogue
+from progress_worker.domain.skills import LevelRules, Threshold
 from progress_worker.embedded.database import Database
-from tests.http.stage import Stage, StageMaker
+from progress_worker.http.conditional import Tagger
+from progress_worker.storage.views import Stamp
+from tests.http.stage import CATALOGUE, NOON, Stage, StageMaker
 
 pytestmark = pytest.mark.integration
 
@@ -67,6 +72,21 @@ async def test_questions_learners_and_rules_have_tags_of_their_own(
     ]
     assert len(set(tags)) == len(tags)
     assert (await other.get("")).headers["etag"] == tags[0]
+
+
+def test_a_tag_changes_with_the_catalogue_and_the_thresholds() -> None:
+    catalogue = parse_catalogue(CATALOGUE)
+    renamed = parse_catalogue(CATALOGUE.replace("name: Wide", "name: Broad"))
+    higher = LevelRules(intermediate=Threshold(11, 60_00))
+    scope = {"type": "http", "path": "/api/progress", "query_string": b"", "headers": []}
+    tags = {
+        Tagger(rules, levels).tag(Request(scope), "ada", Stamp(), NOON)
+        for rules in (catalogue, renamed)
+        for levels in (LevelRules(), higher)
+    }
+    assert len(tags) == 4
+    again = Tagger(catalogue, LevelRules()).tag(Request(scope), "ada", Stamp(), NOON)
+    assert again in tags
 
 
 class Wire:

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.integration
 STATEMENTS: dict[str, Select[Any]] = {
     "stamp": view_statements.STAMP,
     "learner": view_statements.LEARNER,
+    "page": view_statements.LEARNER_AND_DAYS,
     "statistics": view_statements.STATISTICS,
     "history": view_statements.HISTORY,
     "completions": COMPLETIONS,
