@@ -59,10 +59,8 @@ def api() -> None:
     from progress_worker.deployment import level_rules, load_catalogue  # noqa: PLC0415
     from progress_worker.http.application import serve  # noqa: PLC0415
     from progress_worker.settings import load_view_settings  # noqa: PLC0415
-    from progress_worker.telemetry.logs import configure_logs  # noqa: PLC0415
 
     settings = load_view_settings()
-    configure_logs(settings)
     serve(settings, load_catalogue(settings), level_rules(settings))
 
 

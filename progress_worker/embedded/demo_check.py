@@ -120,7 +120,10 @@ def _identities(announcements: Iterable[Announcement]) -> Iterator[str]:
     for key, ce_id, event_id, unlock in announcements:
         identity = unlock_event_id(unlock.user_id, unlock.achievement_id)
         if not (event_id == identity and ce_id == str(identity)):
-            yield f"The announcement of {_name(unlock)} has the id {event_id}, not {identity}."
+            yield (
+                f"The announcement of {_name(unlock)} has the ids {event_id} and {ce_id}, "
+                f"not {identity} twice."
+            )
         if key != unlock.user_id.encode():
             yield f"The announcement of {_name(unlock)} has another key than the learner's id."
 

@@ -58,7 +58,7 @@ class Journey:
             ):
                 with self._display.following(self._progress):
                     await self._watch(publishing, admin, unlocks, connection)
-        except KafkaError as error:
+        except (KafkaError, TimeoutError, OSError) as error:
             raise FatalError(f"Kafka cannot be read: {type(error).__name__}.") from error
         finally:
             publishing.cancel()

@@ -30,7 +30,8 @@ class Program:
         self._guard = guard
         self._pid = guard.start(
             [sys.executable, "-m", "progress_worker", command],
-            environment=os.environ,
+            # What libraries leave in the temporary directory goes with the guard's.
+            environment=os.environ | {"TMPDIR": str(guard.directory)},
             log=self.log,
         )
 

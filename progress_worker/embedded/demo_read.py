@@ -13,6 +13,7 @@ from typing import Any, Final
 import aiohttp
 import psycopg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from progress_worker.embedded.demo_check import Announcement, StoredLearner, ViewedLearner
@@ -79,15 +80,18 @@ async def get(url: str, token: str | None = None) -> str:
 
 
 async def read_topic(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:
-    """All records of a topic up to its end at this moment. Raises TimeoutError, KafkaError.
+    """All records of a topic up to its end at this moment. Raises FatalError.
 
     The end is what a fetch says: the embedded broker answers the question for it wrongly.
     """
     records: list[ConsumerRecord] = []
-    async with asyncio.timeout(READ_SECONDS), reader(settings, topic) as consumer:
-        while not await _at_end(consumer):
-            for part in (await consumer.getmany(timeout_ms=_FETCH_MS)).values():
-                records += part
+    try:
+        async with asyncio.timeout(READ_SECONDS), reader(settings, topic) as consumer:
+            while not await _at_end(consumer):
+                for part in (await consumer.getmany(timeout_ms=_FETCH_MS)).values():
+                    records += part
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise FatalError(f"{topic} cannot be read: {type(error).__name__}.") from error
     return records
 
 
