@@ -1,0 +1,134 @@
+"""Learners in memory, loaded and saved batch by batch in just the way that Postgres does it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Effects, Outcome, Reducer, Unlock
+from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
+from progress_worker.domain.streaks import ActiveDays, Run
+from progress_worker.domain.totals import Totals
+from progress_worker.domain.zones import latest_zone
+
+
+@dataclass(slots=True)
+class Rows:
+    """What is stored of one learner."""
+
+    runs: list[Run] = field(default_factory=list)
+    zone: NamedZone | None = None
+    counters: dict[str, int] = field(default_factory=dict)
+    totals: dict[Cell, Totals] = field(default_factory=dict)
+    days: dict[tuple[dt.date, Cell], Totals] = field(default_factory=dict)
+    levels: dict[str, SkillLevel] = field(default_factory=dict)
+    unlocks: list[Unlock] = field(default_factory=list)
+    completions: dict[UUID, Completion] = field(default_factory=dict)
+
+
+class Store:
+    """Applies batches; what it tells the outside is kept in `effects`, arrival by arrival."""
+
+    def __init__(self, reducer: Reducer) -> None:
+        self._reducer = reducer
+        self.learners: dict[str, Rows] = {}
+        self.effects: list[Effects] = []
+
+    def apply(self, batch: Sequence[Completion]) -> None:
+        """Load, fold, save."""
+        states = {user_id: self._load(user_id, batch) for user_id in {c.user_id for c in batch}}
+        latest = {
+            (user_id, event_id): stored
+            for user_id in states
+            for event_id, stored in self._rows(user_id).completions.items()
+        }
+        unlocks: list[Unlock] = []
+        for arrival in batch:
+            key = (arrival.user_id, arrival.event_id)
+            effects = self._reducer.apply(states[arrival.user_id], arrival, latest.get(key))
+            self.effects.append(effects)
+            unlocks += effects.unlocks
+            if effects.outcome is not Outcome.DUPLICATE:
+                latest[key] = arrival
+        for (user_id, event_id), completion in latest.items():
+            self._rows(user_id).completions[event_id] = completion
+        for unlock in unlocks:
+            self._rows(unlock.user_id).unlocks.append(unlock)
+        for state in states.values():
+            if state.touched.changed:
+                self._save(state)
+
+    def loaded(self, user_id: str) -> LearnerState:
+        """The learner's whole state, every day included."""
+        state = self._load(user_id, ())
+        for (day, cell), totals in self._rows(user_id).days.items():
+            state.days.setdefault(day, {})[cell] = replace(totals)
+        return state
+
+    def _rows(self, user_id: str) -> Rows:
+        return self.learners.setdefault(user_id, Rows())
+
+    def _load(self, user_id: str, batch: Sequence[Completion]) -> LearnerState:
+        rows = self._rows(user_id)
+        if not rows.completions:
+            return self._reducer.new_learner(user_id)
+        state = LearnerState(
+            user_id,
+            active_days=ActiveDays(rows.runs),
+            zone=rows.zone,
+            counters=dict(rows.counters),
+            totals={cell: replace(totals) for cell, totals in rows.totals.items()},
+            levels=dict(rows.levels),
+            unlocked={unlock.achievement.id for unlock in rows.unlocks},
+        )
+        wanted = {c.local_day for c in self._concerned(rows, user_id, batch)}
+        for (day, cell), totals in rows.days.items():
+            if day in wanted:
+                state.days.setdefault(day, {})[cell] = replace(totals)
+        return state
+
+    def _concerned(
+        self, rows: Rows, user_id: str, batch: Sequence[Completion]
+    ) -> Iterator[Completion]:
+        for arrival in batch:
+            if arrival.user_id == user_id:
+                yield arrival
+                if (stored := rows.completions.get(arrival.event_id)) is not None:
+                    yield stored
+
+    def _save(self, state: LearnerState) -> None:
+        """Nothing but what was touched."""
+        rows, touched = self._rows(state.user_id), state.touched
+        rows.runs = list(state.active_days.runs)
+        rows.counters = dict(state.counters)
+        rows.totals |= {cell: replace(state.totals[cell]) for cell in touched.totals}
+        rows.days |= {(day, cell): replace(state.days[day][cell]) for day, cell in touched.days}
+        rows.levels |= {topic: state.levels[topic] for topic in touched.levels}
+        rows.zone = latest_zone(rows.completions.values()) if touched.zone_lost else state.zone
+
+
+def cut(arrivals: Sequence[Completion], lengths: Iterable[int]) -> Iterator[Sequence[Completion]]:
+    """Cut into batches of these lengths; what is left over is the last one."""
+    start = 0
+    for length in lengths:
+        if start < len(arrivals):
+            yield arrivals[start : start + length]
+        start += length
+    if start < len(arrivals):
+        yield arrivals[start:]
+
+
+def stored(reducer: Reducer, arrivals: Sequence[Completion], lengths: Iterable[int] = ()) -> Store:
+    """The store after the arrivals, applied in batches of these lengths."""
+    store = Store(reducer)
+    for batch in cut(arrivals, lengths):
+        store.apply(batch)
+    return store
+
+
+def of(user_id: str, arrivals: Sequence[Completion]) -> list[Completion]:
+    """The learner's own arrivals."""
+    return [arrival for arrival in arrivals if arrival.user_id == user_id]

@@ -1,0 +1,166 @@
+"""Progress counted anew from the completions themselves: slow, and too simple to be wrong.
+
+It shares the completion with the worker's rules, and no line besides.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from progress_worker.domain.completion import Completion
+
+LEVELS = ("beginner", "intermediate", "advanced", "expert")
+#: Exercises and mean grade in percent, of each level above beginner.
+THRESHOLDS = ((10, 60), (30, 70), (50, 80))
+
+Thresholds = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+
+
+class Sums(NamedTuple):
+    """Of some completions; the grades are hundredths of a percent."""
+
+    completions: int
+    graded: int
+    grades: int
+    seconds: int
+    hints: int
+
+
+class NaiveProgress(NamedTuple):
+    """One learner's progress; only what has a completion is there."""
+
+    overall: Sums
+    totals: dict[tuple[str, str], Sums]
+    days: dict[tuple[dt.date, str, str], Sums]
+    active_days: list[dt.date]
+    longest_streak: int
+    levels: dict[str, str]
+    zone: tuple[dt.datetime, UUID, str] | None
+
+
+def counting(arrivals: Iterable[Completion]) -> list[Completion]:
+    """Each completion's highest revision, the first to arrive of equal ones, unless revoked."""
+    highest: dict[tuple[str, UUID], Completion] = {}
+    for arrival in arrivals:
+        key = (arrival.user_id, arrival.event_id)
+        if key not in highest or arrival.revision > highest[key].revision:
+            highest[key] = arrival
+    return [completion for completion in highest.values() if not completion.revoked]
+
+
+def naive_progress(
+    arrivals: Iterable[Completion], thresholds: Thresholds = THRESHOLDS
+) -> NaiveProgress:
+    """The progress of one learner after these arrivals, in any order and with any repeats."""
+    done = counting(arrivals)
+    totals = {(c.topic, c.difficulty) for c in done}
+    days = {(c.local_day, c.topic, c.difficulty) for c in done}
+    named = [(c.completed_at, c.event_id, c.timezone) for c in done if c.timezone is not None]
+    return NaiveProgress(
+        overall=_sums(done),
+        totals={key: _sums(c for c in done if (c.topic, c.difficulty) == key) for key in totals},
+        days={
+            key: _sums(c for c in done if (c.local_day, c.topic, c.difficulty) == key)
+            for key in days
+        },
+        active_days=sorted({c.local_day for c in done}),
+        longest_streak=longest_streak({c.local_day for c in done}),
+        levels={topic: level(done, topic, thresholds) for topic in {c.topic for c in done}},
+        zone=max(named, default=None),
+    )
+
+
+def longest_streak(days: Iterable[dt.date]) -> int:
+    """Day by day: how many active ones follow on each other at most."""
+    active = set(days)
+    longest = 0
+    for day in active:
+        length = 0
+        while day + dt.timedelta(days=length) in active:
+            length += 1
+        longest = max(longest, length)
+    return longest
+
+
+def runs(days: Iterable[dt.date]) -> list[tuple[int, int]]:
+    """The first and the last ordinal of every run of consecutive days."""
+    ordinals = sorted({day.toordinal() for day in days})
+    grouped = groupby(enumerate(ordinals), key=lambda pair: pair[1] - pair[0])
+    found = [[ordinal for _, ordinal in run] for _, run in grouped]
+    return [(run[0], run[-1]) for run in found]
+
+
+def level(done: Iterable[Completion], topic: str, thresholds: Thresholds = THRESHOLDS) -> str:
+    """The highest level whose both conditions hold."""
+    sums = _sums(c for c in done if c.topic == topic)
+    reached = "beginner"
+    for name, (exercises, mean) in zip(LEVELS[1:], thresholds, strict=True):
+        if (
+            sums.graded
+            and sums.completions >= exercises
+            and sums.grades >= mean * 100 * sums.graded
+        ):
+            reached = name
+    return reached
+
+
+def measured(
+    rule: Mapping[str, Any], done: Sequence[Completion], thresholds: Thresholds = THRESHOLDS
+) -> tuple[int, int]:
+    """What a rule of the catalogue, as it stands in the YAML, measures and what it asks for."""
+    ((kind, ask),) = rule.items()
+    if kind == "all":
+        parts = [measured(part, done, thresholds) for part in ask]
+        return sum(value >= target for value, target in parts), len(parts)
+    if kind == "any":
+        return max(
+            (measured(part, done, thresholds) for part in ask), key=lambda part: part[0] / part[1]
+        )
+    if kind == "streak":
+        return longest_streak(c.local_day for c in done), ask["days"]
+    if kind == "distinct_topics":
+        return len({c.topic for c in done}), ask["at_least"]
+    if kind == "skill_level":
+        return _skill(ask, done, thresholds)
+    matching = [c for c in done if _matches(c, ask)]
+    if kind == "time_spent":
+        return sum(c.time_spent_seconds for c in matching), ask["seconds"]
+    assert kind == "exercises_completed", kind
+    return len(matching), ask["at_least"]
+
+
+def _skill(
+    ask: Mapping[str, Any], done: Sequence[Completion], thresholds: Thresholds
+) -> tuple[int, int]:
+    rank = LEVELS.index(ask["level"])
+    if "topic" in ask:
+        return LEVELS.index(level(done, ask["topic"], thresholds)), rank
+    topics = {c.topic for c in done}
+    reached = [LEVELS.index(level(done, topic, thresholds)) >= rank for topic in topics]
+    return sum(reached), ask.get("topics", 1)
+
+
+def _matches(c: Completion, ask: Mapping[str, Any]) -> bool:
+    grade = c.grade_hundredths
+    return not (
+        ("topic" in ask and c.topic != ask["topic"])
+        or ("difficulty" in ask and c.difficulty != ask["difficulty"])
+        or ("min_grade" in ask and (grade is None or grade < 100 * ask["min_grade"]))
+        or ("max_hints" in ask and c.hints_used > ask["max_hints"])
+    )
+
+
+def _sums(completions: Iterable[Completion]) -> Sums:
+    some = list(completions)
+    grades = [c.grade_hundredths for c in some if c.grade_hundredths is not None]
+    return Sums(
+        len(some),
+        len(grades),
+        sum(grades),
+        sum(c.time_spent_seconds for c in some),
+        sum(c.hints_used for c in some),
+    )

@@ -1,0 +1,156 @@
+"""The laws of the rules: order, repetition and batches change nothing; nothing is ever lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Outcome
+from progress_worker.domain.state import LearnerState
+from progress_worker.domain.totals import Totals
+from tests.every_rule import REDUCER, THRESHOLDS, WRITTEN
+from tests.folding import of, stored
+from tests.histories import TOPICS, cuts, histories
+from tests.naive import Sums, counting, measured, naive_progress
+
+
+def sums(totals: Totals) -> Sums:
+    return Sums(
+        totals.completions,
+        totals.graded,
+        totals.grade_hundredths,
+        totals.time_spent_seconds,
+        totals.hints_used,
+    )
+
+
+def assert_is_naive(state: LearnerState, arrivals: Sequence[Completion]) -> None:
+    """The state says what counting anew says; sums of nothing may be left in it."""
+    naive = naive_progress(arrivals, THRESHOLDS)
+    assert sums(state.overall) == naive.overall
+    totals = {tuple(cell): sums(t) for cell, t in state.totals.items() if t != Totals()}
+    assert totals == naive.totals
+    days = {
+        (day, *cell): sums(t)
+        for day, cells in state.days.items()
+        for cell, t in cells.items()
+        if t != Totals()
+    }
+    assert days == naive.days
+    assert list(state.active_days) == naive.active_days
+    assert state.active_days.longest == naive.longest_streak
+    for topic in TOPICS:
+        assert state.level(topic).level == naive.levels.get(topic, "beginner")
+    assert state.zone == naive.zone
+
+
+def assert_measures_are_naive(state: LearnerState, arrivals: Sequence[Completion]) -> None:
+    """Every rule says how far it is, and that it holds exactly when its target is reached."""
+    done = counting(arrivals)
+    for rule, (_, condition) in zip(WRITTEN, REDUCER.conditions, strict=True):
+        current, target = measured(rule, done, THRESHOLDS)
+        progress = condition.progress(state)
+        assert (progress.current, progress.target) == (current, target), rule
+        assert condition.holds(state) == (current >= target), rule
+        assert (progress.percent == 100) == condition.holds(state), rule
+        assert 0 <= progress.percent <= 100
+
+
+@given(histories(), cuts())
+def test_progress_is_that_of_the_highest_revisions(
+    arrivals: list[Completion], lengths: list[int]
+) -> None:
+    store = stored(REDUCER, arrivals, lengths)
+    for user_id in store.learners:
+        state = store.loaded(user_id)
+        assert_is_naive(state, of(user_id, arrivals))
+        assert_measures_are_naive(state, of(user_id, arrivals))
+
+
+@given(histories(), st.randoms(use_true_random=False), cuts(), cuts())
+def test_order_repetition_and_batches_change_no_progress(
+    arrivals: list[Completion], random: Any, lengths: list[int], others: list[int]
+) -> None:
+    shuffled = arrivals + random.choices(arrivals, k=len(arrivals) // 2)
+    random.shuffle(shuffled)
+    one, other = stored(REDUCER, arrivals, lengths), stored(REDUCER, shuffled, others)
+    assert one.learners.keys() == other.learners.keys()
+    for user_id, rows in one.learners.items():
+        after = other.learners[user_id]
+        assert rows.runs == after.runs
+        assert rows.zone == after.zone
+        assert rows.counters == after.counters
+        assert rows.completions == after.completions
+        for stored_sums in (rows.totals, after.totals, rows.days, after.days):
+            assert all(t.completions >= 0 for t in stored_sums.values())
+        assert without_zeros(rows.totals) == without_zeros(after.totals)
+        assert without_zeros(rows.days) == without_zeros(after.days)
+
+
+def without_zeros(stored_sums: dict[Any, Totals]) -> dict[Any, Totals]:
+    return {key: totals for key, totals in stored_sums.items() if totals != Totals()}
+
+
+@given(histories(), cuts(), cuts())
+def test_batches_change_nothing_at_all(
+    arrivals: list[Completion], lengths: list[int], others: list[int]
+) -> None:
+    """Neither what is stored, nor what others are told, nor the order in which they are told."""
+    one, other = stored(REDUCER, arrivals, lengths), stored(REDUCER, arrivals, others)
+    assert one.effects == other.effects
+    assert one.learners == other.learners
+
+
+@given(histories(), cuts())
+def test_a_repeated_stream_changes_nothing(arrivals: list[Completion], lengths: list[int]) -> None:
+    store = stored(REDUCER, arrivals, lengths)
+    before = {user_id: store.loaded(user_id) for user_id in store.learners}
+    told = len(store.effects)
+    store.apply(arrivals)
+    assert {effects.outcome for effects in store.effects[told:]} == {Outcome.DUPLICATE}
+    assert {user_id: store.loaded(user_id) for user_id in store.learners} == before
+
+
+@given(histories())
+def test_level_changes_lead_from_one_level_to_the_next(arrivals: list[Completion]) -> None:
+    """Told one after the other they form a chain that ends at the level that holds."""
+    store = stored(REDUCER, arrivals)
+    at: dict[tuple[str, str], str] = {}
+    for arrival, effects in zip(arrivals, store.effects, strict=True):
+        for change in effects.level_changes:
+            key = (change.user_id, change.topic)
+            assert change.previous_level == at.get(key, "beginner") != change.level
+            assert change.triggering_event_id == arrival.event_id
+            assert change.changed_at == arrival.completed_at
+            at[key] = change.level
+    for user_id, rows in store.learners.items():
+        for topic, skill in rows.levels.items():
+            assert skill.level == at[user_id, topic]
+
+
+@given(histories(), st.sampled_from([3, 7]), cuts())
+def test_of_equal_revisions_the_first_one_counts(
+    arrivals: list[Completion], every: int, lengths: list[int]
+) -> None:
+    liars = [c._replace(grade_hundredths=1, time_spent_seconds=7) for c in arrivals[::every]]
+    for mixed in (arrivals + liars, liars + arrivals):
+        store = stored(REDUCER, mixed, lengths)
+        for user_id in store.learners:
+            assert_is_naive(store.loaded(user_id), of(user_id, mixed))
+
+
+@given(histories(), cuts())
+def test_a_rebuild_equals_folding(arrivals: list[Completion], lengths: list[int]) -> None:
+    store = stored(REDUCER, arrivals, lengths)
+    for user_id, rows in store.learners.items():
+        oldest_first = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
+        before = {unlock.achievement.id for unlock in rows.unlocks}
+        state, unlocks = REDUCER.rebuild(user_id, oldest_first, before)
+        assert_is_naive(state, of(user_id, arrivals))
+        assert state.counters == rows.counters
+        assert unlocks == []  # whatever holds now held when the last event was folded in
+        assert state.unlocked == before

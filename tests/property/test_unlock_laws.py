@@ -1,0 +1,81 @@
+"""The laws of unlocks: each comes with the event that earns it, and none is taken away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from progress_worker.domain.completion import Completion
+from tests.every_rule import MONOTONE, REDUCER, THRESHOLDS, WRITTEN
+from tests.folding import Store, cut, of, stored
+from tests.histories import cuts, fresh_histories, histories
+from tests.naive import counting, measured
+
+
+@given(histories())
+def test_a_rule_unlocks_with_the_first_event_after_which_it_holds(
+    arrivals: list[Completion],
+) -> None:
+    """And with that event only; of one event's unlocks the catalogue decides the order."""
+    store = stored(REDUCER, arrivals)
+    unlocked: dict[str, set[int]] = {user_id: set() for user_id in store.learners}
+    for position, (arrival, effects) in enumerate(zip(arrivals, store.effects, strict=True)):
+        done = counting(of(arrival.user_id, arrivals[: position + 1]))
+        already = unlocked[arrival.user_id]
+        expected = []
+        for number, rule in enumerate(WRITTEN):
+            current, target = measured(rule, done, THRESHOLDS)
+            if current >= target and number not in already:
+                already.add(number)
+                expected.append((f"rule_{number}", current, target))
+        found = [(u.achievement.id, u.progress.current, u.progress.target) for u in effects.unlocks]
+        assert found == expected
+        assert all(unlock.trigger is arrival for unlock in effects.unlocks)
+        assert all(unlock.user_id == arrival.user_id for unlock in effects.unlocks)
+
+
+@given(histories(), cuts())
+def test_unlocks_never_shrink_and_never_repeat(
+    arrivals: list[Completion], lengths: list[int]
+) -> None:
+    store = Store(REDUCER)
+    before: dict[str, set[str]] = {}
+    for batch in cut(arrivals, lengths):
+        store.apply(batch)
+        for user_id, rows in store.learners.items():
+            unlocked = [unlock.achievement.id for unlock in rows.unlocks]
+            assert len(unlocked) == len(set(unlocked))
+            assert before.get(user_id, set()) <= set(unlocked)
+            before[user_id] = set(unlocked)
+
+
+@given(fresh_histories(), st.randoms(use_true_random=False), cuts())
+def test_without_revisions_order_changes_no_monotone_unlock(
+    arrivals: list[Completion], random: Any, lengths: list[int]
+) -> None:
+    shuffled = random.sample(arrivals, k=len(arrivals))
+    monotone = {f"rule_{number}" for number in range(MONOTONE)}
+    one, other = (
+        {unlock.achievement.id for unlock in store.learners["ada"].unlocks} & monotone
+        for store in (stored(REDUCER, arrivals), stored(REDUCER, shuffled, lengths))
+    )
+    assert one == other
+    done = counting(arrivals)
+    holding = (measured(rule, done, THRESHOLDS) for rule in WRITTEN[:MONOTONE])
+    assert one == {f"rule_{number}" for number, (v, target) in enumerate(holding) if v >= target}
+
+
+@given(histories())
+def test_the_unlocks_of_a_rebuild_from_nothing_hold_at_the_end(arrivals: list[Completion]) -> None:
+    done = sorted(counting(of("ada", arrivals)), key=lambda c: (c.completed_at, c.event_id))
+    state, unlocks = REDUCER.rebuild("ada", done, {"retired"})
+    holding = {
+        f"rule_{number}"
+        for number, rule in enumerate(WRITTEN)
+        if (progress := measured(rule, done, THRESHOLDS))[0] >= progress[1]
+    }
+    assert {unlock.achievement.id for unlock in unlocks} == holding
+    assert state.unlocked == holding | {"retired"}
+    assert all(unlock.backdated and unlock.trigger in done for unlock in unlocks)
