@@ -1,0 +1,199 @@
+"""The reconciler sees every row and record that is missing, double or changed."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from progress_worker.domain.completion import Completion
+from progress_worker.embedded.broker import Broker
+from progress_worker.embedded.generator import GeneratedRecord
+from progress_worker.embedded.postgres import Postgres
+from tests.harness.deploying import CATALOGUE_FILE, deploy
+from tests.harness.reconcile import Expected, Findings, differences, expect, find
+from tests.harness.storage import execute
+from tests.harness.traffic import Traffic
+from tests.harness.worker import Deployment
+
+pytestmark = pytest.mark.integration
+
+TABLES = (
+    "learner",
+    "completion",
+    "learner_total",
+    "learner_day",
+    "skill_level",
+    "achievement_unlock",
+)
+
+
+class Run:
+    """A deployment that took a few hundred records without a fault, and what it holds."""
+
+    def __init__(self, deployment: Deployment, traffic: Traffic, found: Findings) -> None:
+        self.deployment = deployment
+        self.sent: list[GeneratedRecord] = traffic.sent
+        self._found = found
+        self._expected = self.expect(self.sent)
+
+    def expect(self, sent: list[GeneratedRecord]) -> Expected:
+        catalogue = CATALOGUE_FILE.read_text(encoding="utf-8")
+        return expect(sent, catalogue=catalogue, topic=self.deployment.completed)
+
+    def findings(self) -> Findings:
+        """A copy to spoil."""
+        return copy.deepcopy(self._found)
+
+    def differences(self, found: Findings) -> list[str]:
+        return differences(self._expected, found)
+
+
+@pytest.fixture(scope="module")
+async def run(
+    broker: Broker,
+    postgres: Postgres,
+    migrated_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Run]:
+    name = f"reconciled_{uuid4().hex}"
+    database = postgres.create_database(name, migrated_template)
+    directory: Path = tmp_path_factory.mktemp("workers")
+    deployment = await deploy(broker.bootstrap, database, directory, idempotent=False)
+    traffic = Traffic(deployment, seed=11, count=900, learners=12, broken_share=0.05)
+    async with deployment.worker():
+        await traffic.send()
+        await traffic.drained()
+    yield Run(deployment, traffic, await find(deployment.settings(), database.owner_url))
+    postgres.drop_database(name)
+
+
+def changed(value: Any) -> Any:
+    """Another value of the same kind."""
+    match value:
+        case None:
+            return "something"
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case str():
+            return value + "x"
+        case bytes():
+            return value + b"x"
+        case dt.date():
+            return value + dt.timedelta(days=1)
+        case UUID():
+            return UUID(int=value.int ^ 1)
+    return ()
+
+
+def test_nothing_differs_after_a_run_without_faults(run: Run) -> None:
+    found = run.findings()
+    assert run.differences(found) == []
+    assert all(found.rows[table] for table in TABLES)
+    assert found.announcements
+    assert found.letters
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_that_is_missing_or_double_is_told(run: Run, table: str) -> None:
+    found = run.findings()
+    row = found.rows[table].pop()
+    assert [s for s in run.differences(found) if s.startswith(f"{table} lacks {row}")]
+    found.rows[table] += [row, row]
+    assert run.differences(found) == [f"{table} has {row}, which should not be there"]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_counts(run: Run, table: str) -> None:
+    found = run.findings()
+    row = found.rows[table].pop()
+    for column, value in enumerate(row):
+        spoilt = (*row[:column], changed(value), *row[column + 1 :])
+        found.rows[table].append(spoilt)
+        assert len(run.differences(found)) == 2, f"column {column} of {table} is not compared"
+        found.rows[table].pop()
+
+
+def test_what_is_left_in_the_outbox_is_told(run: Run) -> None:
+    found = run.findings()
+    found.rows["outbox"].append(("unlocked", b"ada", b"{}", None))
+    assert len(run.differences(found)) == 1
+
+
+def test_announcements_may_be_repeated_but_not_miss_or_differ(run: Run) -> None:
+    found = run.findings()
+    found.announcements.append(found.announcements[0])
+    assert run.differences(found) == []
+    spared = found.announcements[0]
+    found.announcements = [one for one in found.announcements if one != spared]
+    assert len(run.differences(found)) == 1
+    for column, value in enumerate(spared):
+        spoilt = type(spared)(*[*spared[:column], changed(value), *spared[column + 1 :]])
+        assert len(run.differences(_with(found, spoilt))) == 2
+
+
+def _with(found: Findings, announcement: Any) -> Findings:
+    return Findings(found.rows, [*found.announcements, announcement], found.letters)
+
+
+Spoil = Callable[[Any], Any]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda letter: letter._replace(reason="too_large"),
+        lambda letter: letter._replace(key=b"somebody"),
+        lambda letter: letter._replace(value=(letter.value or b"") + b" "),
+        lambda letter: letter._replace(headers=(*letter.headers, ("more", b""))),
+    ],
+    ids=["reason", "key", "value", "headers"],
+)
+def test_dead_letters_may_be_repeated_but_not_miss_or_differ(run: Run, spoil: Spoil) -> None:
+    found = run.findings()
+    found.letters.append(found.letters[0])
+    assert run.differences(found) == []
+    letter, origin = found.letters[0]
+    others = [one for one in found.letters if one[1] != origin]
+    assert len(run.differences(Findings(found.rows, found.announcements, others))) == 1
+    others.append((spoil(letter), origin))
+    assert len(run.differences(Findings(found.rows, found.announcements, others))) == 2
+
+
+def test_a_dead_letter_of_another_topic_is_told(run: Run) -> None:
+    found = run.findings()
+    letter, origin = found.letters[0]
+    found.letters.append((letter, ("elsewhere", *origin[1:])))
+    assert run.differences(found) == [
+        f"a dead letter says that it comes from {found.letters[-1][1]}"
+    ]
+
+
+def test_a_lost_event_is_told_in_every_table_that_it_touched(run: Run) -> None:
+    """As if a worker had committed the offset and not the event."""
+    event = next(r for r in reversed(run.sent) if r.kind == "fresh")
+    more = run.expect([*run.sent, event._replace(completion=_another(event))])
+    told = differences(more, run.findings())
+    assert {"completion", "learner_total", "learner_day"} <= {one.split()[0] for one in told}
+
+
+def _another(record: GeneratedRecord) -> Completion:
+    assert record.completion is not None
+    return record.completion._replace(event_id=uuid4())
+
+
+async def test_rows_are_read_as_they_are_now(run: Run) -> None:
+    url = run.deployment.database.owner_url
+    execute(url, "UPDATE learner SET active_days = active_days + '{[2001-01-01,2001-01-02)}'")
+    try:
+        found = await find(run.deployment.settings(), url)
+        assert len(run.differences(found)) == 2 * len(found.rows["learner"])
+    finally:
+        execute(url, "UPDATE learner SET active_days = active_days - '{[2001-01-01,2001-01-02)}'")

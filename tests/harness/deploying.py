@@ -1,0 +1,29 @@
+"""Deployments with the catalogue that ships, on any broker and any database, topics included."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from uuid import uuid4
+
+from progress_worker.embedded.database import Database
+from progress_worker.topics import create_topics
+from tests.harness.kafka import Kafka
+from tests.harness.worker import Deployment
+
+CATALOGUE_FILE = Path(str(files("progress_worker.domain") / "achievements.yaml"))
+
+
+async def deploy(
+    bootstrap: str, database: Database, directory: Path, *, idempotent: bool, replication: int = 1
+) -> Deployment:
+    """A deployment of its own; `idempotent` where the broker takes such producers."""
+    deployment = Deployment(
+        Kafka(bootstrap), database, f"t{uuid4().hex[:10]}-", directory, CATALOGUE_FILE
+    )
+    deployment.variables |= {
+        "KAFKA_IDEMPOTENT_PRODUCER": str(idempotent).lower(),
+        "TOPIC_REPLICATION": str(replication),
+    }
+    await create_topics(deployment.settings())
+    return deployment

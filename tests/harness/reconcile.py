@@ -1,0 +1,210 @@
+"""Compares what was sent with everything that came of it, learner by learner, byte by byte."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString, NamedTuple
+from uuid import UUID, uuid5
+
+from aiokafka import ConsumerRecord
+
+from progress_worker.embedded.demo_read import read_topic
+from progress_worker.embedded.generator import GeneratedRecord
+from progress_worker.settings import Settings
+from tests.harness.storage import fetch
+from tests.harness.truth import Row, Rows, expected_rows
+
+#: The contract's; not imported, so that a change of it is noticed.
+_NAMESPACE = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
+
+_SUMS: LiteralString = "completions, graded, grade_hundredths, time_spent_seconds, hints_used"
+#: The columns that say what happened; not how often a learner was saved or when.
+_COLUMNS: dict[str, LiteralString] = {
+    "learner": "user_id, active_days, timezone, timezone_at, timezone_event_id",
+    "completion": "user_id, event_id, revision, revoked, exercise_id, topic, difficulty, "
+    "grade_hundredths, time_spent_seconds, hints_used, completed_at, timezone, local_day",
+    "learner_total": "user_id, topic, difficulty, " + _SUMS,
+    "learner_day": "user_id, local_day, topic, difficulty, " + _SUMS,
+    "skill_level": "user_id, topic, level, previous_level, level_updated_at",
+    "achievement_unlock": "user_id, achievement_id, unlocked_at, local_day, triggering_event_id, "
+    "rule_version, value, target, backdated",
+    "outbox": "topic, key, value, parked",
+}
+
+
+class Announcement(NamedTuple):
+    """A record of the achievement-unlocked topic."""
+
+    key: bytes | None
+    ce_id: str
+    event_id: str
+    user_id: str
+    achievement_id: str
+    triggering_event_id: str
+    value: int
+    target: int
+    rule_version: int
+    backdated: bool
+
+
+class Letter(NamedTuple):
+    """A record of the dead-letter topic as it was sent, and why it is there."""
+
+    reason: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+#: A letter and where its record stood: topic, partition, offset.
+Found = tuple[Letter, tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Everything that Postgres and Kafka must hold once all is drained."""
+
+    rows: Rows
+    letters: Counter[Letter]
+    topic: str
+
+
+@dataclass
+class Findings:
+    """Everything that Postgres and Kafka hold once all is drained."""
+
+    rows: Rows
+    announcements: list[Announcement]
+    letters: list[Found]
+
+
+async def find(settings: Settings, owner_url: str) -> Findings:
+    """Read everything that a deployment holds now."""
+    rows = {
+        table: [_row(table, row) for row in fetch(owner_url, f"SELECT {columns} FROM {table}")]
+        for table, columns in _COLUMNS.items()
+    }
+    for table in ("learner_total", "learner_day"):
+        rows[table] = [row for row in rows[table] if any(row[-5:])]
+    unlocked = await read_topic(settings, settings.unlocked_topic)
+    letters = await read_topic(settings, settings.dead_letter_topic)
+    return Findings(rows, [_announcement(r) for r in unlocked], [_letter(r) for r in letters])
+
+
+def expect(sent: Sequence[GeneratedRecord], *, catalogue: str, topic: str) -> Expected:
+    """What must be there; `sent` is in the order in which each learner's records went to `topic`.
+
+    `catalogue` is the YAML by which achievements are earned.
+    """
+    rows = expected_rows([r.completion for r in sent if r.completion is not None], catalogue)
+    letters = Counter(
+        Letter(record.reason.value, record.key, record.value, tuple(record.headers))
+        for record in sent
+        if record.reason is not None
+    )
+    return Expected(rows, letters, topic)
+
+
+def differences(expected: Expected, found: Findings) -> list[str]:
+    """What differs from what must be true, a sentence each; empty when nothing does.
+
+    Rows are there just once; announcements and dead letters at least once.
+    """
+    return [
+        *(s for table in _COLUMNS for s in _rows(table, expected.rows[table], found.rows[table])),
+        *_announcements(expected.rows["achievement_unlock"], found.announcements),
+        *_letters(expected, found.letters),
+    ]
+
+
+def reconcile(
+    sent: Sequence[GeneratedRecord], found: Findings, *, catalogue: str, topic: str
+) -> list[str]:
+    """What was sent against everything that came of it; empty when nothing differs."""
+    return differences(expect(sent, catalogue=catalogue, topic=topic), found)
+
+
+def _rows(table: str, expected: Iterable[Row], found: Iterable[Row]) -> Iterator[str]:
+    wanted, there = Counter(expected), Counter(found)
+    for row in (wanted - there).elements():
+        yield f"{table} lacks {row}"
+    for row in (there - wanted).elements():
+        yield f"{table} has {row}, which should not be there"
+
+
+def _announcements(unlocks: Iterable[Row], found: Iterable[Announcement]) -> Iterator[str]:
+    wanted = {_announced(row) for row in unlocks}
+    there = set(found)
+    for announcement in wanted - there:
+        yield f"achievement-unlocked lacks {announcement}"
+    for announcement in there - wanted:
+        yield f"achievement-unlocked has {announcement}, which has no unlock"
+
+
+def _announced(row: Row) -> Announcement:
+    user_id, achievement_id, _at, _day, trigger, version, value, target, backdated = row
+    identity = str(uuid5(_NAMESPACE, f"{user_id}\0{achievement_id}"))
+    return Announcement(
+        user_id.encode(),
+        identity,
+        identity,
+        user_id,
+        achievement_id,
+        str(trigger),
+        value,
+        target,
+        version,
+        backdated,
+    )
+
+
+def _letters(expected: Expected, found: Iterable[Found]) -> Iterator[str]:
+    wanted = expected.letters
+    # A record that was dead-lettered twice has one origin.
+    there = Counter(letter for letter, _ in set(found))
+    for letter in (wanted - there).elements():
+        yield f"the dead letters lack a record: {_told(letter)}"
+    for letter in there.keys() - wanted.keys():
+        yield f"the dead letters have a record that was not sent broken: {_told(letter)}"
+    for origin in {origin for _, origin in found if origin[0] != expected.topic}:
+        yield f"a dead letter says that it comes from {origin}"
+
+
+def _told(letter: Letter) -> str:
+    return f"{letter.reason} {letter.key!r} {(letter.value or b'')[:80]!r}"
+
+
+def _row(table: str, row: Row) -> Row:
+    if table != "learner":
+        return row
+    user_id, active_days, *zone = row
+    days = tuple((run.lower, run.upper - dt.timedelta(days=1)) for run in active_days)
+    return (user_id, days, *zone)
+
+
+def _announcement(record: ConsumerRecord) -> Announcement:
+    data: dict[str, Any] = json.loads(record.value)
+    return Announcement(
+        key=record.key,
+        ce_id=dict(record.headers)["ce_id"].decode(),
+        event_id=data["event_id"],
+        user_id=data["user_id"],
+        achievement_id=data["achievement_id"],
+        triggering_event_id=data["triggering_event_id"],
+        value=data["criteria"]["value"],
+        target=data["criteria"]["target"],
+        rule_version=data["rule_version"],
+        backdated=data["backdated"],
+    )
+
+
+def _letter(record: ConsumerRecord) -> Found:
+    about = {n: v.decode() for n, v in record.headers if n.startswith("dlq.")}
+    untouched = tuple(header for header in record.headers if header[0] not in about)
+    letter = Letter(about["dlq.reason"], record.key, record.value, untouched)
+    place = int(about["dlq.original-partition"]), int(about["dlq.original-offset"])
+    return letter, (about["dlq.original-topic"], *place)

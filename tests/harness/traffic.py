@@ -1,0 +1,133 @@
+"""Generated events on their way to the workers, whatever happens to the broker meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from progress_worker.embedded.generator import GeneratedRecord, generate
+from progress_worker.kafka import client_options, producer_options
+from tests.harness.reconcile import find, reconcile
+from tests.harness.storage import fetch
+from tests.harness.waiting import wait_until
+from tests.harness.worker import Deployment
+
+#: Before today, so that no completion lies in the future; the same on every run.
+END = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+
+_CHUNK = 25
+_SEND_SECONDS = 15.0
+_STOP_SECONDS = 10.0
+_PAUSE_SECONDS = 0.2
+_DRAIN_SECONDS = 90.0
+
+
+class Traffic:
+    """A seeded stream of records, sent to a deployment at a rate; what was sent is kept.
+
+    A chunk that was not acknowledged is sent again, as a producer would that lost the answer:
+    the workers may see it twice, and no learner's events in another order.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        seed: int,
+        count: int = 3_000,
+        learners: int = 60,
+        *,
+        broken_share: float = 0.01,
+    ) -> None:
+        self.sent: list[GeneratedRecord] = []
+        self._deployment = deployment
+        self._settings = deployment.settings()
+        self._ends: dict[int, int] = {}
+        self._records = generate(
+            count,
+            seed,
+            learners,
+            END,
+            repeat_share=0.05,
+            late_share=0.03,
+            revision_share=0.04,
+            broken_share=broken_share,
+        )
+
+    async def send(self, count: int | None = None, *, rate: float = 0) -> None:
+        """Send the next `count` records, or all that are left, `rate` a second (0: no limit)."""
+        waiting = list(islice(self._records, count))
+        while waiting:
+            try:
+                async with self._producer() as producer:
+                    while waiting:
+                        await self._send(producer, waiting[:_CHUNK])
+                        del waiting[:_CHUNK]
+                        await asyncio.sleep(_CHUNK / rate if rate else 0)
+            except (KafkaError, TimeoutError, OSError):
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _send(self, producer: AIOKafkaProducer, chunk: Sequence[GeneratedRecord]) -> None:
+        topic = self._deployment.completed
+        async with asyncio.timeout(_SEND_SECONDS):
+            sending = [
+                await producer.send(topic, r.value, key=r.key, headers=list(r.headers))
+                for r in chunk
+            ]
+            placed = await asyncio.gather(*sending)
+        self.sent += chunk
+        for place in placed:
+            self._ends[place.partition] = max(self._ends.get(place.partition, 0), place.offset + 1)
+
+    @asynccontextmanager
+    async def _producer(self) -> AsyncIterator[AIOKafkaProducer]:
+        producer = AIOKafkaProducer(**producer_options(self._settings))
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await producer.start()
+            yield producer
+        finally:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
+
+    async def drained(self, limit_seconds: float = _DRAIN_SECONDS) -> None:
+        """Wait until every record is committed and every consequence published."""
+        await wait_until(self._committed, "all offsets are committed", limit_seconds)
+        await wait_until(self._published, "the outbox is empty", limit_seconds)
+
+    async def differences(self) -> list[str]:
+        """Drain, read everything back and compare; empty when all is as it must be."""
+        await self.drained()
+        return await self.compared()
+
+    async def compared(self) -> list[str]:
+        """The same without waiting."""
+        found = await find(self._settings, self._deployment.database.owner_url)
+        catalogue = self._deployment.catalogue.read_text(encoding="utf-8")
+        topic = self._deployment.completed
+        return reconcile(self.sent, found, catalogue=catalogue, topic=topic)
+
+    async def _committed(self) -> bool:
+        topic, group = self._deployment.completed, self._deployment.group
+        # The embedded broker answers only for partitions that are named.
+        partitions = [TopicPartition(topic, number) for number in self._ends]
+        admin = AIOKafkaAdminClient(**client_options(self._settings))
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await admin.start()
+                committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        except (KafkaError, TimeoutError, OSError):
+            return False
+        finally:
+            await admin.close()
+        return all(committed[place].offset >= self._ends[place.partition] for place in partitions)
+
+    async def _published(self) -> bool:
+        url = self._deployment.database.owner_url
+        return not fetch(url, "SELECT 1 FROM outbox LIMIT 1")
