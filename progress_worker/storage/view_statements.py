@@ -82,8 +82,7 @@ def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
 STAMP: Final = _learner_and("stamp")
 
 #: Everything that does not depend on a day: sums, streak, levels, unlocks, counters.
-LEARNER: Final = _learner_and(
-    "learner",
+_STATE: Final[tuple[ColumnElement[Any], ...]] = (
     learner.c.active_days,
     learner.c.counters,
     _cells(learner_total, "topic", "difficulty").scalar_subquery().label("totals"),
@@ -96,6 +95,10 @@ LEARNER: Final = _learner_and(
     .scalar_subquery()
     .label("unlocks"),
 )
+LEARNER: Final = _learner_and("learner", *_STATE)
+
+#: The same, and the sums of each day of a window.
+LEARNER_AND_DAYS: Final = _learner_and("page", *_STATE, _days_within().label("days"))
 
 #: The sums over all days, and those of each day of a window, per topic and difficulty.
 STATISTICS: Final = _learner_and(

@@ -14,7 +14,14 @@ from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import TransientError
 from progress_worker.storage.view_connections import ReadConnections
-from progress_worker.storage.view_statements import HISTORY, LEARNER, READY, STAMP, STATISTICS
+from progress_worker.storage.view_statements import (
+    HISTORY,
+    LEARNER,
+    LEARNER_AND_DAYS,
+    READY,
+    STAMP,
+    STATISTICS,
+)
 
 
 class Stamp(NamedTuple):
@@ -31,6 +38,14 @@ class LearnerView:
     stamp: Stamp
     state: LearnerState
     unlocks: dict[str, dt.datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """A learner's state, and sums per day of the window that was asked for, from one moment."""
+
+    learner: LearnerView
+    days: dict[dt.date, Totals]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,13 @@ class ProgressReads:
         """The learner's state without days."""
         row = await self._connections.one(LEARNER, user_id=user_id)
         return learner_view(user_id, row)
+
+    async def page(self, user_id: str, first: dt.date, last: dt.date) -> PageView:
+        """The learner's state, and sums per day from `first` to `last`, both included."""
+        row = await self._connections.one(
+            LEARNER_AND_DAYS, user_id=user_id, first_day=first, last_day=last
+        )
+        return PageView(learner_view(user_id, row), _day_totals(row and row.days))
 
     async def statistics(self, user_id: str, first: dt.date, last: dt.date) -> StatisticsView:
         """Sums over all days and per day from `first` to `last`, both included."""
@@ -129,7 +151,7 @@ def history_view(row: Any) -> HistoryView:
         _stamp(row),
         _active_days(row.active_days),
         Totals(*row.before),
-        {dt.date.fromisoformat(day): Totals(*sums) for day, *sums in row.days or ()},
+        _day_totals(row.days),
         {name: dt.date.fromisoformat(day) for name, day in row.unlocks or ()},
     )
 
@@ -140,6 +162,10 @@ def _stamp(row: Any) -> Stamp:
 
 def _totals(rows: Any) -> dict[Cell, Totals]:
     return {Cell(topic, level): Totals(*sums) for topic, level, *sums in rows or ()}
+
+
+def _day_totals(rows: Any) -> dict[dt.date, Totals]:
+    return {dt.date.fromisoformat(day): Totals(*sums) for day, *sums in rows or ()}
 
 
 def _active_days(ranges: Any) -> ActiveDays:
