@@ -81,6 +81,7 @@ class Worker:
         self.commands = CommandHandler(recalculation, projector, retry, self.ingest.crash)
         self.relay = RelayService(settings, self.engine, retry, self.metrics)
         self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
+        self.metrics.ready.set_function(lambda: not self.obstacles)
 
     @property
     def obstacles(self) -> list[str]:

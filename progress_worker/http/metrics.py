@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -14,6 +21,8 @@ class ViewMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         self.request_seconds = Histogram(
             "progress_view_request_duration_seconds",
             "From a request's arrival to the end of its answer.",
@@ -32,3 +41,6 @@ class ViewMetrics:
             ["result"],
             registry=self.registry,
         )
+        # From the start on, so that the first of a kind is an increase too.
+        for result in ("ok", "failed"):
+            self.key_refreshes.labels(result)

@@ -49,6 +49,8 @@ class Fold:
     unlocks: list[Unlock] = field(default_factory=list)
     messages: list[outbox.OutboxRecord] = field(default_factory=list)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
+    #: For each unlock, Kafka's timestamp (ms) of the record that led to it.
+    unlocked_by: list[int] = field(default_factory=list)
 
 
 class Projector:
@@ -146,7 +148,7 @@ class Projector:
         latest = dict(loaded.stored)
         decided: dict[learners.CompletionKey, Completion] = {}
         fold = Fold(Changes(()))
-        for _, (completion, traceparent) in arrivals:
+        for record, (completion, traceparent) in arrivals:
             key = (completion.user_id, completion.event_id)
             state = loaded.learners[completion.user_id]
             effects = self._reducer.apply(state, completion, latest.get(key))
@@ -156,6 +158,7 @@ class Projector:
             latest[key] = decided[key] = completion
             for unlock in effects.unlocks:
                 fold.unlocks.append(unlock)
+                fold.unlocked_by.append(record.timestamp)
                 fold.messages.append(self._messages.unlocked(unlock, traceparent))
             if self._emit_level_changes:
                 fold.messages += [
@@ -184,6 +187,8 @@ class Projector:
             )
         for unlock in fold.unlocks:
             metrics.unlocks.labels(unlock.achievement.id).inc()
+        for timestamp in fold.unlocked_by:
+            metrics.unlock_commit_latency.observe(max(0.0, now - timestamp / 1000))
         for record, error, _ in letters:
             metrics.events.labels("dead_lettered").inc()
             metrics.dead_letters.labels(error.reason.value).inc()

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from progress_worker.errors import Reason
 
 _LATENCY: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3600, 86400)
 _STEP: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -16,6 +25,11 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self.ready = Gauge(
+            "progress_ready", "1 while the readiness probe succeeds.", registry=registry
+        )
         self.events = Counter(
             "progress_events",
             "Events whose effect is committed, by outcome.",
@@ -34,13 +48,19 @@ class Metrics:
         )
         self.commit_latency = Histogram(
             "progress_event_commit_latency_seconds",
-            "From completed_at to the database commit.",
+            "From completed_at to the database commit, by the learner's clock.",
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.unlock_commit_latency = Histogram(
+            "progress_unlock_commit_latency_seconds",
+            "From the timestamp of the record that unlocks an achievement to the database commit.",
             buckets=_LATENCY,
             registry=registry,
         )
         self.publish_latency = Histogram(
             "progress_publish_latency_seconds",
-            "From the database commit to Kafka's acknowledgement, by topic.",
+            "From the begin of the database transaction to Kafka's acknowledgement, by topic.",
             ["topic"],
             buckets=_LATENCY,
             registry=registry,
@@ -110,3 +130,7 @@ class Metrics:
             ["state"],
             registry=registry,
         )
+        # From the start on, so that the first of a kind is an increase too.
+        for reason in Reason:
+            self.dead_letters.labels(reason.value)
+        self.events.labels("dead_lettered")
