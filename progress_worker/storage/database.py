@@ -59,12 +59,10 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
     pooled = engine.connect()
     try:
         await pooled.start()
-        driver = (await pooled.get_raw_connection()).driver_connection
     except (DBAPIError, PoolTimeoutError, psycopg.Error, OSError) as error:
-        await pooled.close()
         raise TransientError(f"Postgres cannot be reached: {describe(error)}") from error
     try:
-        yield cast(Connection, driver)
+        yield cast(Connection, (await pooled.get_raw_connection()).driver_connection)
     except BaseException:
         await pooled.invalidate()
         raise
