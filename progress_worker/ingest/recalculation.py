@@ -74,6 +74,8 @@ class Recalculation:
 
 def _keep_history(derived: LearnerState, stored: LearnerState, only: str | None) -> None:
     """A level that stays keeps what was said of its change when the events arrived."""
+    if only is not None:
+        derived.levels = {topic: derived.levels[topic] for topic in derived.levels.keys() & {only}}
     for topic, before in stored.levels.items():
         now = derived.level(topic)
         if now.level == before.level or only not in {None, topic}:
