@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import faust
 from aiokafka.helpers import create_ssl_context
 
-from progress_worker.settings import KafkaSettings
+from progress_worker.errors import ConfigurationError
+from progress_worker.settings import PREFIX, KafkaSettings
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -19,14 +22,21 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
         "client_id": f"progress-worker-{settings.instance}",
     }
     if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
-        ca_file = settings.kafka_ssl_ca_file
-        options["ssl_context"] = create_ssl_context(cafile=str(ca_file) if ca_file else None)
+        options["ssl_context"] = _ssl_context(settings.kafka_ssl_ca_file)
     if settings.kafka_security_protocol.startswith("SASL"):
         options["sasl_mechanism"] = settings.kafka_sasl_mechanism
         options["sasl_plain_username"] = settings.kafka_sasl_username
         password = settings.kafka_sasl_password
         options["sasl_plain_password"] = password.get_secret_value() if password else None
     return options
+
+
+def _ssl_context(ca_file: Path | None) -> SSLContext:
+    try:
+        context: SSLContext = create_ssl_context(cafile=str(ca_file) if ca_file else None)
+    except OSError as error:
+        raise ConfigurationError(f"{PREFIX}KAFKA_SSL_CA_FILE is wrong: {error}.") from error
+    return context
 
 
 def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
