@@ -86,11 +86,16 @@ class Kafka:
                 raise AssertionError(f"{topic} holds {len(found)}, not {count}") from None
         return found
 
-    async def committed(self, group: str) -> dict[TopicPartition, int]:
-        """The offsets that a group has committed."""
-        async with self._admin() as admin:
-            offsets = await admin.list_consumer_group_offsets(group)
-        return {partition: meta.offset for partition, meta in offsets.items() if meta.offset >= 0}
+    async def committed(self, group: str, topic: str) -> dict[int, int]:
+        """The offsets that a group has committed, by partition."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False
+        )
+        async with consumer, asyncio.timeout(LIMIT_SECONDS):
+            partitions = [TopicPartition(topic, n) for n in await self._partitions(consumer, topic)]
+            consumer.assign(partitions)
+            offsets = {tp.partition: await consumer.committed(tp) for tp in partitions}
+        return {number: offset for number, offset in offsets.items() if offset is not None}
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

@@ -48,11 +48,17 @@ def deploy(kafka: Kafka, catalogue_file: Path, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
+def named(deploy: Deploy, postgres: Postgres) -> Deployment:
+    """A deployment of which nothing exists but its settings."""
+    return deploy(postgres.database("nowhere"))
+
+
+@pytest.fixture
 async def deployment(kafka: Kafka, deploy: Deploy, migrated_database: Database) -> Deployment:
     """A deployment of this test alone, without a worker."""
-    named = deploy(migrated_database)
-    await kafka.create(*named.topics)
-    return named
+    new = deploy(migrated_database)
+    await kafka.create(*new.topics)
+    return new
 
 
 @pytest.fixture(scope="session")
