@@ -1,0 +1,1 @@
+"""Those that compete with the worker, each a program of its own."""

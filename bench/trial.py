@@ -1,0 +1,182 @@
+"""One measurement: a fresh stack, a backlog, a contestant that drains it, and its result read back.
+
+The rule is the same for all and stands in `watch`. A contestant whose tables are wrong in the end
+gets no measurement but an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psycopg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from bench.contestants.lineup import PARTITIONS, Contestant, Site
+from bench.publishing import publish_backlog
+from bench.reconciliation import differences, unlock_differences
+from bench.usage import Usage
+from bench.watch import Backlog, Measurement, TrialError, Watch
+from bench.workload import Workload
+from progress_worker.embedded.guard import Guard
+from progress_worker.embedded.ports import free_port
+from progress_worker.embedded.stack import EmbeddedStack
+from progress_worker.settings import PREFIX, KafkaSettings, load_kafka_settings
+from progress_worker.storage.migrate import migrate
+from progress_worker.topics import create_topics
+
+_TABLES = Path(__file__).with_name("tables.sql")
+_ROOT = Path(__file__).parents[1]
+_LIMIT_SECONDS = 240.0
+_STOP_SECONDS = 15.0
+_READ_SECONDS = 20.0
+_CONNECT_SECONDS = 10
+_LAST_WORDS = 2_000
+
+#: Told what is being done now.
+Tell = Callable[[str], None]
+
+
+def run_trial(contestant: Contestant, workload: Workload, tell: Tell) -> Measurement:
+    """Measure once. Raises TrialError, and FatalError when a server does not start."""
+    tell("starting Kafka and Postgres")
+    with EmbeddedStack(durable=True) as stack:
+        _make_tables(contestant, stack)
+        tell("filling the topic")
+        settings = kafka_settings(stack)
+        counts = asyncio.run(_fill(settings, workload))
+        tell("draining")
+        backlog = Backlog(stack.broker.bootstrap, stack.database.owner_url, counts)
+        with Contestants(contestant, stack) as running:
+            usage = Usage(running.pids, stack.postgres.pid, stack.broker.pid)
+            watch = Watch(backlog, usage, running.check)
+            measurement = asyncio.run(watch.run(_LIMIT_SECONDS, drains_outbox=contestant.ours))
+            running.stop()
+            tell("comparing the result")
+            if wrong := _differences(contestant, settings, backlog, workload):
+                raise TrialError(f"its tables are wrong: {'; '.join(wrong)} {running.last_words()}")
+    return measurement
+
+
+def kafka_settings(stack: EmbeddedStack) -> KafkaSettings:
+    """How this process speaks to the stack's Kafka."""
+    return load_kafka_settings(
+        kafka_bootstrap=stack.broker.bootstrap,
+        kafka_idempotent_producer=False,
+        topic_partitions=PARTITIONS,
+        topic_replication=1,
+    )
+
+
+def _make_tables(contestant: Contestant, stack: EmbeddedStack) -> None:
+    url = stack.database.owner_url
+    if contestant.ours:
+        migrate(url)
+        return
+    with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
+        connection.execute(_TABLES.read_bytes())
+
+
+async def _fill(settings: KafkaSettings, workload: Workload) -> list[int]:
+    await create_topics(settings)
+    return await publish_backlog(
+        settings.kafka_bootstrap, settings.completed_topic, PARTITIONS, workload.records
+    )
+
+
+class Contestants:
+    """A contestant's processes, which end with this one whatever ends it."""
+
+    def __init__(self, contestant: Contestant, stack: EmbeddedStack) -> None:
+        self._contestant = contestant
+        self._stack = stack
+        self._guard = Guard()
+        self.pids: list[int] = []
+
+    def __enter__(self) -> Contestants:
+        """Start the processes."""
+        site = Site(self._stack.broker.bootstrap, self._stack.database.owner_url)
+        try:
+            for command in self._contestant.commands(site):
+                log = self._guard.directory / f"{len(self.pids)}.log"
+                pid = self._guard.start(command, environment=self._environment(), log=log)
+                self.pids.append(pid)
+        except BaseException:
+            self._guard.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._guard.close()
+
+    def _environment(self) -> dict[str, str]:
+        """Each process has the defaults of the embedded stack, and a web port of its own."""
+        variables = {name: value for name, value in os.environ.items() if PREFIX not in name}
+        own = {PREFIX + "WEB_PORT": str(free_port()), "PYTHONPATH": str(_ROOT)}
+        return variables | self._stack.environment() | own
+
+    def check(self) -> None:
+        """Raises TrialError, with the last of what it said, when a process has ended."""
+        for pid in self.pids:
+            code = self._guard.exit_code(pid)
+            if code is not None:
+                raise TrialError(f"it ended with status {code}. {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The end of what the processes said."""
+        logs = sorted(self._guard.directory.glob("*.log"))
+        return "\n".join(log.read_text(errors="replace")[-_LAST_WORDS:] for log in logs)
+
+    def stop(self) -> None:
+        """Ask the processes to end, so that none writes while the result is read."""
+        for pid in self.pids:
+            self._guard.signal(pid, signal.SIGTERM)
+        for pid in self.pids:
+            if self._guard.wait(pid, _STOP_SECONDS) is None:
+                self._guard.signal(pid, signal.SIGKILL)
+                self._guard.wait(pid, _STOP_SECONDS)
+
+
+def _differences(
+    contestant: Contestant, settings: KafkaSettings, backlog: Backlog, workload: Workload
+) -> list[str]:
+    url = backlog.database_url
+    wrong = differences(url, contestant.reading, workload.expected)
+    if contestant.ours:
+        published = asyncio.run(_published(settings))
+        wrong += unlock_differences(url, workload.expected, published)
+    return wrong
+
+
+async def _published(settings: KafkaSettings) -> Sequence[tuple[str, str]]:
+    """Every unlock on the topic, repeats included, as learner and achievement."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest"
+    )
+    unlocks: list[tuple[str, str]] = []
+    async with asyncio.timeout(_READ_SECONDS), consumer:
+        topic = settings.unlocked_topic
+        consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
+        while batch := await consumer.getmany(timeout_ms=1_000):
+            for records in batch.values():
+                events = [json.loads(record.value) for record in records]
+                unlocks += [(event["user_id"], event["achievement_id"]) for event in events]
+    return unlocks
+
+
+if __name__ == "__main__":
+    from bench.contestants import lineup
+    from bench.workload import in_bare_json, make_workload
+    from progress_worker.deployment import level_rules, load_catalogue
+
+    s = load_kafka_settings(kafka_bootstrap="x")
+    w = make_workload(int(sys.argv[2]), in_bare_json, load_catalogue(s), level_rules(s))
+    print("made", w.mean_bytes)
+    c = next(c for c in lineup.EVERYONE if c.name == sys.argv[1])
+    m = run_trial(c, w, print)
+    print(m, m.rate, m.processor.workers/m.events*1e6, m.processor.postgres/m.events*1e6, m.processor.broker/m.events*1e6)

@@ -1,0 +1,130 @@
+"""The generated work that every contestant is given, and what has to come of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from progress_worker.domain.catalogue import Catalogue
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Reducer
+from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.state import LearnerState
+from progress_worker.embedded.generator import generate
+from progress_worker.embedded.wire import Wire, bare, binary
+
+EVENTS_PER_LEARNER = 20
+REPEAT_SHARE = 0.02
+LATE_SHARE = 0.01
+_SEED = 6
+_END = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+
+#: Completions, graded ones, hundredths of grades, seconds, hints.
+Sums = tuple[int, int, int, int, int]
+Envelope = Callable[[Completion], Wire]
+
+
+@dataclass(slots=True)
+class Expected:
+    """The only right result: sums by learner, by learner and topic, by learner and local day."""
+
+    completions: set[tuple[str, UUID]] = field(default_factory=set)
+    totals: dict[str, Sums] = field(default_factory=dict)
+    topics: dict[tuple[str, str], Sums] = field(default_factory=dict)
+    days: dict[tuple[str, dt.date], Sums] = field(default_factory=dict)
+    unlocks: set[tuple[str, str]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Records in the order in which they are sent, and what has to come of them."""
+
+    records: Sequence[Wire]
+    expected: Expected
+
+    @property
+    def mean_bytes(self) -> float:
+        """The mean size of a record's value."""
+        return sum(len(record.value or b"") for record in self.records) / len(self.records)
+
+
+def in_bare_json(completion: Completion) -> Wire:
+    """A value of about 280 bytes without headers."""
+    return bare(completion, completion.completed_at, str(completion.event_id))
+
+
+def in_binary_mode(completion: Completion) -> Wire:
+    """The same with the six headers of CloudEvents' binary mode."""
+    event_id = str(completion.event_id)
+    return binary(completion, completion.completed_at, event_id, event_id)
+
+
+def completions(count: int, seed: int = _SEED) -> Iterator[Completion]:
+    """So many completions of learners with habits, repeats and late ones among them."""
+    learners = max(1, count // EVENTS_PER_LEARNER)
+    shares = {"repeat_share": REPEAT_SHARE, "late_share": LATE_SHARE}
+    for record in generate(
+        count, seed, learners, _END, **shares, revision_share=0, broken_share=0
+    ):
+        if record.completion is not None:
+            yield _with_zone(record.completion)
+
+
+def _with_zone(completion: Completion) -> Completion:
+    """Every event names its zone, so that it can be written in UTC and still has its day."""
+    if completion.timezone is not None:
+        return completion
+    return completion._replace(timezone="UTC", local_day=completion.completed_at.date())
+
+
+def make_workload(
+    count: int, envelope: Envelope, catalogue: Catalogue, levels: LevelRules
+) -> Workload:
+    """Generate the work and fold it the slow, obvious way; the same arguments, the same work."""
+    expected = Expected()
+    records = []
+    reducer = Reducer(catalogue, levels)
+    states: dict[str, LearnerState] = {}
+    for completion in completions(count):
+        records.append(envelope(completion))
+        identity = (completion.user_id, completion.event_id)
+        if identity in expected.completions:
+            continue
+        expected.completions.add(identity)
+        _count(expected, completion)
+        user_id = completion.user_id
+        state = states.setdefault(user_id, reducer.new_learner(user_id))
+        for unlock in reducer.apply(state, completion, None).unlocks:
+            expected.unlocks.add((user_id, unlock.achievement.id))
+    return Workload(records, expected)
+
+
+def _count(expected: Expected, completion: Completion) -> None:
+    grade = completion.grade_hundredths
+    share = (
+        1,
+        int(grade is not None),
+        grade or 0,
+        completion.time_spent_seconds,
+        completion.hints_used,
+    )
+    user_id = completion.user_id
+    topic, day = (user_id, completion.topic), (user_id, completion.local_day)
+    expected.totals[user_id] = add(expected.totals.get(user_id), share)
+    expected.topics[topic] = add(expected.topics.get(topic), share)
+    expected.days[day] = add(expected.days.get(day), share)
+
+
+def add(sums: Sums | None, share: Sums) -> Sums:
+    """The sum of two, the first of which may be missing."""
+    if sums is None:
+        return share
+    return (
+        sums[0] + share[0],
+        sums[1] + share[1],
+        sums[2] + share[2],
+        sums[3] + share[3],
+        sums[4] + share[4],
+    )
