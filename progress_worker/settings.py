@@ -234,6 +234,17 @@ class ViewSettings(TokenSettings):
         gt=0,
         description="The time limit of each of an export's steps, and of its client's pauses.",
     )
+    view_development_login: bool = Field(
+        default=False,
+        description="Serves `/login?token=`, which lets a browser open the page; for "
+        "development only, with HS256 tokens.",
+    )
+
+    @model_validator(mode="after")
+    def _login_with_secret(self) -> Self:
+        if self.view_development_login and self.jwt_secret is None:
+            raise ValueError(f"{PREFIX}VIEW_DEVELOPMENT_LOGIN needs {PREFIX}JWT_SECRET")
+        return self
 
     @model_validator(mode="after")
     def _some_database(self) -> Self:
