@@ -45,7 +45,16 @@ class Learners:
     async def close(self) -> None:
         await self._engine.dispose()
 
-    async def apply(self, arrival: Completion) -> None:
+    async def apply(self, *arrivals: Completion) -> None:
+        touched = {arrival.user_id: self._fold(arrival) for arrival in arrivals}
+        async with self._engine.begin() as connection:
+            for state in touched.values():
+                for table, rows in self._rows(state).items():
+                    await connection.execute(delete(table).where(table.c.user_id == state.user_id))
+                    if rows:
+                        await connection.execute(insert(table), rows)
+
+    def _fold(self, arrival: Completion) -> LearnerState:
         state = self._states.get(arrival.user_id)
         if state is None:
             state = self._states[arrival.user_id] = self._reducer.new_learner(arrival.user_id)
@@ -54,11 +63,7 @@ class Learners:
         self._unlocks += self._reducer.apply(state, arrival, stored).unlocks
         self._completions[key] = arrival
         state.version += 1
-        async with self._engine.begin() as connection:
-            for table, rows in self._rows(state).items():
-                await connection.execute(delete(table).where(table.c.user_id == state.user_id))
-                if rows:
-                    await connection.execute(insert(table), rows)
+        return state
 
     def _rows(self, state: LearnerState) -> dict[Table, list[dict[str, Any]]]:
         """Everything that the worker keeps about the learner."""
