@@ -193,7 +193,8 @@ def test_interrupted_it_ends_all(moment: str) -> None:
         started.process.send_signal(signal.SIGINT)
         assert started.wait() in {130, -signal.SIGINT}
         assert started.left() == []
-        assert "Traceback" not in started.output
+        # Before the command runs, Python is still loading it and says so in its own way.
+        assert not moment or "Traceback" not in started.output
 
 
 def test_killed_it_leaves_nothing() -> None:
