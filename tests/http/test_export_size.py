@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,8 +21,9 @@ pytestmark = pytest.mark.integration
 
 COMPLETIONS = 200_000
 #: Held at once, the rows of this export would take some hundred megabytes.
-ALLOWED_GROWTH = 24 * 1024 * 1024
+ALLOWED_GROWTH = 8 * 1024 * 1024
 TIMEOUT = httpx.Timeout(60)
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +44,22 @@ def served(database: Database) -> Iterator[Served]:
         yield found
 
 
+@contextmanager
+def exporting(served: Served, user_id: str = "ada", kind: str = "json") -> Iterator[httpx.Response]:
+    """An export that has begun; waits for a place, which a client that left may still hold."""
+    url = f"{served.url}/api/progress/export?format={kind}"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with httpx.stream("GET", url, headers=served.headers(user_id), timeout=TIMEOUT) as answer:
+            if answer.status_code != 503 or time.monotonic() > deadline:
+                assert answer.status_code == 200
+                yield answer
+                return
+
+
 def download(served: Served, user_id: str, kind: str, path: Path) -> int:
     """Write an export to a file as it comes; returns its size."""
-    with (
-        httpx.stream(
-            "GET",
-            f"{served.url}/api/progress/export?format={kind}",
-            headers=served.headers(user_id),
-            timeout=TIMEOUT,
-        ) as answer,
-        path.open("wb") as file,
-    ):
-        assert answer.status_code == 200
+    with exporting(served, user_id, kind) as answer, path.open("wb") as file:
         assert "content-length" not in answer.headers
         for chunk in answer.iter_bytes():
             file.write(chunk)
@@ -67,7 +73,7 @@ def test_an_export_takes_constant_memory(served: Served, tmp_path: Path) -> None
     before = served.peak_bytes()
     sizes = [download(served, "ada", kind, tmp_path / f"ada.{kind}") for kind in ("json", "csv")]
     grown = served.peak_bytes() - before
-    assert min(sizes) > ALLOWED_GROWTH / 2
+    assert min(sizes) > 2 * ALLOWED_GROWTH
     assert grown < ALLOWED_GROWTH
     exported = json.loads((tmp_path / "ada.json").read_bytes())
     assert len(exported["completions"]) == COMPLETIONS
@@ -77,12 +83,8 @@ def test_an_export_takes_constant_memory(served: Served, tmp_path: Path) -> None
 
 
 def test_exports_that_are_not_read_hold_up_nobody_but_other_exports(served: Served) -> None:
-    export = f"{served.url}/api/progress/export"
-    with ExitStack() as stack:
-        for _ in range(2):
-            stack.enter_context(
-                httpx.stream("GET", export, headers=served.headers(), timeout=TIMEOUT)
-            )
+    with exporting(served), exporting(served):
+        export = f"{served.url}/api/progress/export"
         refused = httpx.get(export, headers=served.headers(), timeout=TIMEOUT)
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
@@ -90,33 +92,19 @@ def test_exports_that_are_not_read_hold_up_nobody_but_other_exports(served: Serv
         assert other.status_code == 200
 
 
-def test_clients_that_leave_give_their_connection_back(served: Served, tmp_path: Path) -> None:
-    for _ in range(5):
-        with httpx.stream(
-            "GET",
-            f"{served.url}/api/progress/export",
-            headers=served.headers(),
-            timeout=TIMEOUT,
-        ) as answer:
-            # A place may take a moment to become free.
-            assert answer.status_code in {200, 503}
+def test_clients_that_leave_give_their_connection_back(served: Served) -> None:
+    for _ in range(6):
+        with exporting(served) as answer:
             next(answer.iter_bytes())
-    assert download(served, "bob", "csv", tmp_path / "bob.csv") > 1_000
 
 
 def test_an_export_that_breaks_off_is_seen_to_be_incomplete(
     served: Served, database: Database
 ) -> None:
     with (
-        httpx.stream(
-            "GET",
-            f"{served.url}/api/progress/export",
-            headers=served.headers(),
-            timeout=TIMEOUT,
-        ) as answer,
+        exporting(served) as answer,
         psycopg.connect(database.owner_url, autocommit=True) as connection,
     ):
-        assert answer.status_code == 200
         received = answer.iter_bytes()
         next(received)
         connection.execute(
