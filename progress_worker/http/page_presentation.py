@@ -95,9 +95,14 @@ def present_page(presenter: Presenter, view: PageView, now: dt.datetime) -> Page
         bars=draw_bars(view.days, local),
         skills=[_skill(level) for level in sorted(levels, key=lambda x: -x.exercises_completed)],
         badges=badges,
-        nearest=[_near(badge, standings[badge.id]) for badge in badges.available[:_NEAREST]],
+        nearest=[_near(badge, standings[badge.id]) for badge in _nearest(badges)],
         first_level=presenter.skill_level(learner, "").next_level,
     )
+
+
+def _nearest(badges: BadgesAnswer) -> list[Badge]:
+    """Those that are furthest; of those that are as far, the ones that ask for less."""
+    return sorted(badges.available, key=lambda badge: (-badge.percent, badge.points))[:_NEAREST]
 
 
 def _near(badge: Badge, standing: Standing) -> NearBadge:

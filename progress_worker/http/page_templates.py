@@ -84,5 +84,6 @@ def _environment() -> Environment:
         "short_weekday": page_text.short_weekday,
         "month": page_text.month,
         "short_month": page_text.short_month,
+        "visible": page_text.visible,
     }
     return environment

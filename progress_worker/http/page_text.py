@@ -43,10 +43,12 @@ def counted(value: int, noun: str) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Hours and minutes, rounded down, as in 3 h 20 min."""
+    """Hours and minutes, rounded down, as in 3 h 20 min; from a hundred hours on without minutes."""
     if 0 < seconds < 60:
         return "under 1 min"
     hours, minutes = divmod(seconds // 60, 60)
+    if hours >= 100:
+        return f"{hours:,} h"
     parts = [f"{hours:,} h"] if hours else []
     return " ".join([*parts, f"{minutes} min"] if minutes or not hours else parts)
 
@@ -87,3 +89,9 @@ def short_weekday(value: dt.date) -> str:
 def short_month(value: dt.date) -> str:
     """As in Nov."""
     return _MONTHS[value.month - 1][:_SHORT]
+
+
+def visible(name: str) -> str:
+    """The name, or a word for one that nobody could see."""
+    seen = any(character.isprintable() and not character.isspace() for character in name)
+    return name if seen else "(nameless)"
