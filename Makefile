@@ -15,13 +15,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench clean lock install
+.PHONY: help demo test check bench bench-quick bench-latency clean lock install
 
 help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
 	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer)"
 	@echo "make check   formatting, lint and types"
-	@echo "make bench   how fast the worker drains a backlog"
+	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency: see bench/)"
 	@echo "make lock    resolve pyproject.toml into the lock files (ARGS=--upgrade for newer versions)"
 	@echo "make clean   remove the virtual environment and everything that was built"
 
@@ -42,6 +42,14 @@ check: $(BIN)/.installed
 bench: $(BIN)/.installed
 	@echo "Measuring the worker with the embedded broker and Postgres"
 	@$(BIN)/python bench/run.py $(ARGS)
+
+bench-quick: $(BIN)/.installed
+	@echo "Measuring the worker against the ceiling"
+	@$(BIN)/python bench/run.py --quick $(ARGS)
+
+bench-latency: $(BIN)/.installed
+	@echo "Measuring how soon an event is committed and its unlocks are published"
+	@$(BIN)/python bench/latency.py $(ARGS)
 
 install: $(BIN)/.installed
 

@@ -10,8 +10,7 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -38,28 +37,22 @@ _READ_SECONDS = 20.0
 _CONNECT_SECONDS = 10
 _LAST_WORDS = 2_000
 
-#: Told what is being done now.
-Tell = Callable[[str], None]
 
-
-def run_trial(contestant: Contestant, workload: Workload, tell: Tell) -> Measurement:
+def run_trial(contestant: Contestant, workload: Workload) -> Measurement:
     """Measure once. Raises TrialError, and FatalError when a server does not start."""
-    tell("starting Kafka and Postgres")
     with EmbeddedStack(durable=True) as stack:
         _make_tables(contestant, stack)
-        tell("filling the topic")
         settings = kafka_settings(stack)
         counts = asyncio.run(_fill(settings, workload))
-        tell("draining")
         backlog = Backlog(stack.broker.bootstrap, stack.database.owner_url, counts)
         with Contestants(contestant, stack) as running:
             usage = Usage(running.pids, stack.postgres.pid, stack.broker.pid)
             watch = Watch(backlog, usage, running.check)
             measurement = asyncio.run(watch.run(_LIMIT_SECONDS, drains_outbox=contestant.ours))
             running.stop()
-            tell("comparing the result")
             if wrong := _differences(contestant, settings, backlog, workload):
-                raise TrialError(f"its tables are wrong: {'; '.join(wrong)} {running.last_words()}")
+                what = "; ".join(wrong)
+                raise TrialError(f"its tables are wrong: {what}. {running.last_words()}")
     return measurement
 
 
@@ -167,16 +160,3 @@ async def _published(settings: KafkaSettings) -> Sequence[tuple[str, str]]:
                 events = [json.loads(record.value) for record in records]
                 unlocks += [(event["user_id"], event["achievement_id"]) for event in events]
     return unlocks
-
-
-if __name__ == "__main__":
-    from bench.contestants import lineup
-    from bench.workload import in_bare_json, make_workload
-    from progress_worker.deployment import level_rules, load_catalogue
-
-    s = load_kafka_settings(kafka_bootstrap="x")
-    w = make_workload(int(sys.argv[2]), in_bare_json, load_catalogue(s), level_rules(s))
-    print("made", w.mean_bytes)
-    c = next(c for c in lineup.EVERYONE if c.name == sys.argv[1])
-    m = run_trial(c, w, print)
-    print(m, m.rate, m.processor.workers/m.events*1e6, m.processor.postgres/m.events*1e6, m.processor.broker/m.events*1e6)

@@ -32,9 +32,7 @@ class ProcessorTime:
     @property
     def others(self) -> float:
         """What took no part in the measurement."""
-        return max(
-            0.0, self.machine - self.workers - self.postgres - self.broker - self.bench
-        )
+        return max(0.0, self.machine - self.workers - self.postgres - self.broker - self.bench)
 
 
 class Usage:

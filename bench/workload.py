@@ -65,9 +65,7 @@ def completions(count: int, seed: int = _SEED) -> Iterator[Completion]:
     """So many completions of learners with habits, repeats and late ones among them."""
     learners = max(1, count // EVENTS_PER_LEARNER)
     shares = {"repeat_share": REPEAT_SHARE, "late_share": LATE_SHARE}
-    for record in generate(
-        count, seed, learners, _END, **shares, revision_share=0, broken_share=0
-    ):
+    for record in generate(count, seed, learners, _END, **shares, revision_share=0, broken_share=0):
         if record.completion is not None:
             yield _with_zone(record.completion)
 

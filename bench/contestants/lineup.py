@@ -95,14 +95,10 @@ def why_without_quix() -> str | None:
 
 
 WORKER = Contestant("ours", "progress-worker", 1.0, OURS, _ours(1))
-CEILING = Contestant("ceiling", "bare loop (ceiling)", 1.0, THEIRS, _ceiling(1))
-TWO_WORKERS = Contestant("ours-2", "two progress-workers", 1.0, OURS, _ours(2))
+CEILING = Contestant("ceiling", "bare loop", 1.0, THEIRS, _ceiling(1))
+TWO_WORKERS = Contestant("ours-2", "two of ours", 1.0, OURS, _ours(2))
 TWO_CEILINGS = Contestant("ceiling-2", "two bare loops", 1.0, THEIRS, _ceiling(2))
-QUIX = Contestant("quix", "Quix Streams, Postgres sink", 0.4, THEIRS, _quix)
-TAKE = Contestant(
-    "take", "Faust agent, take(500)", 0.2, THEIRS, _faust("bench.contestants.take")
-)
-ORM = Contestant(
-    "orm", "Faust agent, an ORM session per event", 0.02, THEIRS, _faust("bench.contestants.orm")
-)
+QUIX = Contestant("quix", "Quix Streams", 0.4, THEIRS, _quix)
+TAKE = Contestant("take", "agent, take(500)", 0.2, THEIRS, _faust("bench.contestants.take"))
+ORM = Contestant("orm", "agent, ORM", 0.02, THEIRS, _faust("bench.contestants.orm"))
 EVERYONE = (WORKER, CEILING, TWO_WORKERS, TWO_CEILINGS, QUIX, TAKE, ORM)

@@ -1,6 +1,6 @@
 """A Faust agent that takes one event at a time through an ORM session: how one starts.
 
-    python -m bench.contestants.orm BOOTSTRAP DATABASE_URL GROUP TOPIC
+python -m bench.contestants.orm BOOTSTRAP DATABASE_URL GROUP TOPIC
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 import faust
-from sqlalchemy.dialects.postgresql import MultiRange, Range
+from faust.types import StreamT
+from sqlalchemy.dialects.postgresql.ranges import MultiRange, Range
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from bench.contestants.faust_app import make_app, run
@@ -77,7 +78,7 @@ def make(bootstrap: str, url: str, group: str, topic: str) -> faust.App:
     engine = create_async_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     sessions = async_sessionmaker(engine)
 
-    async def drain(stream: faust.Stream[bytes]) -> None:
+    async def drain(stream: StreamT[bytes]) -> None:
         async for event in stream:
             async with sessions.begin() as session:
                 await apply(session, read(event))

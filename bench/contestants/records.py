@@ -7,7 +7,8 @@ from typing import TypedDict
 from uuid import UUID
 
 from sqlalchemy import BigInteger, SmallInteger
-from sqlalchemy.dialects.postgresql import DATEMULTIRANGE, MultiRange
+from sqlalchemy.dialects.postgresql import DATEMULTIRANGE
+from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from progress_worker.domain.calendar import zone

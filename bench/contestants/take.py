@@ -1,6 +1,6 @@
 """A Faust agent with `take(500)` and bulk upserts: how one is advised to make Faust faster.
 
-    python -m bench.contestants.take BOOTSTRAP DATABASE_URL GROUP TOPIC
+python -m bench.contestants.take BOOTSTRAP DATABASE_URL GROUP TOPIC
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import faust
-from sqlalchemy import Row, func
+from faust.types import StreamT
 from sqlalchemy.dialects.postgresql import Range, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -29,7 +29,7 @@ async def apply(connection: AsyncConnection, events: Sequence[bytes]) -> None:
     """Store the events and add their sums, a statement for each table."""
     arrived = {(row["user_id"], row["event_id"]): row for row in map(read, events)}
     fresh = await connection.execute(_STORE, list(arrived.values()))
-    rows = [arrived[_key(row)] for row in fresh]
+    rows = [arrived[user_id, event_id] for user_id, event_id in fresh]
     if not rows:
         return
     days = _sums(rows, "local_day")
@@ -42,11 +42,7 @@ async def apply(connection: AsyncConnection, events: Sequence[bytes]) -> None:
     await connection.execute(_ADD_LEARNERS, learners)
 
 
-def _key(row: Row[Any]) -> Key:
-    return row.user_id, row.event_id
-
-
-def _sums(rows: Iterable[Arrived], *names: str) -> dict[Key, Sums]:
+def _sums(rows: Iterable[Arrived], *names: Literal["local_day", "topic"]) -> dict[Key, Sums]:
     sums: dict[Key, Sums] = {}
     for row in rows:
         key = (row["user_id"], *(row[name] for name in names))
@@ -83,9 +79,7 @@ def _upsert(table: Any, *names: str) -> Any:
 
 
 _STORE = (
-    insert(Completion)
-    .on_conflict_do_nothing()
-    .returning(Completion.user_id, Completion.event_id)
+    insert(Completion).on_conflict_do_nothing().returning(Completion.user_id, Completion.event_id)
 )
 _ADD_DAYS = _upsert(Day, "user_id", "local_day")
 _ADD_TOPICS = _upsert(Topic, "user_id", "topic")
@@ -97,7 +91,7 @@ def make(bootstrap: str, url: str, group: str, topic: str) -> faust.App:
     app = make_app(bootstrap, group)
     engine = create_async_engine(url.replace("postgresql:", "postgresql+psycopg:"))
 
-    async def drain(stream: faust.Stream[bytes]) -> None:
+    async def drain(stream: StreamT[bytes]) -> None:
         async for events in stream.take(BATCH, within=WAIT_SECONDS):
             async with engine.begin() as connection:
                 await apply(connection, events)

