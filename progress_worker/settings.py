@@ -19,8 +19,10 @@ PREFIX = "PROGRESS_"
 class LevelThreshold(BaseModel):
     """What a skill level asks for: completed exercises and a mean grade in percent."""
 
-    exercises: int = Field(ge=0)
-    mean_grade: float = Field(ge=0, le=100)
+    exercises: int = Field(ge=0, description="Completed exercises that the level asks for.")
+    mean_grade: float = Field(
+        ge=0, le=100, description="Mean grade that the level asks for, in percent."
+    )
 
 
 class SharedSettings(BaseSettings):
@@ -37,13 +39,24 @@ class SharedSettings(BaseSettings):
     catalogue_file: Path | None = Field(
         default=None, description="The achievement catalogue (YAML); ours when not given."
     )
-    level_intermediate: LevelThreshold = LevelThreshold(exercises=10, mean_grade=60)
-    level_advanced: LevelThreshold = LevelThreshold(exercises=30, mean_grade=70)
-    level_expert: LevelThreshold = LevelThreshold(exercises=50, mean_grade=80)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    level_intermediate: LevelThreshold = Field(
+        default=LevelThreshold(exercises=10, mean_grade=60), description="From here: intermediate."
+    )
+    level_advanced: LevelThreshold = Field(
+        default=LevelThreshold(exercises=30, mean_grade=70), description="From here: advanced."
+    )
+    level_expert: LevelThreshold = Field(
+        default=LevelThreshold(exercises=50, mean_grade=80), description="From here: expert."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged, and whatever is worse."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="Log lines for machines or for people."
+    )
     instance: str = Field(
-        default_factory=socket.gethostname, description="This process's name in logs."
+        default_factory=socket.gethostname,
+        description="This process's name in logs and to Kafka and Postgres; the host's by default.",
     )
 
 
@@ -77,12 +90,26 @@ class KafkaSettings(SharedSettings):
         default=30.0, ge=1, description="The time limit of one request to a broker."
     )
 
-    consumer_group: str = Field(default="progress-worker", min_length=1)
-    completed_topic: str = Field(default="exercise-completed", min_length=1)
-    unlocked_topic: str = Field(default="achievement-unlocked", min_length=1)
-    level_topic: str = Field(default="skill-level-changed", min_length=1)
-    dead_letter_topic: str = Field(default="exercise-completed.dlq", min_length=1)
-    commands_topic: str = Field(default="progress-commands", min_length=1)
+    consumer_group: str = Field(
+        default="progress-worker",
+        min_length=1,
+        description="The group of all workers; that of the commands adds `-commands`.",
+    )
+    completed_topic: str = Field(
+        default="exercise-completed", min_length=1, description="Where events come from."
+    )
+    unlocked_topic: str = Field(
+        default="achievement-unlocked", min_length=1, description="Where unlocks go."
+    )
+    level_topic: str = Field(
+        default="skill-level-changed", min_length=1, description="Where level changes go."
+    )
+    dead_letter_topic: str = Field(
+        default="exercise-completed.dlq", min_length=1, description="Where dead letters go."
+    )
+    commands_topic: str = Field(
+        default="progress-commands", min_length=1, description="Where commands come from."
+    )
     topic_partitions: int = Field(
         default=8, ge=1, description="Partitions of the topics that `topics create` makes."
     )
@@ -106,16 +133,28 @@ class Settings(KafkaSettings):
     database_url: SecretStr = Field(
         description="The worker's Postgres, `postgresql://user:password@host:port/database`."
     )
-    database_pool_size: int = Field(default=6, ge=3, le=100)
-    database_connect_timeout_seconds: float = Field(default=5.0, ge=1)
+    database_pool_size: int = Field(
+        default=6,
+        ge=3,
+        le=100,
+        description="Connections to Postgres: one a lane, one of the relay, one or two for the rest.",
+    )
+    database_connect_timeout_seconds: float = Field(
+        default=5.0, ge=1, description="The time limit of one new connection."
+    )
     database_statement_timeout_seconds: float = Field(
-        default=20.0, gt=0, description="Shorter than the rebalance timeout."
+        default=20.0,
+        gt=0,
+        description="The time limit of a statement and of a batch's transaction; shorter than the "
+        "rebalance timeout.",
     )
 
     lanes: int = Field(
         default=2, ge=1, le=32, description="Batches in hand at once, each of its own partitions."
     )
-    batch_max_events: int = Field(default=2_000, ge=1, le=50_000)
+    batch_max_events: int = Field(
+        default=2_000, ge=1, le=50_000, description="Events of one transaction at most."
+    )
     cached_learners: int = Field(
         default=10_000, ge=0, description="Learners kept in memory between batches; 5 KB each."
     )
@@ -150,7 +189,7 @@ class Settings(KafkaSettings):
         default="/progress-worker", min_length=1, description="`ce_source` of what we publish."
     )
     web_host: str = Field(default="0.0.0.0", description="Where the worker's probes listen.")  # noqa: S104
-    web_port: int = Field(default=6066, ge=0, le=65_535)
+    web_port: int = Field(default=6066, ge=0, le=65_535, description="The port of the probes.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -213,7 +252,7 @@ class ViewSettings(TokenSettings):
         default=None, description="The view's Postgres, with a role that can only read."
     )
     view_host: str = Field(default="0.0.0.0", description="Where the view listens.")  # noqa: S104
-    view_port: int = Field(default=8080, ge=0, le=65_535)
+    view_port: int = Field(default=8080, ge=0, le=65_535, description="The view's port.")
     view_pool_size: int = Field(
         default=10, ge=1, le=200, description="Connections to Postgres for all reads but exports."
     )
