@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
-
 import pytest
 from starlette.requests import Request
 
@@ -16,6 +11,7 @@ from progress_worker.embedded.database import Database
 from progress_worker.http.conditional import Tagger
 from progress_worker.storage.views import Stamp
 from tests.http.stage import CATALOGUE, NOON, Stage, StageMaker
+from tests.http.wire import tapped
 
 pytestmark = pytest.mark.integration
 
@@ -89,63 +85,11 @@ def test_a_tag_changes_with_the_catalogue_and_the_thresholds() -> None:
     assert again in tags
 
 
-class Wire:
-    """Counts what a client asks a server to execute: each Query and Sync is a round trip."""
-
-    def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
-        self.round_trips = 0
-
-    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._copy(upstream_reader, writer))
-            group.create_task(self._count(reader, upstream_writer))
-
-    async def _count(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        started = False
-        # The start-up message and requests for encryption have no kind.
-        while kind := await reader.read(1) if started else b"-":
-            size = await reader.readexactly(4)
-            length = int.from_bytes(size, "big") - 4
-            body = await reader.readexactly(length)
-            started = started or body[:4] == b"\x00\x03\x00\x00"
-            self.round_trips += kind in {b"Q", b"S"}
-            writer.write((kind if kind != b"-" else b"") + size + body)
-            await writer.drain()
-        await _close(writer)
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(65_536):
-            writer.write(chunk)
-        await _close(writer)
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    await writer.wait_closed()
-
-
-@asynccontextmanager
-async def counted(database: Database) -> AsyncIterator[tuple[Wire, Database]]:
-    """The database behind a counter."""
-    parts = urlsplit(database.view_url)
-    assert parts.hostname is not None
-    assert parts.port is not None
-    wire = Wire((parts.hostname, parts.port))
-    server = await asyncio.start_server(wire.relay, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    url = parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}").geturl()
-    yield wire, Database(database.name, database.owner_url, database.worker_url, url)
-    server.close()
-    await server.wait_closed()
-
-
 @pytest.mark.parametrize("path", PATHS[:-1])
 async def test_an_answer_is_one_round_trip(
     stages: StageMaker, migrated_database: Database, path: str
 ) -> None:
-    async with counted(migrated_database) as (wire, behind):
+    async with tapped(migrated_database) as (wire, behind):
         stage = await stages(behind)
         await stage.complete("2026-11-23T10:00:00Z")
         tag = (await stage.get(path)).headers["etag"]

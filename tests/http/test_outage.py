@@ -16,6 +16,7 @@ from progress_worker.storage.migrate import migrate
 from progress_worker.storage.tables import LEARNER_TABLES
 from progress_worker.storage.view_connections import Limits, ReadConnections
 from tests.http.stage import Stage, StageMaker
+from tests.http.wire import tapped
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +97,21 @@ async def test_a_read_that_waits_for_a_lock_ends_in_time_and_others_do_not_pile_
             answers = await asyncio.gather(*(stage.get("") for _ in range(10)))
     assert {answer.status_code for answer in answers} == {503}
     assert (await stage.get("")).status_code == 200
+
+
+async def test_a_network_that_swallows_everything_keeps_nobody_waiting_for_ever(
+    stages: StageMaker, migrated_database: Database
+) -> None:
+    async with tapped(migrated_database) as (wire, behind):
+        stage = await stages(behind, **QUICK)
+        assert (await stage.get("")).status_code == 200
+        wire.flowing.clear()
+        async with asyncio.timeout(60):
+            answers = await asyncio.gather(*(stage.get("") for _ in range(3)))
+        assert {answer.status_code for answer in answers} == {503}
+        assert (await stage.client.get("/livez")).status_code == 200
+        wire.flowing.set()
+        assert (await stage.get("")).status_code == 200
 
 
 async def test_missing_tables_are_not_ready(stages: StageMaker, database: Database) -> None:
