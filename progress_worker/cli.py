@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from progress_worker import __version__
+from progress_worker.deadletters.cli import dlq_cli
 from progress_worker.errors import ProgressError
 
 cli = typer.Typer(
@@ -24,6 +25,7 @@ cli = typer.Typer(
 )
 topics_cli = typer.Typer(help="Make and compare the Kafka topics.", no_args_is_help=True)
 cli.add_typer(topics_cli, name="topics")
+cli.add_typer(dlq_cli, name="dlq")
 _console = Console()
 
 

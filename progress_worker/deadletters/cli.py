@@ -1,0 +1,194 @@
+"""`progress-worker dlq`: list, show and re-drive dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from progress_worker.errors import Reason, TransientError
+
+if TYPE_CHECKING:
+    from progress_worker.deadletters.letters import Letter, Selection
+    from progress_worker.settings import KafkaSettings
+
+dlq_cli = typer.Typer(
+    help="Look at dead letters and send them again where they came from.", no_args_is_help=True
+)
+_console = Console()
+if not _console.is_terminal:
+    _console.width = 10_000  # a pipe cuts nothing off
+
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+_Reasons = Annotated[
+    list[Reason] | None, typer.Option("--reason", help="Only with this reason; repeatable.")
+]
+_Since = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        help="Only dead-lettered at this time or later (UTC without offset).", formats=_TIMES
+    ),
+]
+_Until = Annotated[
+    dt.datetime | None, typer.Option(help="Only dead-lettered before this time.", formats=_TIMES)
+]
+_Partition = Annotated[
+    int | None, typer.Option(min=0, help="Only from this partition of the original topic.")
+]
+_Key = Annotated[str | None, typer.Option(help="Only with this key: a user id.")]
+
+
+@dlq_cli.command("list")
+def list_letters(
+    reason: _Reasons = None,
+    since: _Since = None,
+    until: _Until = None,
+    partition: _Partition = None,
+    key: _Key = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows to print; all are counted.")] = 50,
+) -> None:
+    """List dead letters: place, time, reason, origin; never what stands in them."""
+    selection = _selection(reason, since, until, partition, key)
+    asyncio.run(_list(_settings(), selection, limit))
+
+
+@dlq_cli.command()
+def show(
+    place: Annotated[str, typer.Argument(help="PARTITION:OFFSET, as `list` prints it.")],
+) -> None:
+    """Print one dead letter with its key, headers and value: personal data."""
+    asyncio.run(_show(_settings(), place))
+
+
+@dlq_cli.command()
+def redrive(
+    reason: _Reasons = None,
+    since: _Since = None,
+    until: _Until = None,
+    partition: _Partition = None,
+    key: _Key = None,
+    again: Annotated[bool, typer.Option("--again", help="Also those re-driven before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
+) -> None:
+    """Send dead letters again to the topic and partition that they came from.
+
+    Key, value and headers are the original ones. Doing so twice is harmless: an event that is
+    applied already changes nothing, by its id. What was re-driven is kept as offsets of the
+    consumer group `<group>-redrive` and passed over from then on; --again takes it too. A record
+    that is still broken comes back as a new dead letter.
+    """
+    selection = _selection(reason, since, until, partition, key)
+    asyncio.run(_redrive(_settings(), selection, again=again, dry_run=dry_run))
+
+
+async def _list(settings: KafkaSettings, selection: Selection, limit: int) -> None:
+    from progress_worker.deadletters.reading import open_dead_letters  # noqa: PLC0415
+
+    counts: Counter[str] = Counter()
+    table = Table("place", "failed at", "reason", "origin", "re-driven", "message", box=None)
+    async with open_dead_letters(settings) as dead_letters:
+        async for letter in dead_letters.letters():
+            if not selection.holds(letter):
+                continue
+            counts[letter.reason] += 1
+            if table.row_count < limit:
+                marked = letter.offset in dead_letters.marks[letter.partition]
+                table.add_row(*_row(letter, "yes" if marked else "no"))
+    if table.row_count:
+        _console.print(table, markup=False, highlight=False)
+    _console.print(f"{counts.total():,} dead letters{_told(counts)}.", highlight=False)
+
+
+async def _show(settings: KafkaSettings, place: str) -> None:
+    from progress_worker.deadletters.reading import open_dead_letters  # noqa: PLC0415
+
+    async with open_dead_letters(settings) as dead_letters:
+        async for letter in dead_letters.letters():
+            if letter.place == place:
+                typer.echo("\n".join(_details(letter)))
+                return
+    raise TransientError(f"There is no dead letter at {place}.")
+
+
+async def _redrive(
+    settings: KafkaSettings, selection: Selection, *, again: bool, dry_run: bool
+) -> None:
+    from progress_worker.deadletters.reading import open_dead_letters  # noqa: PLC0415
+    from progress_worker.deadletters.redrive import Redrive  # noqa: PLC0415
+
+    columns = TextColumn("Reading dead letters"), BarColumn(), MofNCompleteColumn()
+    async with open_dead_letters(settings) as dead_letters:
+        run = Redrive(settings, dead_letters, selection, again=again, dry_run=dry_run)
+        with Progress(*columns, console=_console, disable=not _console.is_terminal) as bar:
+            task = bar.add_task("", total=dead_letters.total)
+            result = await run.run(lambda: bar.advance(task))
+    verb = "Would re-drive" if dry_run else "Re-drove"
+    sentences = [f"{verb} {result.sent.total():,} dead letters{_told(result.sent)}."]
+    if result.before:
+        sentences.append(f"{result.before:,} were re-driven before (--again takes them too).")
+    if result.homeless:
+        sentences.append(f"{result.homeless:,} do not come from a topic of this deployment.")
+    _console.print(*sentences, sep="\n", highlight=False)
+
+
+def _settings() -> KafkaSettings:
+    from progress_worker.settings import load_kafka_settings  # noqa: PLC0415
+
+    return load_kafka_settings()
+
+
+def _selection(
+    reasons: list[Reason] | None,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    partition: int | None,
+    key: str | None,
+) -> Selection:
+    from progress_worker.deadletters.letters import Selection  # noqa: PLC0415
+
+    return Selection(
+        frozenset(reason.value for reason in reasons or ()),
+        _aware(since),
+        _aware(until),
+        partition,
+        None if key is None else key.encode(),
+    )
+
+
+def _aware(time: dt.datetime | None) -> dt.datetime | None:
+    return time.replace(tzinfo=dt.UTC) if time is not None and time.tzinfo is None else time
+
+
+def _row(letter: Letter, marked: str) -> list[str]:
+    origin = ":".join(map(str, letter.origin)) if letter.origin else "-"
+    failed_at = letter.failed_at.isoformat(timespec="seconds") if letter.failed_at else "-"
+    return [letter.place, failed_at, letter.reason, origin, marked, _printable(letter.message)]
+
+
+def _details(letter: Letter) -> list[str]:
+    names = ("place", "failed at", "reason", "origin", "message")
+    row = _row(letter, "")
+    lines = [f"{name}: {value}" for name, value in zip(names, row[:4] + row[5:], strict=True)]
+    lines += [f"header {_printable(name)}: {_text(content)}" for name, content in letter.headers]
+    return [*lines, f"key: {_text(letter.key)}", f"value: {_text(letter.value)}"]
+
+
+def _text(content: bytes | None) -> str:
+    return "null" if content is None else _printable(content.decode(errors="backslashreplace"))
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _told(counts: Counter[str]) -> str:
+    if not counts:
+        return ""
+    return ": " + ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())

@@ -1,0 +1,118 @@
+"""A dead letter as it stands on its topic, and the choice of some of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from aiokafka import ConsumerRecord
+
+from progress_worker.events.cloudevents import Headers
+
+_PREFIX: Final = "dlq."
+UNKNOWN: Final = "unknown"
+
+
+class Origin(NamedTuple):
+    """Where a record stood when it was found broken."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record of the dead-letter topic; key, value and headers are those of the original.
+
+    `partition` and `offset` are its place on the dead-letter topic. What somebody else wrote
+    there may have no `origin`, no `failed_at`, and `unknown` as its reason.
+    """
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    reason: str
+    message: str
+    origin: Origin | None
+    failed_at: dt.datetime | None
+
+    @property
+    def place(self) -> str:
+        """The place as `show` takes it, `partition:offset`."""
+        return f"{self.partition}:{self.offset}"
+
+
+def read_letter(record: ConsumerRecord) -> Letter:
+    """The dead letter that a record is."""
+    about = {
+        name.removeprefix(_PREFIX): (content or b"").decode(errors="replace")
+        for name, content in record.headers
+        if name.startswith(_PREFIX)
+    }
+    return Letter(
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=[header for header in record.headers if not header[0].startswith(_PREFIX)],
+        reason=about.get("reason", UNKNOWN),
+        message=about.get("message", ""),
+        origin=_origin(about),
+        failed_at=_time(about.get("failed-at", "")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters are meant: those that meet every condition that is given.
+
+    The times are compared with when the record was dead-lettered; `until` is exclusive.
+    `partition` is that of the topic that the record came from.
+    """
+
+    reasons: Collection[str] = ()
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    partition: int | None = None
+    key: bytes | None = None
+
+    def holds(self, letter: Letter) -> bool:
+        """Whether the letter is meant; one that lacks what is asked about is not."""
+        return (
+            (not self.reasons or letter.reason in self.reasons)
+            and self._in_time(letter.failed_at)
+            and (self.partition is None or _partition(letter) == self.partition)
+            and (self.key is None or letter.key == self.key)
+        )
+
+    def _in_time(self, failed_at: dt.datetime | None) -> bool:
+        if failed_at is None:
+            return self.since is None and self.until is None
+        return (self.since is None or failed_at >= self.since) and (
+            self.until is None or failed_at < self.until
+        )
+
+
+def _partition(letter: Letter) -> int | None:
+    return letter.origin.partition if letter.origin else None
+
+
+def _origin(about: dict[str, str]) -> Origin | None:
+    try:
+        partition, offset = int(about["original-partition"]), int(about["original-offset"])
+        return Origin(about["original-topic"], partition, offset)
+    except (KeyError, ValueError):
+        return None
+
+
+def _time(text: str) -> dt.datetime | None:
+    try:
+        time = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)

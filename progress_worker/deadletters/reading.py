@@ -1,0 +1,136 @@
+"""Reads the dead-letter topic from its oldest record to where it ended when the reading began.
+
+Every wait for the broker has the request timeout; what comes late is a TransientError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from progress_worker.deadletters.letters import Letter, read_letter
+from progress_worker.deadletters.marks import Marks
+from progress_worker.errors import TransientError
+from progress_worker.kafka import client_options
+from progress_worker.settings import KafkaSettings
+from progress_worker.topics import partition_counts
+
+_FETCH_MS: Final = 200
+
+
+class DeadLetters:
+    """The dead-letter topic, and which of its records were sent again already."""
+
+    def __init__(
+        self, settings: KafkaSettings, consumer: AIOKafkaConsumer, marks: dict[int, Marks]
+    ) -> None:
+        self.marks = marks
+        self._topic = settings.dead_letter_topic
+        self._limit = settings.kafka_request_timeout_seconds
+        self._consumer = consumer
+        self._ends: dict[TopicPartition, int] = {}
+        self.total = 0
+
+    async def measure(self) -> None:
+        """Find out where the partitions begin and end; `total` is how many records that makes.
+
+        The end is what a fetch says: the embedded broker answers the question for it wrongly.
+        """
+        async with asyncio.timeout(self._limit):
+            for partition in self._consumer.assignment():
+                first = await self._consumer.position(partition)
+                self.marks[partition.partition].skip_to(first)
+                while (end := self._consumer.highwater(partition)) is None:
+                    await self._consumer.getmany(partition, timeout_ms=_FETCH_MS, max_records=1)
+                await self._consumer.seek_to_beginning(partition)
+                self._ends[partition] = end
+                self.total += end - first
+
+    async def letters(self) -> AsyncIterator[Letter]:
+        """Every dead letter, in the order of each partition."""
+        while waiting := await self._unfinished():
+            async with asyncio.timeout(self._limit):
+                batches = await self._consumer.getmany(*waiting, timeout_ms=_FETCH_MS)
+            for partition, records in batches.items():
+                for record in records:
+                    if record.offset < self._ends[partition]:
+                        yield read_letter(record)
+
+    async def commit(self) -> None:
+        """Have Kafka keep the marks."""
+        async with asyncio.timeout(self._limit):
+            await self._consumer.commit(
+                {
+                    TopicPartition(self._topic, number): (marks.next_offset, marks.metadata)
+                    for number, marks in self.marks.items()
+                }
+            )
+
+    async def _unfinished(self) -> list[TopicPartition]:
+        async with asyncio.timeout(self._limit):
+            return [
+                partition
+                for partition, end in self._ends.items()
+                if await self._consumer.position(partition) < end
+            ]
+
+
+@asynccontextmanager
+async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetters]:
+    """The dead letters as they are now. Raises TransientError when Kafka cannot be read."""
+    topic, limit = settings.dead_letter_topic, settings.kafka_request_timeout_seconds
+    count = (await partition_counts(settings)).get(topic, 0)
+    if not count:
+        raise TransientError(f"The topic {topic} does not exist.")
+    partitions = [TopicPartition(topic, number) for number in range(count)]
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        group_id=redrive_group(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=_FETCH_MS,
+    )
+    try:
+        marks = await _marks(settings, partitions)
+        async with asyncio.timeout(limit):
+            await consumer.start()
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+        dead_letters = DeadLetters(settings, consumer, marks)
+        await dead_letters.measure()
+        yield dead_letters
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise TransientError(f"Kafka cannot be reached: {type(error).__name__}.") from error
+    finally:
+        async with asyncio.timeout(limit):
+            await consumer.stop()
+
+
+def redrive_group(settings: KafkaSettings) -> str:
+    """The consumer group whose offsets say what was sent again."""
+    return f"{settings.consumer_group}-redrive"
+
+
+async def _marks(settings: KafkaSettings, partitions: list[TopicPartition]) -> dict[int, Marks]:
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        async with asyncio.timeout(settings.kafka_request_timeout_seconds):
+            await admin.start()
+            committed: dict[
+                TopicPartition, OffsetAndMetadata
+            ] = await admin.list_consumer_group_offsets(
+                redrive_group(settings), partitions=partitions
+            )
+    finally:
+        await admin.close()
+    return {
+        partition.partition: Marks(max(0, found.offset), found.metadata or "")
+        for partition, found in committed.items()
+    }

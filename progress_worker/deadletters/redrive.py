@@ -1,0 +1,127 @@
+"""Sends dead letters again to the topic that they came from, and marks them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from progress_worker.deadletters.letters import Letter, Origin, Selection
+from progress_worker.deadletters.reading import DeadLetters
+from progress_worker.errors import TransientError
+from progress_worker.kafka import producer_options
+from progress_worker.settings import KafkaSettings
+from progress_worker.topics import partition_counts
+
+_CHUNK: Final = 200
+_STOP_SECONDS: Final = 10.0
+
+
+@dataclass(slots=True)
+class Redriven:
+    """What a run did: records sent again by reason, passed over as sent before, or homeless."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    before: int = 0
+    homeless: int = 0
+
+
+class Redrive:
+    """One run over the dead letters."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        dead_letters: DeadLetters,
+        selection: Selection,
+        *,
+        again: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        """`again` takes those too that were sent before; a dry run sends and marks nothing."""
+        self.result = Redriven()
+        self._settings = settings
+        self._dead_letters = dead_letters
+        self._selection = selection
+        self._again = again
+        self._dry_run = dry_run
+
+    async def run(self, seen: Callable[[], None] = lambda: None) -> Redriven:
+        """Send what is meant, a chunk at a time, each marked once Kafka acknowledged all of it.
+
+        `seen` is called for every dead letter that was looked at. Raises TransientError when
+        Kafka does not acknowledge in time: what was marked until then stays so, and the last
+        chunk may be sent again by the next run.
+        """
+        partitions = await partition_counts(self._settings)
+        chunk: list[Letter] = []
+        async with _producer(self._settings) as producer:
+            async for letter in self._dead_letters.letters():
+                seen()
+                if self._selection.holds(letter) and self._due(letter):
+                    chunk.append(letter)
+                if len(chunk) == _CHUNK:
+                    await self._send(producer, chunk, partitions)
+                    chunk = []
+            await self._send(producer, chunk, partitions)
+        return self.result
+
+    def _due(self, letter: Letter) -> bool:
+        # Only topics of ours: a header must not be able to write anywhere else.
+        ours = {self._settings.completed_topic, self._settings.commands_topic}
+        if letter.origin is None or letter.origin.topic not in ours:
+            self.result.homeless += 1
+            return False
+        if letter.offset in self._dead_letters.marks[letter.partition] and not self._again:
+            self.result.before += 1
+            return False
+        return True
+
+    async def _send(
+        self, producer: AIOKafkaProducer, chunk: Sequence[Letter], partitions: dict[str, int]
+    ) -> None:
+        self.result.sent.update(letter.reason for letter in chunk)
+        if self._dry_run or not chunk:
+            return
+        async with asyncio.timeout(2 * self._settings.kafka_request_timeout_seconds):
+            await asyncio.gather(
+                *[
+                    await producer.send(
+                        letter.origin.topic,
+                        letter.value,
+                        key=letter.key,
+                        partition=_partition(letter.origin, partitions),
+                        headers=list(letter.headers),
+                    )
+                    for letter in chunk
+                    if letter.origin is not None
+                ]
+            )
+        for letter in chunk:
+            self._dead_letters.marks[letter.partition].add(letter.offset)
+        await self._dead_letters.commit()
+
+
+def _partition(origin: Origin, partitions: dict[str, int]) -> int | None:
+    """Where the record was before; by its key, should there be fewer partitions now."""
+    return origin.partition if origin.partition < partitions.get(origin.topic, 0) else None
+
+
+@asynccontextmanager
+async def _producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(**producer_options(settings))
+    try:
+        async with asyncio.timeout(settings.kafka_request_timeout_seconds):
+            await producer.start()
+        yield producer
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise TransientError(f"Kafka does not acknowledge: {type(error).__name__}.") from error
+    finally:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await producer.stop()
