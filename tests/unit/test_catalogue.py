@@ -1,0 +1,200 @@
+"""The catalogue: what is wrong with one is said in a sentence; the one that ships is worth it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import pairwise, product
+from statistics import mean
+from typing import get_args
+
+import pytest
+
+from progress_worker.domain.catalogue import Achievement, Catalogue, Rule, parse_catalogue
+from progress_worker.domain.reducer import Reducer
+from progress_worker.domain.skills import LevelRules
+from progress_worker.events.models import Difficulty, Tier
+from tests.histories import MIDNIGHT, completion
+
+TIERS: tuple[Tier, ...] = get_args(Tier)
+DEFAULT = parse_catalogue(
+    files("progress_worker").joinpath("domain", "achievements.yaml").read_text("utf-8")
+)
+ALL = pytest.mark.parametrize("achievement", DEFAULT.achievements, ids=lambda found: found.id)
+
+GOOD = "{id: good, name: G, description: D, category: c, tier: gold, points: 1, icon: i, rule: %s}"
+
+
+def written(rule: str) -> str:
+    return f"version: 1\nachievements:\n- {GOOD % '{streak: {days: 1}}'}\n- " + (
+        GOOD % rule
+    ).replace("id: good", "id: bad")
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("{}", "at achievements.1.rule (bad): a rule has exactly one kind"),
+        (
+            "{streak: {days: 1}, time_spent: {seconds: 1}}",
+            "at achievements.1.rule (bad): a rule has exactly one kind",
+        ),
+        ("{strek: {days: 1}}", "at achievements.1.rule.strek (bad): Extra inputs are not"),
+        ("{streak: {days: 0}}", "at achievements.1.rule.streak.days (bad): Input should be"),
+        ("{streak: {days: 2000000000}}", "at achievements.1.rule.streak.days (bad): Input"),
+        ("{streak: {days: '3'}}", "at achievements.1.rule.streak.days (bad): Input should be"),
+        ("{streak: {days: true}}", "at achievements.1.rule.streak.days (bad): Input should be"),
+        ("{all: []}", "at achievements.1.rule.all (bad): Tuple should have at least 1 item"),
+        (
+            "{any: [{streak: {days: 1}}, {skill_level: {level: beginner}}]}",
+            "at achievements.1.rule.any.1.skill_level (bad): everybody is a beginner",
+        ),
+        (
+            "{skill_level: {level: expert, topic: a, topics: 2}}",
+            "at achievements.1.rule.skill_level (bad): give `topic` or `topics`, not both",
+        ),
+        (
+            "{exercises_completed: {at_least: 1, min_grade: 89.995}}",
+            "at achievements.1.rule.exercises_completed (bad): grades have two decimals",
+        ),
+        (
+            "{exercises_completed: {at_least: 1, difficulty: brutal}}",
+            "at achievements.1.rule.exercises_completed.difficulty (bad): Input should be 'easy'",
+        ),
+        (
+            "{time_spent: {seconds: 1, topic: ''}}",
+            "at achievements.1.rule.time_spent.topic (bad): String should have at least 1",
+        ),
+        ("&self {all: [*self]}", "at achievements.1.rule.all.0 (bad): Recursion error"),
+    ],
+)
+def test_a_wrong_rule_is_named_by_its_place(rule: str, sentence: str) -> None:
+    assert sentence in refusal(written(rule))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "the catalogue is wrong at its top: Input should be a valid dictionary"),
+        ("version: 1", "the catalogue is wrong at achievements: Field required"),
+        ("version: 1\nachievements: []", "wrong at achievements: Tuple should have at least 1"),
+        ("version: 1\nachievements: [7]", "wrong at achievements.0: Input should be a valid"),
+        ("version: 1\nachievements:\n- id: [", "the catalogue is not YAML in line 3: "),
+        ("version: 1\n\0", "the catalogue is not YAML: unacceptable character"),
+        ("version: 2026-13-45", "the catalogue is not YAML: month must be in 1..12"),
+        ("version: 1\n[x]: 1", "the catalogue is not YAML in line 2: found unhashable key"),
+        ("version: 1\nversion: 2", "not YAML in line 2: the key 'version' stands twice"),
+        (
+            written("{streak: {days: 2}}").replace("id: bad", "id: good"),
+            "the catalogue is wrong at its top: the id 'good' stands twice",
+        ),
+        (
+            written("{streak: {days: 2}}").replace("version: 1", "version: 0"),
+            "the catalogue is wrong at version: Input should be greater than or equal to 1",
+        ),
+        (
+            written("{streak: {days: 2}}").replace("tier: gold", "tier: tin"),
+            "the catalogue is wrong at achievements.0.tier (good): Input should be 'bronze'",
+        ),
+    ],
+)
+def test_a_wrong_catalogue_is_refused_in_one_sentence(text: str, sentence: str) -> None:
+    assert sentence in refusal(text)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ValueError, match=r"^the catalogue is ") as caught:
+        parse_catalogue(text)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_a_forgotten_dash_does_not_swallow_an_achievement() -> None:
+    entry = "- id: {}\n  name: N\n  description: D\n  category: c\n  tier: gold\n"
+    entry += "  points: 1\n  icon: i\n  rule: {{streak: {{days: 1}}}}\n"
+    text = "version: 1\nachievements:\n" + entry.format("one") + entry.format("two")
+    assert len(parse_catalogue(text).achievements) == 2
+    assert "line 11: the key 'id' stands twice" in refusal(text.replace("- id: two", "  id: two"))
+
+
+def rules(rule: Rule) -> Iterator[Rule]:
+    yield rule
+    for part in (rule.all or ()) + (rule.any or ()):
+        yield from rules(part)
+
+
+def test_the_default_catalogue_has_every_kind_of_rule() -> None:
+    assert 25 <= len(DEFAULT.achievements) <= 40
+    found = [rule for achievement in DEFAULT.achievements for rule in rules(achievement.rule)]
+    assert {kind for rule in found for kind in rule.model_fields_set} == set(Rule.model_fields)
+    filtered = [rule.exercises_completed for rule in found if rule.exercises_completed]
+    assert any(f.model_fields_set == {"at_least"} for f in filtered)
+    for name in ("difficulty", "min_grade", "max_hints"):
+        assert any(name in f.model_fields_set for f in filtered), name
+    levels = [rule.skill_level for rule in found if rule.skill_level]
+    assert any(level.topics is None for level in levels)
+    assert any(level.topics is not None for level in levels)
+
+
+def test_the_default_catalogue_asks_for_no_topic() -> None:
+    """Topics are the platform's free text: a rule that names one might never be met."""
+    for achievement in DEFAULT.achievements:
+        for rule in rules(achievement.rule):
+            for kind in (rule.exercises_completed, rule.skill_level, rule.time_spent):
+                assert kind is None or kind.topic is None, achievement.id
+
+
+def test_no_two_achievements_look_the_same() -> None:
+    for name in ("id", "name", "description", "icon", "rule"):
+        values = [getattr(achievement, name) for achievement in DEFAULT.achievements]
+        assert len(set(values)) == len(values), name
+
+
+def test_points_rise_with_the_tier() -> None:
+    points: dict[Tier, list[int]] = defaultdict(list)
+    for achievement in DEFAULT.achievements:
+        points[achievement.tier].append(achievement.points)
+    for lower, higher in pairwise(TIERS):
+        assert mean(points[lower]) * 1.5 < mean(points[higher])
+        assert max(points[lower]) <= min(points[higher])
+
+
+@ALL
+def test_a_description_speaks_to_the_learner(achievement: Achievement) -> None:
+    words = achievement.description.split()
+    assert "you" in {word.lower().strip(",.?") for word in words}
+    assert achievement.description[-1] in ".?!"
+    assert 6 <= len(words) <= 30
+    assert achievement.icon.replace("-", "").isalpha()
+    assert achievement.icon.islower()
+
+
+@ALL
+def test_every_achievement_can_be_earned(achievement: Achievement) -> None:
+    """A diligent learner, who practises every day in every topic, earns it in under a year."""
+    only = Catalogue(version=1, achievements=(achievement,))
+    reducer = Reducer(only, LevelRules())
+    state = reducer.new_learner("ada")
+    difficulties: tuple[Difficulty, ...] = get_args(Difficulty)
+    exercises = product(range(360), ("algorithms", "databases", "networks"), difficulties)
+    more_topics = ("graphs", "logic", "proofs")
+    for event, (day, topic, difficulty) in enumerate(exercises):
+        arrival = completion(
+            event,
+            topic=more_topics[day % 3] if event % 9 == 0 else topic,
+            difficulty=difficulty,
+            grade_hundredths=100_00 if day % 2 else 85_00,
+            hints_used=0,
+            time_spent_seconds=900,
+            completed_at=MIDNIGHT + dt.timedelta(days=day, hours=9),
+        )
+        unlocks = reducer.apply(state, arrival, None).unlocks
+        if unlocks:
+            assert [unlock.achievement for unlock in unlocks] == [achievement]
+            assert unlocks[0].progress.percent == 100
+            assert unlocks[0].trigger is arrival
+            return
+    pytest.fail(f"{achievement.id} was not earned")
