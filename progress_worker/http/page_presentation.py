@@ -70,6 +70,11 @@ class Page:
         return self.progress.exercises_completed == 0 and not self.badges.earned
 
     @property
+    def is_active_this_week(self) -> bool:
+        """Whether one of the last seven days has an exercise."""
+        return any(bar.totals.completions for bar in self.bars)
+
+    @property
     def active_days(self) -> int:
         """The active days of the calendar."""
         return sum(month.active_days for month in self.months)

@@ -10,6 +10,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from progress_worker.domain.calendar import local_day
 from progress_worker.http import page_text
 
 _POLICY: Final = {
@@ -78,6 +79,7 @@ def _environment() -> Environment:
         "counted": page_text.counted,
         "duration": page_text.duration,
         "grade": page_text.grade,
+        "local_day": local_day,
         "day": page_text.day,
         "weekday_and_day": page_text.weekday_and_day,
         "weekday": page_text.weekday,

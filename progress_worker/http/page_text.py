@@ -43,7 +43,7 @@ def counted(value: int, noun: str) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Hours and minutes, rounded down, as in 3 h 20 min; from a hundred hours on without minutes."""
+    """Hours and minutes, rounded down, as in 3 h 20 min; from 100 hours on hours alone."""
     if 0 < seconds < 60:
         return "under 1 min"
     hours, minutes = divmod(seconds // 60, 60)

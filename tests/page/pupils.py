@@ -19,7 +19,7 @@ LAPSED = "alan"
 UNGRADED = "emmy"
 NEW = "nobody-yet"
 
-MARKUP = """<script>document.title='owned'</script>"><img src=x onerror="document.title='owned'">'"""
+MARKUP = """<script>document.title='owned'</script>"><img src=x onerror="document.title='owned'">"""
 RIGHT_TO_LEFT = "مرحبا بالعالم \u202eevil\u202e"
 EMOJI = "👩🏽\u200d🚀" * 32  # 128 characters, one of them wider than most
 LONG = "x" * 128

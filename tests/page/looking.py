@@ -1,0 +1,82 @@
+"""A learner's page in a browser of its own, and everything that the browser complains about."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page
+
+Scheme = Literal["light", "dark"]
+
+_TIMEOUT_MILLISECONDS = 20_000
+_HEIGHT = 900
+
+#: Asks for every element that reaches beyond the window, unless it scrolls inside another.
+_OVERFLOWING = """
+[...document.querySelectorAll('body *')]
+    .filter(element => !element.closest('.scroll'))
+    .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
+    .map(element => element.outerHTML.slice(0, 120))
+"""
+#: Of axe's rules, some that apply to every page; without them it would have looked at nothing.
+_RULES = {"color-contrast", "document-title", "heading-order", "landmark-one-main", "region"}
+
+
+@dataclass(slots=True)
+class Looked:
+    """An open page, its status, and what went wrong in the browser."""
+
+    page: Page
+    status: int
+    complaints: list[str] = field(default_factory=list)
+
+    async def overflowing(self) -> list[str]:
+        """What makes the page scroll sideways."""
+        wide: list[str] = await self.page.evaluate(_OVERFLOWING)
+        return wide
+
+    async def violations(self) -> list[str]:
+        """What axe finds."""
+        found = await Axe().run(self.page)
+        assert {passed["id"] for passed in found.response["passes"]} >= _RULES
+        return [
+            f"{violation['id']}: {[node['html'] for node in violation['nodes']]}"
+            for violation in found.response["violations"]
+        ]
+
+    async def texts(self, selector: str) -> list[str]:
+        """What these elements say, on one line each."""
+        return [
+            " ".join(text.split()) for text in await self.page.locator(selector).all_inner_texts()
+        ]
+
+
+@asynccontextmanager
+async def look(
+    browser: Browser,
+    address: str,
+    *,
+    width: int = 1440,
+    scheme: Scheme = "light",
+    scripts: bool = True,
+) -> AsyncIterator[Looked]:
+    """Open an address."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": _HEIGHT},
+        color_scheme=scheme,
+        java_script_enabled=scripts,
+    )
+    context.set_default_timeout(_TIMEOUT_MILLISECONDS)
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    answer = await page.goto(address)
+    assert answer is not None
+    yield Looked(page, answer.status, complaints)
+    await context.close()
