@@ -8,7 +8,7 @@ import logging
 import secrets
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -25,6 +25,8 @@ cli = typer.Typer(
 )
 topics_cli = typer.Typer(help="Make and compare the Kafka topics.", no_args_is_help=True)
 cli.add_typer(topics_cli, name="topics")
+config_cli = typer.Typer(help="Say what the settings amount to.", no_args_is_help=True)
+cli.add_typer(config_cli, name="config")
 cli.add_typer(dlq_cli, name="dlq")
 _console = Console()
 
@@ -153,6 +155,45 @@ def topics_check() -> None:
     if complaints:
         raise typer.Exit(1)
     _console.print("The topics are as wanted.")
+
+
+@config_cli.command("check")
+def config_check(
+    command: Annotated[
+        Literal["worker", "api", "migrate"], typer.Option("--for", help="Whose settings.")
+    ] = "worker",
+) -> None:
+    """Say what a command would use and from where; exit status 1 when something is wrong."""
+    from progress_worker.configuration import Command, check_configuration  # noqa: PLC0415
+
+    used = check_configuration(Command(command))
+    width = max(len(setting.variable) for setting in used)
+    for setting in used:
+        source = "environment" if setting.from_environment else "default"
+        typer.echo(f"{setting.variable:{width}}  {source:11}  {setting.value}".rstrip())
+
+
+@cli.command()
+def doctor(
+    command: Annotated[
+        Literal["worker", "api"] | None,
+        typer.Option("--for", help="What is examined; by default what the settings speak of."),
+    ] = None,
+) -> None:
+    """Connect to everything, say what is wrong; exit status 1 when anything is."""
+    from progress_worker.doctor.examination import examine  # noqa: PLC0415
+
+    if not asyncio.run(examine(command, _console)):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def reference(directory: Annotated[Path, typer.Argument()] = Path("docs")) -> None:
+    """Write the reference pages: settings.md, metrics.md."""
+    from progress_worker.reference import write_reference  # noqa: PLC0415
+
+    write_reference(directory)
+    _console.print(f"Wrote {directory}.")
 
 
 @cli.command()

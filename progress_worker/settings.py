@@ -40,13 +40,14 @@ class SharedSettings(BaseSettings):
         default=None, description="The achievement catalogue (YAML); ours when not given."
     )
     level_intermediate: LevelThreshold = Field(
-        default=LevelThreshold(exercises=10, mean_grade=60), description="From here: intermediate."
+        default=LevelThreshold(exercises=10, mean_grade=60),
+        description="Where intermediate begins.",
     )
     level_advanced: LevelThreshold = Field(
-        default=LevelThreshold(exercises=30, mean_grade=70), description="From here: advanced."
+        default=LevelThreshold(exercises=30, mean_grade=70), description="Where advanced begins."
     )
     level_expert: LevelThreshold = Field(
-        default=LevelThreshold(exercises=50, mean_grade=80), description="From here: expert."
+        default=LevelThreshold(exercises=50, mean_grade=80), description="Where expert begins."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged, and whatever is worse."
@@ -137,7 +138,7 @@ class Settings(KafkaSettings):
         default=6,
         ge=3,
         le=100,
-        description="Connections to Postgres: one a lane, one of the relay, one or two for the rest.",
+        description="Connections to Postgres: one a lane, one of the relay, the rest for all else.",
     )
     database_connect_timeout_seconds: float = Field(
         default=5.0, ge=1, description="The time limit of one new connection."
@@ -331,6 +332,11 @@ class MigrationSettings(BaseSettings):
         """The address to migrate; holds a secret."""
         url = self.migrate_database_url or self.database_url
         return url.get_secret_value() if url else ""
+
+
+def environment_names() -> set[str]:
+    """The names of all variables with our prefix that are set, in capitals."""
+    return {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
 
 
 def replace_environment(variables: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -81,6 +82,13 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
                 if code and error is not TopicAlreadyExistsError:
                     raise TransientError(f"Kafka did not create {name}: {error.__name__}")
     return [topic.name for topic in missing]
+
+
+async def committed_offsets(settings: KafkaSettings) -> dict[TopicPartition, int]:
+    """The offsets that the consumer group has committed. Raises TransientError."""
+    async with _admin(settings) as admin:
+        offsets = await admin.list_consumer_group_offsets(settings.consumer_group)
+    return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}
 
 
 async def check_topics(settings: KafkaSettings) -> list[str]:

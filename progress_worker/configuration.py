@@ -1,0 +1,174 @@
+"""What a command would be configured with, and where each value comes from."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from jwt import PyJWKSet, PyJWTError
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from progress_worker.deployment import level_rules, load_catalogue
+from progress_worker.errors import ConfigurationError
+from progress_worker.kafka import client_options
+from progress_worker.settings import (
+    PREFIX,
+    KafkaSettings,
+    MigrationSettings,
+    Settings,
+    SharedSettings,
+    TokenSettings,
+    ViewSettings,
+    environment_names,
+    load_migration_settings,
+    load_settings,
+    load_view_settings,
+)
+
+MASK: Final = "***"
+_SCHEMES: Final = {"postgresql", "postgres", "postgresql+psycopg"}
+
+
+class Command(StrEnum):
+    """A command with settings of its own."""
+
+    WORKER = "worker"
+    API = "api"
+    MIGRATE = "migrate"
+
+
+#: Together they have every setting there is.
+KINDS: Final[Mapping[Command, type[BaseSettings]]] = {
+    Command.WORKER: Settings,
+    Command.API: ViewSettings,
+    Command.MIGRATE: MigrationSettings,
+}
+_LOAD: Final[Mapping[Command, Callable[[], BaseSettings]]] = {
+    Command.WORKER: load_settings,
+    Command.API: load_view_settings,
+    Command.MIGRATE: load_migration_settings,
+}
+
+
+class Variable(NamedTuple):
+    """An environment variable and the setting that it fills, which may lie within another."""
+
+    name: str
+    path: tuple[str, ...]
+    field: FieldInfo
+
+
+class UsedSetting(NamedTuple):
+    """A variable, the value that would be used, and whether the environment gave it."""
+
+    variable: str
+    value: str
+    from_environment: bool
+
+
+def variables(kind: type[BaseModel], *outer: str) -> Iterator[Variable]:
+    """Every variable that a settings class reads, in the order of its fields."""
+    for name, field in kind.model_fields.items():
+        path = (*outer, name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from variables(field.annotation, *path)
+        else:
+            yield Variable(PREFIX + "__".join(path).upper(), path, field)
+
+
+def check_configuration(command: Command) -> list[UsedSetting]:
+    """What the command would use, secrets masked.
+
+    Reads the files that the settings name. Raises ConfigurationError with one sentence on the
+    first thing that is missing or wrong, a variable that nothing reads included.
+    """
+    given = environment_names()
+    _check_names(given)
+    settings = _LOAD[command]()
+    _check_values(settings)
+    return [
+        UsedSetting(variable.name, _shown(settings, variable), _is_given(variable, given))
+        for variable in variables(type(settings))
+    ]
+
+
+def check_database_urls(settings: BaseSettings) -> None:
+    """Raises ConfigurationError, without the value, for an address that would be misread."""
+    for variable in variables(type(settings)):
+        value = _value(settings, variable)
+        if variable.path[-1].endswith("database_url") and value is not None:
+            _database_url(variable.name, value.get_secret_value())
+
+
+def _check_names(given: set[str]) -> None:
+    known = {v.name for kind in KINDS.values() for v in variables(kind)}
+    outer = {PREFIX + name.upper() for kind in KINDS.values() for name in kind.model_fields}
+    for name in sorted(given - known - outer):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; is it {near[0]} that is meant?" if near else "."
+        raise ConfigurationError(f"{name} is set and nothing reads it{hint}")
+
+
+def _check_values(settings: BaseSettings) -> None:
+    check_database_urls(settings)
+    if isinstance(settings, SharedSettings):
+        load_catalogue(settings)
+        level_rules(settings)
+    if isinstance(settings, KafkaSettings):
+        client_options(settings)
+    if isinstance(settings, TokenSettings) and settings.jwt_jwks_file is not None:
+        _check_keys(settings.jwt_jwks_file)
+
+
+def _check_keys(path: Path) -> None:
+    try:
+        PyJWKSet.from_dict(dict(json.loads(path.read_bytes())))
+    except (OSError, ValueError, TypeError, AttributeError, PyJWTError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it holds no JWK set"
+        raise ConfigurationError(f"{PREFIX}JWT_JWKS_FILE is wrong: {told}.") from None
+
+
+def _database_url(variable: str, url: str) -> SplitResult:
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES:
+        raise ConfigurationError(f"{variable} is wrong: it must begin with postgresql://.")
+    try:
+        misread = parts.netloc.count("@") > 1 or "@" in parts.path or parts.port == 0
+    except ValueError:
+        misread = True
+    if misread:
+        raise ConfigurationError(
+            f"{variable} is wrong: its port is no number, or its user or password holds a "
+            "character that has to be percent-encoded."
+        )
+    return parts
+
+
+def _shown(settings: BaseSettings, variable: Variable) -> str:
+    value = _value(settings, variable)
+    if isinstance(value, SecretStr):
+        if not variable.path[-1].endswith("database_url"):
+            return MASK
+        parts = _database_url(variable.name, value.get_secret_value())
+        user = f"{parts.username}:{MASK}@" if parts.username else ""
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{user}{host}{parts.path}" + (f"?{MASK}" if parts.query else "")
+    return "" if value is None else str(value)
+
+
+def _value(settings: BaseModel, variable: Variable) -> Any:
+    found: Any = settings
+    for name in variable.path:
+        found = getattr(found, name)
+    return found
+
+
+def _is_given(variable: Variable, given: set[str]) -> bool:
+    return variable.name in given or PREFIX + variable.path[0].upper() in given

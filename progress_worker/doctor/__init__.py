@@ -1,0 +1,1 @@
+"""Connects to everything that a deployment needs, changes nothing, says what is wrong."""

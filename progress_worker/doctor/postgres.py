@@ -1,0 +1,142 @@
+"""Looks at Postgres as the worker's and the view's roles: version, revision, privileges, clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, LiteralString
+
+import psycopg
+
+from progress_worker.doctor.findings import Finding
+from progress_worker.errors import TransientError
+from progress_worker.settings import PREFIX, Settings, ViewSettings
+from progress_worker.storage.database import Connection, check_migrated, describe
+from progress_worker.storage.tables import LEARNER_TABLES, outbox
+
+_SESSION_SECONDS: Final = 10
+_OLDEST_POSTGRES: Final = 160_000
+#: More is no longer the jitter of clocks that are kept in step.
+_SKEW_SECONDS: Final = 1.0
+_READ: Final = ("SELECT",)
+_WRITE: Final = ("INSERT", "UPDATE", "DELETE")
+_PRIVILEGE: Final[LiteralString] = "SELECT has_table_privilege(to_regclass(%s), %s)"
+
+
+async def check_worker_database(settings: Settings) -> list[Finding]:
+    """Whether the worker's role finds this release's tables and may do its work on them."""
+    url = settings.database_url.get_secret_value()
+    async with _session(url, "Postgres") as connection:
+        findings = [_who(connection), await _check_clock(connection)]
+        await check_migrated(connection)
+        findings.append(Finding("The database is at the revision of this release."))
+        tables = [table.name for table in (*LEARNER_TABLES, outbox)]
+        lacking = await _lacking(connection, tables, (*_READ, *_WRITE))
+    return [*findings, *_privileges(connection, lacking, "All that the worker does is granted.")]
+
+
+async def check_view_database(settings: ViewSettings) -> list[Finding]:
+    """Whether the view's role may read what it shows, and can write to nothing."""
+    tables = [table.name for table in LEARNER_TABLES]
+    async with _session(settings.read_url, "The view's Postgres") as connection:
+        findings = [_who(connection)]
+        await check_migrated(connection)
+        lacking = await _lacking(connection, tables, _READ)
+        refused = await _lacking(connection, [*tables, outbox.name], _WRITE)
+    findings += _privileges(connection, lacking, "All that the view reads is granted.")
+    writable = (len(tables) + 1) * len(_WRITE) - len(refused)
+    if writable:
+        findings.append(
+            Finding(
+                f"The role {connection.info.user} can write to what the view only reads: give "
+                f"{PREFIX}VIEW_DATABASE_URL a role that can only read.",
+                wrong=True,
+            )
+        )
+    else:
+        findings.append(Finding(f"The role {connection.info.user} can only read."))
+    return findings
+
+
+@asynccontextmanager
+async def _session(url: str, what: str) -> AsyncIterator[Connection]:
+    try:
+        connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
+            url.replace("postgresql+psycopg://", "postgresql://", 1),
+            autocommit=True,
+            application_name="progress-worker doctor",
+            connect_timeout=_SESSION_SECONDS,
+            options=f"-c statement_timeout={_SESSION_SECONDS}s -c default_transaction_read_only=on",
+        )
+    except psycopg.Error as error:
+        raise TransientError(f"{what} cannot be reached: {_first_line(error)}") from error
+    try:
+        yield connection
+    except psycopg.Error as error:
+        raise TransientError(f"{what} refuses: {describe(error)}") from error
+    finally:
+        await connection.close()
+
+
+def _who(connection: Connection) -> Finding:
+    info = connection.info
+    version = info.server_version
+    told = f"Postgres {version // 10_000} answers {info.user} at {info.host}:{info.port}."
+    if version < _OLDEST_POSTGRES:
+        return Finding(f"{told} PostgreSQL 16 or newer is needed.", wrong=True)
+    return Finding(told)
+
+
+async def _check_clock(connection: Connection) -> Finding:
+    before = dt.datetime.now(dt.UTC)
+    row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
+    after = dt.datetime.now(dt.UTC)
+    there = row[0] if row else after
+    ahead = max((there - after).total_seconds(), 0.0) - max((before - there).total_seconds(), 0.0)
+    return clock_finding(ahead)
+
+
+def clock_finding(seconds_ahead: float) -> Finding:
+    """What it means that Postgres's clock is at least so many seconds ahead of ours."""
+    if abs(seconds_ahead) <= _SKEW_SECONDS:
+        return Finding("The clocks here and of Postgres agree.")
+    side = "ahead" if seconds_ahead > 0 else "behind"
+    return Finding(
+        f"Postgres's clock is {abs(seconds_ahead):.1f} s {side}: latencies are measured wrongly; "
+        "keep the clocks in step (NTP).",
+        wrong=True,
+    )
+
+
+async def _lacking(
+    connection: Connection, tables: Sequence[str], privileges: Sequence[str]
+) -> list[tuple[str, str]]:
+    """The privileges that the connection's role does not have on the tables."""
+    lacking = []
+    for table in tables:
+        for privilege in privileges:
+            row = await (await connection.execute(_PRIVILEGE, [table, privilege])).fetchone()
+            if not (row and row[0]):
+                lacking.append((table, privilege))
+    return lacking
+
+
+def _privileges(
+    connection: Connection, lacking: Sequence[tuple[str, str]], good: str
+) -> list[Finding]:
+    if not lacking:
+        return [Finding(good)]
+    tables = ", ".join(dict.fromkeys(table for table, _ in lacking))
+    missing = ", ".join(dict.fromkeys(privilege for _, privilege in lacking))
+    return [
+        Finding(
+            f"The role {connection.info.user} lacks {missing} on {tables}: run "
+            "`progress-worker migrate`, which grants it.",
+            wrong=True,
+        )
+    ]
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
