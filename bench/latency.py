@@ -16,7 +16,7 @@ import datetime as dt
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -108,14 +108,13 @@ async def measure(rates: Sequence[int], seconds: float, console: Console) -> lis
         found = []
         with Contestants(WORKER, stack) as worker:
             usage = Usage(worker.pids, stack.postgres.pid, stack.broker.pid)
-            async with _Line(settings, stack.database.owner_url) as line:
+            async with _Line(settings, stack.database.owner_url, worker.check) as line:
                 await line.send(islice(events, _WARM_UP_EVENTS), rate=100)
                 await line.settle()
                 for rate in rates:
                     console.print(f"{rate:,} events/s for {seconds:g} s")
                     count = int(rate * seconds)
                     found.append(await _steady(line, usage, islice(events, count), rate))
-                    worker.check()
     return found
 
 
@@ -140,7 +139,11 @@ async def _steady(line: _Line, usage: Usage, events: Iterator[Completion], rate:
 class _Line:
     """A producer of events and a subscriber of unlocks."""
 
-    def __init__(self, settings: KafkaSettings, database_url: str) -> None:
+    def __init__(
+        self, settings: KafkaSettings, database_url: str, check: Callable[[], None]
+    ) -> None:
+        """`check` raises TrialError when the worker has ended."""
+        self._check = check
         self._settings = settings
         self._database_url = database_url
         self._sent = 0
@@ -199,6 +202,7 @@ class _Line:
             self._database_url, autocommit=True, connect_timeout=_CONNECT_SECONDS
         ) as connection:
             while connection.execute(_DONE).fetchone() != (self._sent, 0):
+                self._check()
                 if time.monotonic() > deadline:
                     raise TrialError("it did not catch up with what was sent")
                 time.sleep(0.2)
