@@ -23,6 +23,7 @@ from progress_worker.deployment import level_rules, load_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.errors import ProgressError
 from progress_worker.ingest.decode import Decoder
+from progress_worker.ingest.header_names import accept_any_header_name
 from progress_worker.ingest.messages import Messages
 from progress_worker.ingest.projector import Projector
 from progress_worker.ingest.recalculation import Recalculation
@@ -96,6 +97,7 @@ class Worker:
 
 def create_app(settings: Settings) -> faust.App:
     """The Faust app of a worker."""
+    accept_any_header_name()
     worker = Worker(settings)
     app = faust.App(
         f"{settings.consumer_group}-commands",

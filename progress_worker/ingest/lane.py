@@ -138,7 +138,9 @@ class Lane:
             return {}
         except KafkaError as error:
             if not error.retriable:
-                raise FatalError(f"Kafka refuses to deliver: {type(error).__name__}.") from error
+                raise FatalError(
+                    f"Kafka refuses to deliver partitions {self._numbers()}: {error}."
+                ) from error
             _log.warning("fetch_failed", error=type(error).__name__)
             await asyncio.sleep(_POLL_SECONDS)
             return {}

@@ -88,14 +88,31 @@ class Kafka:
 
     async def committed(self, group: str, topic: str) -> dict[int, int]:
         """The offsets that a group has committed, by partition."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False
-        )
-        async with consumer, asyncio.timeout(LIMIT_SECONDS):
+        async with self._member(group) as consumer, asyncio.timeout(LIMIT_SECONDS):
             partitions = [TopicPartition(topic, n) for n in await self._partitions(consumer, topic)]
             consumer.assign(partitions)
             offsets = {tp.partition: await consumer.committed(tp) for tp in partitions}
         return {number: offset for number, offset in offsets.items() if offset is not None}
+
+    async def commit(self, group: str, topic: str, partition: int, offset: int) -> None:
+        """Set an offset of a group that has no members, by joining it."""
+        async with self._member(group) as consumer:
+            consumer.subscribe([topic])
+
+            async def joined() -> bool:
+                return bool(consumer.assignment())
+
+            await wait_until(joined, f"the group {group} is joined")
+            await consumer.commit({TopicPartition(topic, partition): offset})
+
+    def _member(self, group: str) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            group_id=group,
+            enable_auto_commit=False,
+            session_timeout_ms=2000,
+            heartbeat_interval_ms=200,
+        )
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:

@@ -239,3 +239,35 @@ async def test_dead_letters_are_counted_by_reason(shared: Deployment, aftermath:
     for reason, count in Counter(reason for reason, _ in CASES.values()).items():
         counted = await worker.metric("progress_dead_letters_total", reason=reason.value)
         assert counted >= count
+
+
+async def test_a_header_name_that_is_not_text_is_no_hindrance(shared: Deployment) -> None:
+    """No client of ours can write such a record; it counts, and a broken one is set aside."""
+    learner = f"named-{uuid4().hex}"
+    odd: Any = (*ENVELOPE, ("an-odd-name", b"kept"), ("none", None))
+    batch = [
+        wire(completed(learner), odd),
+        wire(completed(learner)),
+        wire(completed(learner, grade=101), odd),
+        wire(completed(learner)),
+    ]
+    await shared.kafka.publish_renamed(
+        shared.completed, 1, batch, b"an-odd-name", b"an-\xff\xfed-name"
+    )
+    [letter] = await shared.kafka.read(
+        shared.dead_letters, 1, lambda record: record.key == learner.encode()
+    )
+    assert letter.value == batch[2].value
+    shown = ("an-\\xff\\xfed-name", b"kept")
+    assert letter.headers[: len(odd)] == (*ENVELOPE, shown, ("none", None))
+    assert dict(letter.headers)["dlq.reason"] == b"schema_violation"
+
+    async def counted() -> bool:
+        rows = fetch(
+            shared.database.owner_url,
+            "SELECT count(*) FROM completion WHERE user_id = %s",
+            learner,
+        )
+        return rows == [(3,)]
+
+    await wait_until(counted, "its neighbours and the good one are applied")
