@@ -6,10 +6,12 @@ import base64
 import hashlib
 import re
 from functools import cache
+from importlib.resources import files
 from typing import Any, Final
 
 from fastapi import Request
 from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from progress_worker.http.routes import ReadRouter
@@ -17,7 +19,7 @@ from progress_worker.http.routes import ReadRouter
 router = ReadRouter(include_in_schema=False)
 
 _OPENAPI: Final = "/openapi.json"
-_UI: Final = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.17.14"
+_ASSETS: Final = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _NO_ICON: Final = "data:,"
 _CACHING: Final = {"Cache-Control": "no-cache"}
@@ -37,6 +39,15 @@ async def docs() -> Response:
     return HTMLResponse(page, headers={"Content-Security-Policy": policy, **_CACHING})
 
 
+@router.get("/docs/{name}")
+async def asset(name: str) -> Response:
+    """A file of Swagger UI, which comes in a wheel: nothing is fetched from elsewhere."""
+    if name not in _ASSETS:
+        raise HTTPException(404)
+    content = (files("fastapi_offline") / "static" / name).read_bytes()
+    return Response(content, media_type=_ASSETS[name], headers=_CACHING)
+
+
 @cache
 def _swagger_ui() -> tuple[str, str]:
     """The page and the policy that lets just its own scripts run."""
@@ -44,8 +55,8 @@ def _swagger_ui() -> tuple[str, str]:
         get_swagger_ui_html(
             openapi_url=_OPENAPI,
             title="Learners' progress",
-            swagger_js_url=f"{_UI}/swagger-ui-bundle.js",
-            swagger_css_url=f"{_UI}/swagger-ui.css",
+            swagger_js_url="/docs/swagger-ui-bundle.js",
+            swagger_css_url="/docs/swagger-ui.css",
             swagger_favicon_url=_NO_ICON,
         ).body
     ).decode()
@@ -55,8 +66,8 @@ def _swagger_ui() -> tuple[str, str]:
     )
     policy = {
         "default-src": "'none'",
-        "script-src": f"{_UI}/ {hashes}",
-        "style-src": f"{_UI}/ 'unsafe-inline'",
+        "script-src": f"'self' {hashes}",
+        "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data:",
         "connect-src": "'self'",
         "frame-ancestors": "'none'",
