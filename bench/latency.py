@@ -152,7 +152,11 @@ class _Line:
     async def __aenter__(self) -> _Line:
         bootstrap = self._settings.kafka_bootstrap
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=_SUBSCRIBER_WAIT_MS,
+        )
         await self._producer.start()
         await self._consumer.start()
         topic = self._settings.unlocked_topic
