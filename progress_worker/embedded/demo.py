@@ -41,6 +41,8 @@ from progress_worker.settings import (
 from progress_worker.storage.migrate import migrate
 from progress_worker.topics import create_topics
 
+#: Logs that a person can read, and a link that opens the page.
+_COMFORT: Final = {f"{PREFIX}LOG_FORMAT": "console", f"{PREFIX}VIEW_DEVELOPMENT_LOGIN": "true"}
 _TOKEN_LIFETIME: Final = dt.timedelta(days=1)
 _LOOK_SECONDS: Final = 0.5
 
@@ -69,7 +71,7 @@ def run_demo(options: Options, console: Console) -> bool:
     with EmbeddedStack() as stack:
         display.step(f"Kafka broker and Postgres are up, in {stack.directory}")
         tokens = _token_settings()
-        replace_environment(stack.environment() | tokens | {f"{PREFIX}LOG_FORMAT": "console"})
+        replace_environment(stack.environment() | tokens | _COMFORT)
         settings = load_settings()
         migrate(stack.database.owner_url)
         topics = asyncio.run(create_topics(settings))

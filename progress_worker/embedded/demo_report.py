@@ -105,6 +105,9 @@ def tell_addresses(console: Console, where: Addresses) -> None:
         f"Kafka at {where.bootstrap}; more events": f"{kafka} {program} generate --rate 200",
         "Postgres, read-only": f"psql {shlex.quote(where.database_url)} -c {shlex.quote(query)}",
         "The worker's metrics": f"curl -s {where.worker_url}/metrics",
+        f"The page of {where.user_id}, in a browser": (
+            f"{where.view_url}/login?token={where.token}"
+        ),
         f"The progress of {where.user_id}": (
             f"curl -s -H 'Authorization: Bearer {where.token}' {where.view_url}/api/progress"
         ),

@@ -160,6 +160,9 @@ def test_kept_it_runs_on_and_every_example_works() -> None:
         name, _, value = curl[3].partition(": ")
         answer = httpx.get(curl[-1], headers={name: value}, timeout=10).json()
         assert answer["exercises_completed"] > 0
+        page, _ = line(examples, "/login?token=")
+        with httpx.Client(follow_redirects=True, timeout=10) as browser:
+            assert f"<bdi>{answer['user_id']}</bdi>" in browser.get(page[0]).text
         _, token = line(examples, " token ")
         minted = {name: f"Bearer {shell(token).strip()}"}
         assert httpx.get(curl[-1], headers=minted, timeout=10).json()["user_id"]
