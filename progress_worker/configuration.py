@@ -160,6 +160,8 @@ def _shown(settings: BaseSettings, variable: Variable) -> str:
         user = f"{parts.username}:{MASK}@" if parts.username else ""
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{user}{host}{parts.path}" + (f"?{MASK}" if parts.query else "")
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else str(value)
 
 

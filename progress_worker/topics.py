@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -84,11 +84,23 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
     return [topic.name for topic in missing]
 
 
-async def committed_offsets(settings: KafkaSettings) -> dict[TopicPartition, int]:
-    """The offsets that the consumer group has committed. Raises TransientError."""
+class GroupState(NamedTuple):
+    """How the consumer group is, in Kafka's words, and how many members it has."""
+
+    state: str
+    members: int
+
+
+async def group_state(settings: KafkaSettings) -> GroupState:
+    """What the consumer group's coordinator says of it. Raises TransientError."""
     async with _admin(settings) as admin:
-        offsets = await admin.list_consumer_group_offsets(settings.consumer_group)
-    return {partition: found.offset for partition, found in offsets.items() if found.offset >= 0}
+        (response,) = await admin.describe_consumer_groups([settings.consumer_group])
+    code, _group, state, _type, _protocol, members, *_ = response.groups[0]
+    if code:
+        raise TransientError(
+            f"Kafka does not tell of the group {settings.consumer_group}: {for_code(code).__name__}"
+        )
+    return GroupState(state, len(members))
 
 
 async def check_topics(settings: KafkaSettings) -> list[str]:

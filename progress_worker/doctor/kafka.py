@@ -5,7 +5,7 @@ from __future__ import annotations
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import TransientError
 from progress_worker.settings import KafkaSettings
-from progress_worker.topics import check_topics, committed_offsets, partition_counts
+from progress_worker.topics import check_topics, group_state, partition_counts
 
 
 async def check_brokers(settings: KafkaSettings) -> list[Finding]:
@@ -25,9 +25,11 @@ async def check_wanted_topics(settings: KafkaSettings) -> list[Finding]:
 
 
 async def check_group(settings: KafkaSettings) -> list[Finding]:
-    """Whether the group's offsets can be read; joins nothing."""
-    committed = await committed_offsets(settings)
-    group = settings.consumer_group
-    if not committed:
-        return [Finding(f"The consumer group {group} answers and has not committed anything yet.")]
-    return [Finding(f"The consumer group {group} has committed {len(committed)} partitions.")]
+    """Whether the group's coordinator answers; joins nothing."""
+    found = await group_state(settings)
+    return [
+        Finding(
+            f"The consumer group {settings.consumer_group} is {found.state.lower()} and has "
+            f"{found.members} members."
+        )
+    ]

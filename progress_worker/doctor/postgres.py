@@ -28,34 +28,36 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
     """Whether the worker's role finds this release's tables and may do its work on them."""
     url = settings.database_url.get_secret_value()
     async with _session(url, "Postgres") as connection:
+        role = connection.info.user
         findings = [_who(connection), await _check_clock(connection)]
         await check_migrated(connection)
         findings.append(Finding("The database is at the revision of this release."))
         tables = [table.name for table in (*LEARNER_TABLES, outbox)]
         lacking = await _lacking(connection, tables, (*_READ, *_WRITE))
-    return [*findings, *_privileges(connection, lacking, "All that the worker does is granted.")]
+    return [*findings, *_privileges(role, lacking, "All that the worker does is granted.")]
 
 
 async def check_view_database(settings: ViewSettings) -> list[Finding]:
     """Whether the view's role may read what it shows, and can write to nothing."""
     tables = [table.name for table in LEARNER_TABLES]
     async with _session(settings.read_url, "The view's Postgres") as connection:
+        role = connection.info.user
         findings = [_who(connection)]
         await check_migrated(connection)
         lacking = await _lacking(connection, tables, _READ)
         refused = await _lacking(connection, [*tables, outbox.name], _WRITE)
-    findings += _privileges(connection, lacking, "All that the view reads is granted.")
+    findings += _privileges(role, lacking, "All that the view reads is granted.")
     writable = (len(tables) + 1) * len(_WRITE) - len(refused)
     if writable:
         findings.append(
             Finding(
-                f"The role {connection.info.user} can write to what the view only reads: give "
+                f"The role {role} can write to what the view only reads: give "
                 f"{PREFIX}VIEW_DATABASE_URL a role that can only read.",
                 wrong=True,
             )
         )
     else:
-        findings.append(Finding(f"The role {connection.info.user} can only read."))
+        findings.append(Finding(f"The role {role} can only read."))
     return findings
 
 
@@ -122,16 +124,14 @@ async def _lacking(
     return lacking
 
 
-def _privileges(
-    connection: Connection, lacking: Sequence[tuple[str, str]], good: str
-) -> list[Finding]:
+def _privileges(role: str, lacking: Sequence[tuple[str, str]], good: str) -> list[Finding]:
     if not lacking:
         return [Finding(good)]
     tables = ", ".join(dict.fromkeys(table for table, _ in lacking))
     missing = ", ".join(dict.fromkeys(privilege for _, privilege in lacking))
     return [
         Finding(
-            f"The role {connection.info.user} lacks {missing} on {tables}: run "
+            f"The role {role} lacks {missing} on {tables}: run "
             "`progress-worker migrate`, which grants it.",
             wrong=True,
         )

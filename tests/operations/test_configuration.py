@@ -1,0 +1,101 @@
+"""`config check`: what would be used, where it comes from, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.harness.worker import run_command
+
+PASSWORD = "a%20secret%21"
+SECRET = "thirty-two characters and a few more"
+WORKER = {
+    "KAFKA_BOOTSTRAP": "kafka.test:9092",
+    "DATABASE_URL": f"postgresql://worker:{PASSWORD}@db.test:5432/progress?sslmode=require",
+}
+VIEW = {
+    "VIEW_DATABASE_URL": f"postgresql://view:{PASSWORD}@db.test/progress",
+    "JWT_ISSUER": "https://issuer.test",
+    "JWT_AUDIENCE": "progress",
+    "JWT_SECRET": SECRET,
+}
+MIGRATE = {"MIGRATE_DATABASE_URL": f"postgresql://owner:{PASSWORD}@db.test/progress"}
+
+
+def _check(
+    variables: Mapping[str, str], command: str = "worker"
+) -> tuple[int, dict[str, list[str]], str]:
+    done = run_command(variables, "config", "check", "--for", command)
+    assert PASSWORD not in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    rows = (line.split(maxsplit=2) for line in done.stdout.splitlines())
+    return done.returncode, {name: rest for name, *rest in rows}, done.stderr
+
+
+def test_a_value_and_its_source_are_told() -> None:
+    status, used, complaint = _check(WORKER | {"LEVEL_EXPERT__EXERCISES": "60"})
+    assert (status, complaint) == (0, "")
+    assert used["PROGRESS_KAFKA_BOOTSTRAP"] == ["environment", "kafka.test:9092"]
+    assert used["PROGRESS_LANES"] == ["default", "2"]
+    assert used["PROGRESS_LEVEL_EXPERT__EXERCISES"] == ["environment", "60"]
+    assert used["PROGRESS_LEVEL_EXPERT__MEAN_GRADE"] == ["default", "80.0"]
+    assert used["PROGRESS_KAFKA_IDEMPOTENT_PRODUCER"] == ["default", "true"]
+    assert "PROGRESS_JWT_ISSUER" not in used
+
+
+def test_secrets_are_masked() -> None:
+    _, used, _ = _check(WORKER | {"KAFKA_SASL_PASSWORD": SECRET})
+    address = "postgresql://worker:***@db.test:5432/progress?***"
+    assert used["PROGRESS_DATABASE_URL"] == ["environment", address]
+    assert used["PROGRESS_KAFKA_SASL_PASSWORD"] == ["environment", "***"]
+    _, used, _ = _check(VIEW, "api")
+    assert used["PROGRESS_JWT_SECRET"] == ["environment", "***"]
+    assert used["PROGRESS_VIEW_DATABASE_URL"][1] == "postgresql://view:***@db.test/progress"
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "own"),
+    [("api", VIEW, "PROGRESS_VIEW_PORT"), ("migrate", MIGRATE, "PROGRESS_WORKER_ROLE")],
+)
+def test_other_commands(command: str, variables: dict[str, str], own: str) -> None:
+    status, used, complaint = _check(variables, command)
+    assert (status, complaint) == (0, "")
+    assert used[own][0] == "default"
+    assert "PROGRESS_KAFKA_BOOTSTRAP" not in used
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"LANES": "none"}, "PROGRESS_LANES is wrong: "),
+        ({"LANEZ": "3"}, "PROGRESS_LANEZ is set and nothing reads it; is it PROGRESS_LANES that"),
+        ({"ZZZZZZZZ": "3"}, "PROGRESS_ZZZZZZZZ is set and nothing reads it."),
+        ({"DATABASE_URL": "mysql://w@db/p"}, "PROGRESS_DATABASE_URL is wrong: it must begin"),
+        ({"DATABASE_URL": f"postgresql://w:{PASSWORD}@x@db/p"}, "PROGRESS_DATABASE_URL is wrong:"),
+        ({"DATABASE_URL": f"postgresql://w:/{PASSWORD}@db/p"}, "PROGRESS_DATABASE_URL is wrong:"),
+        ({"DATABASE_URL": f"postgresql://w:a#{PASSWORD}@d/p"}, "PROGRESS_DATABASE_URL is wrong:"),
+        ({"CATALOGUE_FILE": "nowhere.yaml"}, "PROGRESS_CATALOGUE_FILE is wrong:"),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_FILE": "nowhere.pem"},
+            "PROGRESS_KAFKA_SSL_CA_FILE is wrong:",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(changes: dict[str, str], sentence: str) -> None:
+    status, used, complaint = _check(WORKER | changes)
+    assert status == 1
+    assert used == {}
+    assert complaint.startswith(sentence)
+    assert len(complaint.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [None, "[]", '{"keys": []}', "nonsense"])
+def test_a_key_file_without_keys_is_wrong(tmp_path: Path, content: str | None) -> None:
+    keys = tmp_path / "keys.json"
+    if content is not None:
+        keys.write_text(content)
+    status, _, complaint = _check(VIEW | {"JWT_JWKS_FILE": str(keys)}, "api")
+    assert status == 1
+    assert complaint.startswith("PROGRESS_JWT_JWKS_FILE is wrong:")

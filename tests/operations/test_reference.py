@@ -1,0 +1,34 @@
+"""The reference pages say what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from progress_worker.configuration import KINDS, variables
+from progress_worker.reference import metrics_page, settings_page
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.mark.parametrize(
+    ("name", "page"), [("settings.md", settings_page()), ("metrics.md", metrics_page())]
+)
+def test_page_is_up_to_date(name: str, page: str) -> None:
+    assert (DOCS / name).read_text("utf-8") == page, "run `progress-worker reference`"
+
+
+def test_every_variable_is_explained() -> None:
+    rows = {line.split("`")[1]: line for line in settings_page().splitlines() if "`PROG" in line}
+    for kind in KINDS.values():
+        for variable in variables(kind):
+            _, _, meaning, default, _ = rows[variable.name].replace("\\|", "").split("|")
+            assert meaning.strip()
+            assert default.strip()
+
+
+def test_every_metric_is_explained() -> None:
+    rows = [line for line in metrics_page().splitlines() if line.startswith("| `progress_")]
+    assert len(rows) > 20
+    assert all(row.split("|")[4].strip().endswith(".") for row in rows)
