@@ -60,7 +60,7 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
     try:
         await pooled.start()
     except (DBAPIError, PoolTimeoutError, psycopg.Error, OSError) as error:
-        raise TransientError(f"Postgres cannot be reached: {describe(error)}") from error
+        raise TransientError(f"Postgres cannot be reached: {_first_line(error)}") from error
     try:
         yield cast(Connection, (await pooled.get_raw_connection()).driver_connection)
     except BaseException:
@@ -91,6 +91,12 @@ def describe(error: BaseException) -> str:
     if isinstance(cause, psycopg.Error):
         parts += [part for part in (cause.sqlstate, cause.diag.constraint_name) if part]
     return " ".join(parts)
+
+
+def _first_line(error: BaseException) -> str:
+    """The text of a failure to connect: host, user and reason, never a password or a value."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
 
 
 async def check_migrated(connection: Connection) -> None:
