@@ -15,13 +15,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench bench-quick bench-latency clean lock install
+.PHONY: help demo test check bench bench-quick bench-latency bench-http clean lock install
 
 help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
 	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer)"
 	@echo "make check   formatting, lint and types"
-	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency: see bench/)"
+	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency, bench-http: see bench/)"
 	@echo "make lock    resolve pyproject.toml into the lock files (ARGS=--upgrade for newer versions)"
 	@echo "make clean   remove the virtual environment and everything that was built"
 
@@ -50,6 +50,10 @@ bench-quick: $(BIN)/.installed
 bench-latency: $(BIN)/.installed
 	@echo "Measuring how soon an event is committed and its unlocks are published"
 	@$(BIN)/python bench/latency.py $(ARGS)
+
+bench-http: $(BIN)/.installed
+	@echo "Measuring the HTTP view with 100,000 learners against its own queries"
+	@$(BIN)/python bench/view.py $(ARGS)
 
 install: $(BIN)/.installed
 

@@ -59,7 +59,7 @@ def page(results: Results) -> str:
         f"({machine['processor']}), {machine['memory']}, {machine['system']}. "
         f"Values of {results.mean_bytes:.0f} bytes, medians of {results.rounds}.",
         "",
-        *_markdown(HEADINGS, [_row(results, standing) for standing in results.standings]),
+        *markdown(HEADINGS, [_row(results, standing) for standing in results.standings]),
         "",
         _CAPTION,
         "",
@@ -72,7 +72,8 @@ def page(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table as Markdown, figures to the right."""
     yield "| " + " | ".join(headings) + " |"
     yield "| --- " + "| ---: " * (len(headings) - 1) + "|"
     for row in rows:

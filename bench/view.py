@@ -1,0 +1,204 @@
+"""Measures the HTTP view with many learners in the database, against its own queries alone.
+
+    python bench/view.py [--learners 100000] [--seconds 5] [--rounds 3]
+
+`wrk` asks one `progress-worker api` process with as many connections as the view has to Postgres;
+then one Python process runs the same statements for the same learners through psycopg, with as
+many connections. Both take turns, round by round, on a machine that they share with Postgres.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from rich.console import Console
+from sqlalchemy import Select
+
+from bench.machine import describe_machine, describe_versions
+from bench.report import markdown
+from bench.view_load import Load, load_by_psycopg, load_by_wrk, median
+from bench.view_process import Headers, bearer, running_view, token_settings
+from bench.watch import TrialError
+from progress_worker.deployment import load_catalogue
+from progress_worker.domain.rules import compile_rule
+from progress_worker.embedded.database import Database
+from progress_worker.embedded.postgres import Postgres
+from progress_worker.http.windows import span
+from progress_worker.storage.migrate import migrate
+from progress_worker.storage.view_statements import HISTORY, LEARNER, STAMP
+
+_RESULTS = Path(__file__).with_name("results") / "http.md"
+_LEARNERS_SQL = Path(__file__).with_name("view_learners.sql")
+_ASKED = 500
+_HISTORY_DAYS = 365
+_ANSWER_SECONDS = 30.0
+_HEADINGS = ("", "requests/s", "p50 ms", "p99 ms", "psycopg/s", "p50 ms", "p99 ms", "ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A path of the view, whether its answer is known already, and the statement behind it."""
+
+    title: str
+    path: str
+    known: bool
+    statement: Select[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the view did with a question, and psycopg with the same query."""
+
+    question: Question
+    view: Load
+    bare: Load
+
+
+_QUESTIONS = (
+    Question("`/api/progress`", "", False, LEARNER),
+    Question("the same, 304", "", True, STAMP),
+    Question("`/history?days=365`", f"/history?days={_HISTORY_DAYS}", False, HISTORY),
+    Question("`/achievements`", "/achievements", False, LEARNER),
+)
+
+
+def main() -> None:
+    """Measure, print and save; says so and ends when there is no wrk."""
+    options, console = _options(), Console()
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        console.print("The view is not measured: wrk is not installed (Debian: apt install wrk).")
+        return
+    with Postgres() as server:
+        server.create_roles()
+        database = server.create_database("bench")
+        migrate(database.owner_url)
+        console.print(f"Storing {options.learners:,} learners")
+        _store(database, options.learners)
+        results = _measure(wrk, database, options, console)
+    text = _page(results, options)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    _RESULTS.parent.mkdir(exist_ok=True)
+    _RESULTS.write_text(text, encoding="utf-8")
+
+
+def _store(database: Database, learners: int) -> None:
+    catalogue = load_catalogue(token_settings())
+    filters = {
+        found.key
+        for achievement in catalogue.achievements
+        for found in compile_rule(achievement.rule).filters
+    }
+    parameters = {
+        "learners": learners,
+        "catalogue": [achievement.id for achievement in catalogue.achievements],
+        "counters": json.dumps(dict.fromkeys(sorted(filters), 3)),
+    }
+    with psycopg.ClientCursor(psycopg.connect(database.owner_url, autocommit=True)) as cursor:
+        cursor.execute("SET work_mem = '256MB'")
+        cursor.execute(_LEARNERS_SQL.read_bytes(), parameters)
+        cursor.execute("VACUUM ANALYZE")
+        cursor.connection.close()
+
+
+def _measure(
+    wrk: str, database: Database, options: argparse.Namespace, console: Console
+) -> list[Result]:
+    drawn = random.Random(1).sample(range(1, options.learners + 1), min(_ASKED, options.learners))
+    asked = [f"learner-{number}" for number in drawn]
+    days = span(_HISTORY_DAYS, dt.datetime.now(dt.UTC))
+    parameters: list[dict[str, object]] = [
+        {"user_id": user_id, "first_day": days.first, "last_day": days.last} for user_id in asked
+    ]
+    loads: dict[Question, list[tuple[Load, Load]]] = {found: [] for found in _QUESTIONS}
+    with running_view(database) as (url, connections):
+        tokens = [bearer(user_id) for user_id in asked]
+        for number in range(options.rounds):
+            for question in _QUESTIONS:
+                console.print(f"Round {number + 1}: {question.title}", markup=False)
+                address = f"{url}/api/progress{question.path}"
+                headers = _known(address, tokens) if question.known else tokens
+                view = load_by_wrk(wrk, address, headers, connections, options.seconds)
+                bare = asyncio.run(
+                    load_by_psycopg(
+                        database.view_url,
+                        question.statement,
+                        parameters,
+                        connections,
+                        options.seconds,
+                    )
+                )
+                loads[question].append((view, bare))
+    return [
+        Result(question, median([view for view, _ in pairs]), median([bare for _, bare in pairs]))
+        for question, pairs in loads.items()
+    ]
+
+
+def _known(address: str, tokens: Sequence[Headers]) -> list[Headers]:
+    """The same questions by clients that have the answers; raises TrialError unless all hold."""
+    known: list[Headers] = []
+    with httpx.Client(timeout=_ANSWER_SECONDS) as client:
+        for headers in tokens:
+            tag = client.get(address, headers=headers).headers["etag"]
+            known.append({**headers, "If-None-Match": tag})
+            if client.get(address, headers=known[-1]).status_code != httpx.codes.NOT_MODIFIED:
+                raise TrialError("an unchanged answer is sent again")
+    return known
+
+
+def _page(results: Sequence[Result], options: argparse.Namespace) -> str:
+    machine, versions = describe_machine(), describe_versions()
+    rows = [
+        (
+            result.question.title,
+            *(_cells(result.view)),
+            *(_cells(result.bare)),
+            f"{result.view.rate / result.bare.rate:.2f}",
+        )
+        for result in results
+    ]
+    lines = [
+        "# The HTTP view",
+        "",
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, {machine['cores']} cores "
+        f"({machine['processor']}), {machine['memory']}, {machine['system']}. "
+        f"{options.learners:,} learners, {_ASKED} of them asked about; medians of "
+        f"{options.rounds} rounds of {options.seconds:g} s; one `progress-worker api` process, "
+        "which shares the machine with Postgres and wrk; 10 connections each.",
+        "",
+        *markdown(_HEADINGS, rows),
+        "",
+        "Ratio: requests a second of the view to the same query through bare psycopg in one "
+        "Python process, in the same run. The 304's query is the look-up by primary key.",
+        "",
+        "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(load: Load) -> tuple[str, str, str]:
+    return f"{load.rate:,.0f}", f"{load.p50:.1f}", f"{load.p99:.1f}"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--learners", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
