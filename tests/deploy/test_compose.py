@@ -51,6 +51,7 @@ def test_every_service_is_there(services: dict[str, dict[str, Any]]) -> None:
         "worker",
         "api",
         "prometheus",
+        "grafana",
     }
 
 
@@ -110,7 +111,7 @@ def test_passwords_are_plainly_for_development(services: dict[str, dict[str, Any
         for name, value in service.get("environment", {}).items()
         if name.endswith(("PASSWORD", "SECRET"))
     ]
-    assert len(secrets) == 4
+    assert len(secrets) == 5
     assert all(DEVELOPMENT in secret for secret in secrets)
 
 
