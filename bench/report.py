@@ -9,14 +9,17 @@ from rich.table import Table
 from bench.results import GOALS, Results, Standing
 from bench.watch import Measurement
 
-_CAPTION = "CPU: of worker + Postgres + broker. Others: cores that something else kept busy."
+_CAPTION = (
+    "CPU: microseconds per event of worker + Postgres + broker. "
+    "Others: cores that something else kept busy."
+)
 HEADINGS = (
     "contestant",
     "events",
     "events/s",
     "±%",
     "of ceiling",
-    "CPU µs/event",
+    "CPU µs",
     "MiB",
     "others",
 )
@@ -25,11 +28,11 @@ HEADINGS = (
 def table(results: Results) -> Table:
     """For the terminal."""
     shown = Table(caption=_CAPTION, caption_justify="left")
-    shown.add_column(HEADINGS[0])
+    shown.add_column(HEADINGS[0], no_wrap=True)
     for heading in HEADINGS[1:]:
-        shown.add_column(heading, justify="right")
+        shown.add_column(heading, justify="right", no_wrap=True)
     for standing in results.standings:
-        shown.add_row(*_row(results, standing))
+        shown.add_row(standing.name, *_row(results, standing)[1:])
     return shown
 
 
@@ -103,4 +106,4 @@ def _processor_time(standing: Standing) -> str:
         lambda m: m.processor.postgres / m.events,
         lambda m: m.processor.broker / m.events,
     )
-    return " + ".join(f"{standing.median(part) * 1e6:,.0f}" for part in parts)
+    return "+".join(f"{standing.median(part) * 1e6:,.0f}" for part in parts)

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bench.contestants.lineup import GROUP, TOPIC
 from bench.usage import ProcessorTime, Usage
 
-_POLL_SECONDS = 0.04
+_POLL_SECONDS = 0.02
 _CONNECT_SECONDS = 10
 
 
