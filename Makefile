@@ -15,11 +15,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench bench-quick bench-latency bench-http clean lock install
+.PHONY: help demo test test-faults check bench bench-quick bench-latency bench-http clean lock install
 
 help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
 	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer)"
+	@echo "make test-faults  every round of the fault suite, about half an hour"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency, bench-http: see bench/)"
 	@echo "make lock    resolve pyproject.toml into the lock files (ARGS=--upgrade for newer versions)"
@@ -32,6 +33,10 @@ demo: $(BIN)/.installed
 test: $(BIN)/.installed
 	@echo "Running the tests, in random order"
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-faults: $(BIN)/.installed
+	@echo "Running every round of the fault suite: brokers, databases and workers are killed"
+	@$(BIN)/python -m pytest tests/faults -m "faults or not faults" $(ARGS)
 
 check: $(BIN)/.installed
 	@echo "Checking format, lint and types of $(CHECKED)"

@@ -49,6 +49,7 @@ class Traffic:
         self._deployment = deployment
         self._settings = deployment.settings()
         self._ends: dict[int, int] = {}
+        self._count = count
         self._records = generate(
             count,
             seed,
@@ -72,6 +73,18 @@ class Traffic:
                         await asyncio.sleep(_CHUNK / rate if rate else 0)
             except (KafkaError, TimeoutError, OSError):
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether nothing is left to send."""
+        return len(self.sent) == self._count
+
+    @asynccontextmanager
+    async def flowing(self, *, rate: float) -> AsyncIterator[None]:
+        """Send what is left inside `async with`, which ends once all of it is sent."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.send(rate=rate))
+            yield
 
     async def _send(self, producer: AIOKafkaProducer, chunk: Sequence[GeneratedRecord]) -> None:
         topic = self._deployment.completed
