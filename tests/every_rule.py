@@ -31,6 +31,7 @@ RULES = """
 - time_spent: {seconds: 600, topic: networking}
 - distinct_topics: {at_least: 2}
 - distinct_topics: {at_least: 3}
+- exercises_completed: {at_least: 2}
 - any: [{streak: {days: 5}}, {exercises_completed: {at_least: 6}}]
 - all: [{distinct_topics: {at_least: 2}}, {time_spent: {seconds: 1200}}, {streak: {days: 2}}]
 - skill_level: {level: intermediate}
@@ -41,7 +42,7 @@ RULES = """
     - skill_level: {level: advanced}
     - any: [{exercises_completed: {at_least: 2, difficulty: easy}}, {streak: {days: 3}}]
 """
-MONOTONE = 19
+MONOTONE = 20
 WRITTEN: list[dict[str, Any]] = yaml.safe_load(RULES)
 CATALOGUE = parse_catalogue(
     yaml.safe_dump(
