@@ -15,7 +15,7 @@ MIDNIGHT = dt.datetime(2026, 3, 28, tzinfo=dt.UTC)
 TOPICS = ("algorithms", "databases", "networking")
 _ZONES = (None, "UTC", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago")
 #: The bounds of the levels and filters, and what lies next to them.
-_GRADES = (None, 0, 59_99, 60_00, 69_99, 70_00, 79_99, 80_00, 89_99, 90_00, 100_00)
+_GRADES = (None, None, None, 0, 59_99, 60_00, 69_99, 70_00, 79_99, 80_00, 89_99, 90_00, 100_00)
 
 
 def completion(event: int = 0, **changes: Any) -> Completion:
