@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 
-def _totals() -> list[sa.Column]:
+def _totals() -> list[sa.Column[int]]:
     return [
         sa.Column("completions", sa.Integer, nullable=False),
         sa.Column("graded", sa.Integer, nullable=False),
