@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -182,7 +181,7 @@ def _row(table: str, row: Row) -> Row:
     if table != "learner":
         return row
     user_id, active_days, *zone = row
-    days = tuple((run.lower, run.upper - dt.timedelta(days=1)) for run in active_days)
+    days = tuple((run.lower.toordinal(), run.upper.toordinal() - 1) for run in active_days)
     return (user_id, days, *zone)
 
 

@@ -1,0 +1,44 @@
+"""Runs a worker that breaks its promises: it skips one batch and one look into the outbox.
+
+What it skips counts as done: offsets are committed and rows deleted. Proves that the fault suite
+would notice.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from progress_worker import cli
+from progress_worker.ingest.projector import Projector
+from progress_worker.outbox.relay import RelayService
+from progress_worker.storage import outbox
+
+_apply, _publish = Projector.apply, RelayService._publish
+_skipped: set[str] = set()
+
+
+async def apply(projector: Projector, records: Sequence[Any]) -> None:
+    """Forget the first batch."""
+    if "batch" in _skipped:
+        await _apply(projector, records)
+    _skipped.add("batch")
+
+
+async def publish(
+    service: RelayService, producer: Any, connection: Any, pending: Sequence[Any]
+) -> None:
+    """Delete the first records and send all others."""
+    if pending and "records" not in _skipped:
+        _skipped.add("records")
+        await outbox.delete(connection, [waiting.id for waiting in pending[:1]])
+        pending = pending[1:]
+    await _publish(service, producer, connection, pending)
+
+
+if __name__ == "__main__":
+    setattr(Projector, "apply", apply)  # noqa: B010
+    setattr(RelayService, "_publish", publish)  # noqa: B010
+    sys.argv[1:] = ["worker"]
+    cli.main()
