@@ -41,9 +41,21 @@ async def answer(site: Site, user_id: str, path: str = "") -> Any:
 
 
 @pytest.mark.parametrize("user_id", EVERYBODY[:6], ids=NAMES[:6])
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
 async def test_everybody_can_use_it(
+    browser: Browser, site: Site, user_id: str, width: int, scheme: Scheme
+) -> None:
+    await _assert_usable(browser, site, user_id, width, scheme)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
+async def test_the_fullest_page_can_be_used_in_the_other_ways_too(
+    browser: Browser, site: Site, width: int, scheme: Scheme
+) -> None:
+    await _assert_usable(browser, site, pupils.RICH, width, scheme)
+
+
+async def _assert_usable(
     browser: Browser, site: Site, user_id: str, width: int, scheme: Scheme
 ) -> None:
     async with look(browser, site.link(user_id), width=width, scheme=scheme) as looked:
