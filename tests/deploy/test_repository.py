@@ -54,7 +54,9 @@ def test_lock_holds_names_versions_and_hashes_only(lock: str) -> None:
 
 def test_every_dependency_is_locked_at_a_version_it_allows() -> None:
     project = _project()
-    groups = project["dependency-groups"]
+    groups = {
+        name: group for name, group in project["dependency-groups"].items() if name != "bench"
+    }
     declared = chain(
         project["build-system"]["requires"],
         project["project"]["dependencies"],
