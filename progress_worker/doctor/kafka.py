@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import TransientError
 from progress_worker.settings import KafkaSettings
-from progress_worker.topics import check_topics, group_state, partition_counts
+from progress_worker.topics import GroupState, check_topics, group_state, partition_counts
+
+_TRIES: Final = 6
+_PAUSE_SECONDS: Final = 0.5
 
 
 async def check_brokers(settings: KafkaSettings) -> list[Finding]:
@@ -26,10 +32,17 @@ async def check_wanted_topics(settings: KafkaSettings) -> list[Finding]:
 
 async def check_group(settings: KafkaSettings) -> list[Finding]:
     """Whether the group's coordinator answers; joins nothing."""
-    found = await group_state(settings)
-    return [
-        Finding(
-            f"The consumer group {settings.consumer_group} is {found.state.lower()} and has "
-            f"{found.members} members."
-        )
-    ]
+    found, group = await _state(settings), f"The consumer group {settings.consumer_group}"
+    if found.state == "Dead":  # Kafka's word for a group that is not there
+        return [Finding(f"{group} does not exist yet; the first worker makes it.")]
+    return [Finding(f"{group} is {found.state}, members: {found.members}.")]
+
+
+async def _state(settings: KafkaSettings) -> GroupState:
+    """Asked more than once: a new Kafka makes its groups' storage when it is first asked."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await group_state(settings)
+        except TransientError:
+            await asyncio.sleep(_PAUSE_SECONDS)
+    return await group_state(settings)

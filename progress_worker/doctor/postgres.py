@@ -10,7 +10,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 
 from progress_worker.doctor.findings import Finding
-from progress_worker.errors import TransientError
+from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings import PREFIX, Settings, ViewSettings
 from progress_worker.storage.database import Connection, check_migrated, describe
 from progress_worker.storage.tables import LEARNER_TABLES, outbox
@@ -30,8 +30,9 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
     async with _session(url, "Postgres") as connection:
         role = connection.info.user
         findings = [_who(connection), await _check_clock(connection)]
-        await check_migrated(connection)
-        findings.append(Finding("The database is at the revision of this release."))
+        findings.append(await _check_revision(connection))
+        if findings[-1].wrong:
+            return findings
         tables = [table.name for table in (*LEARNER_TABLES, outbox)]
         lacking = await _lacking(connection, tables, (*_READ, *_WRITE))
     return [*findings, *_privileges(role, lacking, "All that the worker does is granted.")]
@@ -43,7 +44,9 @@ async def check_view_database(settings: ViewSettings) -> list[Finding]:
     async with _session(settings.read_url, "The view's Postgres") as connection:
         role = connection.info.user
         findings = [_who(connection)]
-        await check_migrated(connection)
+        findings.append(await _check_revision(connection))
+        if findings[-1].wrong:
+            return findings
         lacking = await _lacking(connection, tables, _READ)
         refused = await _lacking(connection, [*tables, outbox.name], _WRITE)
     findings += _privileges(role, lacking, "All that the view reads is granted.")
@@ -88,6 +91,14 @@ def _who(connection: Connection) -> Finding:
     if version < _OLDEST_POSTGRES:
         return Finding(f"{told} PostgreSQL 16 or newer is needed.", wrong=True)
     return Finding(told)
+
+
+async def _check_revision(connection: Connection) -> Finding:
+    try:
+        await check_migrated(connection)
+    except FatalError as error:
+        return Finding(str(error), wrong=True)
+    return Finding("The database is at the revision of this release.")
 
 
 async def _check_clock(connection: Connection) -> Finding:

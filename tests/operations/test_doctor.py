@@ -51,7 +51,7 @@ def test_all_is_well(deployment: Deployment, key_file: Path) -> None:
     assert _wrong(done) == []
     assert f"ok     Kafka answers at {deployment.kafka.bootstrap}" in done.stdout
     assert "ok     All topics are as wanted, with 4 partitions." in done.stdout
-    assert f"ok     The consumer group {deployment.group} is empty and has 0 " in done.stdout
+    assert f"ok     The consumer group {deployment.group} is Empty, members: 0." in done.stdout
     assert "ok     The database is at the revision of this release." in done.stdout
     assert "ok     The clocks here and of Postgres agree." in done.stdout
     assert "ok     The role progress_view can only read." in done.stdout
