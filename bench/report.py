@@ -83,6 +83,16 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator
         yield "| " + " | ".join(row) + " |"
 
 
+def processor_time(standing: Standing) -> str:
+    """Microseconds per event of worker, Postgres and broker."""
+    parts: tuple[Callable[[Measurement], float], ...] = (
+        lambda m: m.processor.workers / m.events,
+        lambda m: m.processor.postgres / m.events,
+        lambda m: m.processor.broker / m.events,
+    )
+    return "+".join(f"{standing.median(part) * 1e6:,.0f}" for part in parts)
+
+
 def _row(results: Results, standing: Standing) -> tuple[str, ...]:
     if standing.rate is None:
         return (standing.title, f"{standing.events:,}", "none", *[""] * (len(HEADINGS) - 3))
@@ -93,17 +103,7 @@ def _row(results: Results, standing: Standing) -> tuple[str, ...]:
         f"{standing.rate:,.0f}",
         f"{50 * (standing.rates[-1] - standing.rates[0]) / standing.rate:.0f}",
         f"{ratio:.3f}" if ratio else "",
-        _processor_time(standing),
+        processor_time(standing),
         f"{standing.median(lambda m: m.resident_bytes / 2**20):,.0f}",
         f"{standing.median(lambda m: m.others):.2f}",
     )
-
-
-def _processor_time(standing: Standing) -> str:
-    """Of worker, Postgres and broker."""
-    parts: tuple[Callable[[Measurement], float], ...] = (
-        lambda m: m.processor.workers / m.events,
-        lambda m: m.processor.postgres / m.events,
-        lambda m: m.processor.broker / m.events,
-    )
-    return "+".join(f"{standing.median(part) * 1e6:,.0f}" for part in parts)

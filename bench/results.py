@@ -64,6 +64,10 @@ class Results:
         first, second = rates.get(name), rates.get(other)
         return first / second if first and second else None
 
+    def standing(self, name: str) -> Standing:
+        """That contestant's standing; raises KeyError when it did not compete."""
+        return {standing.name: standing for standing in self.standings}[name]
+
     def document(self) -> dict[str, Any]:
         """The same as JSON has it."""
         return {

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.contestants.lineup import CEILING, EVERYONE, QUIX, WORKER, Contestant, why_without_quix
+from bench.history import add_to_history
 from bench.machine import describe_machine, describe_versions
 from bench.plot import chart
 from bench.report import failures, goals, page, table
@@ -36,6 +37,7 @@ def main() -> None:
     """Measure, print and save."""
     options = _options()
     console = Console()
+    _RESULTS.mkdir(exist_ok=True)
     standings = measure(options, console)
     results = Results(
         measured_at=dt.datetime.now(dt.UTC),
@@ -48,6 +50,8 @@ def main() -> None:
     console.print(table(results))
     for sentence in (*goals(results), *failures(results)):
         console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    if options.note:
+        add_to_history(_RESULTS / "history.md", results, options.note)
     if options.save:
         _save(results)
         console.print(f"Saved in {_RESULTS.relative_to(Path(__file__).parents[1])}.")
@@ -117,7 +121,6 @@ def _contestants(options: argparse.Namespace) -> Sequence[Contestant]:
 
 
 def _save(results: Results) -> None:
-    _RESULTS.mkdir(exist_ok=True)
     document = json.dumps(results.document(), indent=2, ensure_ascii=False)
     (_RESULTS / "latest.json").write_text(document + "\n", encoding="utf-8")
     (_RESULTS / "latest.md").write_text(page(results), encoding="utf-8")
@@ -134,6 +137,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--envelope", choices=sorted(_ENVELOPES), default="bare", help="how events are written"
     )
+    parser.add_argument("--note", help="what changed: adds a line to results/history.md")
     options = parser.parse_args()
     options.events = options.events or (_QUICK_EVENTS if options.quick else _EVENTS)
     options.save = not (options.quick or options.only)
