@@ -139,6 +139,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--note", help="what changed: adds a line to results/history.md")
     options = parser.parse_args()
+    named = set((options.only or names).replace(" ", "").split(","))
+    if options.note and not {WORKER.name, CEILING.name} <= named:
+        parser.error(f"--note needs both {WORKER.name} and {CEILING.name}")
     options.events = options.events or (_QUICK_EVENTS if options.quick else _EVENTS)
     options.save = not (options.quick or options.only)
     return options
