@@ -130,12 +130,10 @@ class Ceiling:
         before: asyncio.Task[None] | None = None
         while True:
             batch = await self._consumer.getmany(timeout_ms=200, max_records=BATCH)
-            if before is not None and (before.done() or batch):
-                rows, offsets = self._prepare(batch)
+            rows, offsets = self._prepare(batch)
+            if before is not None and (rows or before.done()):
                 await before
                 before = None
-            else:
-                rows, offsets = self._prepare(batch)
             if rows:
                 before = asyncio.create_task(self._store(rows, offsets))
 
