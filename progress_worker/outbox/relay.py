@@ -56,6 +56,16 @@ class RelayService(WorkerService):
         self._engine = engine
         self._retry = retry
         self._metrics = metrics
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+
+    async def on_stop(self) -> None:
+        """Let what was sent be acknowledged and deleted, within a time limit."""
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._at_rest.wait()
+        except TimeoutError:
+            _log.warning("publishing_abandoned")
 
     @Service.task
     async def _main(self) -> None:
@@ -70,6 +80,7 @@ class RelayService(WorkerService):
                 while not self.should_stop and not await _lock(connection):
                     await self.sleep(_FOLLOWER_SECONDS)
                 if not self.should_stop:
+                    self._at_rest.clear()
                     await self._publish_all(connection)
         except psycopg.Error as error:
             raise translate(error) from error
@@ -77,6 +88,7 @@ class RelayService(WorkerService):
             raise TransientError(f"Kafka did not acknowledge: {type(error).__name__}") from error
         finally:
             self._metrics.relay_leader.set(0)
+            self._at_rest.set()
 
     async def _publish_all(self, connection: Connection) -> None:
         self._metrics.relay_leader.set(1)
