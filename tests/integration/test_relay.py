@@ -159,3 +159,19 @@ async def test_a_record_too_large_for_kafka_is_parked_and_holds_up_no_other(
         await all_published(deployment)
     assert {record.value for record in found} == {record.value for record in small}
     assert [parked for _, parked in waiting(deployment)] == ["MessageSizeTooLargeError"]
+
+
+async def test_a_stopped_relay_leaves_each_record_on_one_side(deployment: Deployment) -> None:
+    """Either Kafka has it or the outbox: a stop doubles nothing."""
+    await owe(deployment, *numbered(deployment.unlocked, 2000))
+
+    async def begun() -> bool:
+        return len(waiting(deployment)) < 2000
+
+    async with relaying(deployment, OUTBOX_BATCH="20"):
+        await wait_until(begun, "some records are published")
+    left = {value for (value,) in fetch(deployment.database.owner_url, "SELECT value FROM outbox")}
+    found = await deployment.kafka.read(deployment.unlocked, 2000 - len(left))
+    published = [record.value for record in found]
+    assert len(published) == len(set(published))
+    assert left.isdisjoint(published)
