@@ -194,6 +194,7 @@ def test_grades_improve(completions: list[Completion]) -> None:
 
 
 def test_memory_grows_with_the_learners_only() -> None:
+    peak_bytes(2_000)  # fills the caches that outlive a run
     assert peak_bytes(8_000) < 1.3 * peak_bytes(2_000)
 
 
