@@ -93,7 +93,7 @@ learner_total: Final = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
-#: The daily snapshot: the same sums for one local day. Rows of what was taken back stay, with zeros.
+#: The daily snapshot: the same sums for one local day. What was all taken back stays as zeros.
 learner_day: Final = Table(
     "learner_day",
     metadata,
