@@ -157,7 +157,7 @@ class Settings(KafkaSettings):
         default=2_000, ge=1, le=50_000, description="Events of one transaction at most."
     )
     cached_learners: int = Field(
-        default=10_000, ge=0, description="Learners kept in memory between batches; 5 KB each."
+        default=5_000, ge=0, description="Learners kept in memory between batches; 5 KB each."
     )
     drain_timeout_seconds: float = Field(
         default=15.0, gt=0, description="How long a batch in hand may take at a stop or rebalance."
