@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 from progress_worker.domain.catalogue import Achievement, Catalogue
@@ -169,15 +169,32 @@ class Reducer:
 
         Returns the bits of the filters that it matches, the topic's sum, and the day's cells.
         """
-        local_day = completion.local_day
         cell = Cell(completion.topic, completion.difficulty)
-        day = state.days.setdefault(local_day, {})
-        topic = _sum_of(state.topics, completion.topic)
-        sums = (state.overall, topic, _sum_of(state.totals, cell), _sum_of(day, cell))
-        share(sums, completion, sign)
-        state.touched.totals.add(cell)
-        state.touched.days.add((local_day, cell))
+        topic = state.topics.get(completion.topic)
+        if topic is None:
+            topic = state.topics[completion.topic] = Totals()
+        day, sums = self._stored_sums(state, completion.local_day, cell)
+        share((state.overall, topic, *sums), completion, sign)
         return self._counters.count(state.counters, completion, sign), topic, day
+
+    @staticmethod
+    def _stored_sums(
+        state: LearnerState, local_day: dt.date, cell: Cell
+    ) -> tuple[dict[Cell, Totals], tuple[Totals, Totals]]:
+        """The day's cells, and the sums over all days and over this one; both get saved."""
+        touched, day_cell = state.touched, (local_day, cell)
+        touched.totals.add(cell)
+        touched.days.add(day_cell)
+        totals = state.totals.get(cell)
+        if totals is None:
+            totals = state.totals[cell] = Totals()
+            touched.new_totals.add(cell)
+        day = state.days.setdefault(local_day, {})
+        of_day = day.get(cell)
+        if of_day is None:
+            of_day = day[cell] = Totals()
+            touched.new_days.add(day_cell)
+        return day, (totals, of_day)
 
     def _relevel(
         self, state: LearnerState, arrival: Completion, stored: Completion | None
@@ -236,13 +253,3 @@ def _outcome(arrival: Completion, stored: Completion | None) -> Outcome:
     if arrival.revoked:
         return Outcome.REVOKED
     return Outcome.APPLIED if stored is None else Outcome.REVISED
-
-
-_Key = TypeVar("_Key")
-
-
-def _sum_of(sums: dict[_Key, Totals], key: _Key) -> Totals:
-    found = sums.get(key)
-    if found is None:
-        found = sums[key] = Totals()
-    return found

@@ -41,6 +41,9 @@ class Touched:
 
     totals: set[Cell] = field(default_factory=set)
     days: set[tuple[dt.date, Cell]] = field(default_factory=set)
+    #: Those of the two that were not there before.
+    new_totals: set[Cell] = field(default_factory=set)
+    new_days: set[tuple[dt.date, Cell]] = field(default_factory=set)
     levels: set[str] = field(default_factory=set)
     changed: bool = False
     #: The completion that named the learner's zone was taken back: look for the latest one again.

@@ -6,17 +6,19 @@ that was loaded: whoever was faster wins, and the slower transaction fails as a 
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
-from progress_worker.domain.state import LearnerState
-from progress_worker.domain.totals import Totals
+from progress_worker.domain.state import Cell, LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.arrays import array
+from progress_worker.storage.copying import Copying
 from progress_worker.storage.database import Connection
 from progress_worker.storage.learners import format_runs
 
@@ -31,14 +33,6 @@ ON CONFLICT (user_id) DO UPDATE SET
     timezone_event_id = excluded.timezone_event_id, counters = excluded.counters
 WHERE l.version = excluded.version - 1
 """
-_ADD_COMPLETIONS: Final = """
-INSERT INTO completion
-    (user_id, event_id, revision, revoked, exercise_id, topic, difficulty, grade_hundredths,
-     time_spent_seconds, hints_used, completed_at, timezone, local_day)
-SELECT * FROM unnest(%s::text[], %s::uuid[], %s::integer[], %s::boolean[], %s::text[], %s::text[],
-                     %s::text[], %s::smallint[], %s::integer[], %s::smallint[],
-                     %s::timestamptz[], %s::text[], %s::date[])
-"""
 _REVISE_COMPLETIONS: Final = """
 UPDATE completion AS c SET
     revision = n.revision, revoked = n.revoked, exercise_id = n.exercise_id, topic = n.topic,
@@ -52,26 +46,54 @@ FROM unnest(%s::text[], %s::uuid[], %s::integer[], %s::boolean[], %s::text[], %s
           time_spent_seconds, hints_used, completed_at, timezone, local_day)
 WHERE c.user_id = n.user_id AND c.event_id = n.event_id
 """
-_SET_TOTALS: Final = """
-    completions = excluded.completions, graded = excluded.graded,
-    grade_hundredths = excluded.grade_hundredths,
-    time_spent_seconds = excluded.time_spent_seconds, hints_used = excluded.hints_used
+_ADD_COMPLETIONS: Final = Copying(
+    "completion",
+    {
+        "user_id": "text",
+        "event_id": "uuid",
+        "revision": "int4",
+        "revoked": "bool",
+        "exercise_id": "text",
+        "topic": "text",
+        "difficulty": "text",
+        "grade_hundredths": "int2",
+        "time_spent_seconds": "int4",
+        "hints_used": "int2",
+        "completed_at": "timestamptz",
+        "timezone": "text",
+        "local_day": "date",
+    },
+)
+_SUMS: Final = {
+    "completions": "int4",
+    "graded": "int4",
+    "grade_hundredths": "int8",
+    "time_spent_seconds": "int8",
+    "hints_used": "int8",
+}
+_CELL: Final = {"topic": "text", "difficulty": "text"}
+_ADD_TOTALS: Final = Copying("learner_total", {"user_id": "text"} | _CELL | _SUMS)
+_ADD_DAYS: Final = Copying("learner_day", {"user_id": "text", "local_day": "date"} | _CELL | _SUMS)
+_SET_SUMS: Final = """
+    completions = n.completions, graded = n.graded, grade_hundredths = n.grade_hundredths,
+    time_spent_seconds = n.time_spent_seconds, hints_used = n.hints_used
 """
-_SAVE_TOTALS: Final = f"""
-INSERT INTO learner_total
-    (user_id, topic, difficulty,
-     completions, graded, grade_hundredths, time_spent_seconds, hints_used)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[],
-                     %s::integer[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
-ON CONFLICT (user_id, topic, difficulty) DO UPDATE SET {_SET_TOTALS}
+_CHANGE_TOTALS: Final = f"""
+UPDATE learner_total AS t SET {_SET_SUMS}
+FROM unnest(%s::text[], %s::text[], %s::text[],
+            %s::integer[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
+    AS n (user_id, topic, difficulty,
+          completions, graded, grade_hundredths, time_spent_seconds, hints_used)
+WHERE t.user_id = n.user_id AND t.topic = n.topic AND t.difficulty = n.difficulty
 """
-_SAVE_DAYS: Final = f"""
-INSERT INTO learner_day
-    (user_id, local_day, topic, difficulty,
-     completions, graded, grade_hundredths, time_spent_seconds, hints_used)
-SELECT * FROM unnest(%s::text[], %s::date[], %s::text[], %s::text[],
-                     %s::integer[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
-ON CONFLICT (user_id, local_day, topic, difficulty) DO UPDATE SET {_SET_TOTALS}
+_CHANGE_DAYS: Final = f"""
+UPDATE learner_day AS t SET {_SET_SUMS}
+FROM unnest(%s::text[], %s::date[], %s::text[], %s::text[],
+            %s::integer[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
+    AS n (user_id, local_day, topic, difficulty,
+          completions, graded, grade_hundredths, time_spent_seconds, hints_used)
+WHERE t.user_id = n.user_id AND t.local_day = n.local_day
+    AND t.topic = n.topic AND t.difficulty = n.difficulty
 """
 _SAVE_LEVELS: Final = """
 INSERT INTO skill_level (user_id, topic, level, previous_level, level_updated_at)
@@ -80,13 +102,21 @@ ON CONFLICT (user_id, topic) DO UPDATE SET
     level = excluded.level, previous_level = excluded.previous_level,
     level_updated_at = excluded.level_updated_at
 """
-_ADD_UNLOCKS: Final = """
-INSERT INTO achievement_unlock
-    (user_id, achievement_id, unlocked_at, local_day, triggering_event_id, rule_version, measure,
-     value, target, backdated)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::date[], %s::uuid[],
-                     %s::integer[], %s::text[], %s::bigint[], %s::bigint[], %s::boolean[])
-"""
+_ADD_UNLOCKS: Final = Copying(
+    "achievement_unlock",
+    {
+        "user_id": "text",
+        "achievement_id": "text",
+        "unlocked_at": "timestamptz",
+        "local_day": "date",
+        "triggering_event_id": "uuid",
+        "rule_version": "int4",
+        "measure": "text",
+        "value": "int8",
+        "target": "int8",
+        "backdated": "bool",
+    },
+)
 _FIND_ZONES: Final = """
 UPDATE learner AS l
 SET timezone = z.timezone, timezone_at = z.completed_at, timezone_event_id = z.event_id
@@ -120,36 +150,47 @@ async def save(connection: Connection, changes: Changes, *, instead: bool = Fals
     Raises LearnerChangedError when another transaction changed one of the learners since it was
     loaded, and psycopg.Error. Blocks on row locks up to the connection's lock timeout.
     """
-    learners = sorted(changes.learners, key=lambda state: state.user_id)
-    totals = [
-        (state.user_id, *cell, *_numbers(state.totals[cell]))
-        for state in learners
-        for cell in state.touched.totals
-    ]
-    days = [
-        (state.user_id, day, *cell, *_numbers(state.days[day][cell]))
-        for state in learners
-        for day, cell in state.touched.days
-    ]
-    levels = [
-        (state.user_id, topic, *state.levels[topic])
-        for state in learners
-        for topic in state.touched.levels
-    ]
-    lost = [state.user_id for state in learners if state.touched.zone_lost]
+    learners = sorted(changes.learners, key=_user_id)
     saved = await _write(connection, _SAVE_LEARNERS, [_learner_row(s) for s in learners])
     if saved is not None and saved.rowcount != len(learners):
         raise LearnerChangedError("a learner of the batch was changed by another transaction")
+    if instead:
+        for statement in _FORGET_SUMS:
+            await connection.execute(statement, [[state.user_id for state in learners]])
+    await _add(connection, learners, changes)
+    await _change(connection, learners, changes)
+
+
+async def _add(connection: Connection, learners: Sequence[LearnerState], changes: Changes) -> None:
+    """Append what is new, in the order of the primary keys, which keeps their pages local."""
+    rows: list[tuple[Copying, Sequence[Sequence[Any]]]] = [
+        (_ADD_COMPLETIONS, sorted(changes.added, key=_user_id)),
+        (_ADD_TOTALS, [r for s in learners for r in _total_rows(s, s.touched.new_totals)]),
+        (_ADD_DAYS, [r for s in learners for r in _day_rows(s, sorted(s.touched.new_days))]),
+        (_ADD_UNLOCKS, [_unlock_row(u) for u in sorted(changes.unlocks, key=_user_id)]),
+    ]
+    for copying, new in rows:
+        if new:
+            await copying.write(connection, new)
+
+
+async def _change(
+    connection: Connection, learners: Sequence[LearnerState], changes: Changes
+) -> None:
+    """Bring what was there before up to date."""
+    totals, days, levels, lost = [], [], [], []
+    for state in learners:
+        touched = state.touched
+        totals += _total_rows(state, touched.totals - touched.new_totals)
+        days += _day_rows(state, touched.days - touched.new_days)
+        levels += [(state.user_id, topic, *state.levels[topic]) for topic in touched.levels]
+        if touched.zone_lost:
+            lost.append(state.user_id)
     async with connection.pipeline():
-        if instead:
-            for statement in _FORGET_SUMS:
-                await connection.execute(statement, [[state.user_id for state in learners]])
-        await _write(connection, _ADD_COMPLETIONS, changes.added)
         await _write(connection, _REVISE_COMPLETIONS, changes.revised)
-        await _write(connection, _SAVE_TOTALS, totals)
-        await _write(connection, _SAVE_DAYS, days)
+        await _write(connection, _CHANGE_TOTALS, totals)
+        await _write(connection, _CHANGE_DAYS, days)
         await _write(connection, _SAVE_LEVELS, levels)
-        await _write(connection, _ADD_UNLOCKS, [_unlock_row(u) for u in changes.unlocks])
         if lost:
             await connection.execute(_FIND_ZONES, [lost])
 
@@ -163,14 +204,20 @@ async def _write(connection: Connection, statement: str, rows: Sequence[Sequence
     )
 
 
-def _numbers(totals: Totals) -> tuple[int, int, int, int, int]:
-    return (
-        totals.completions,
-        totals.graded,
-        totals.grade_hundredths,
-        totals.time_spent_seconds,
-        totals.hints_used,
-    )
+def _total_rows(state: LearnerState, cells: Iterable[Cell]) -> list[tuple[Any, ...]]:
+    totals = state.totals
+    return [(state.user_id, *cell, *_numbers(totals[cell])) for cell in cells]
+
+
+def _day_rows(state: LearnerState, cells: Iterable[tuple[dt.date, Cell]]) -> list[tuple[Any, ...]]:
+    days = state.days
+    return [(state.user_id, day, *cell, *_numbers(days[day][cell])) for day, cell in cells]
+
+
+_user_id: Final = attrgetter("user_id")
+_numbers: Final = attrgetter(
+    "completions", "graded", "grade_hundredths", "time_spent_seconds", "hints_used"
+)
 
 
 def _learner_row(state: LearnerState) -> tuple[Any, ...]:
@@ -203,7 +250,9 @@ def _unlock_row(unlock: Unlock) -> tuple[Any, ...]:
 
 
 def touch_all(state: LearnerState) -> None:
-    """Mark everything that the state holds as changed, so that it is saved."""
-    state.touched.totals = set(state.totals)
-    state.touched.days = {(day, cell) for day, cells in state.days.items() for cell in cells}
+    """Mark everything that the state holds as new, so that all of it is saved."""
+    state.touched.totals = state.touched.new_totals = set(state.totals)
+    state.touched.days = state.touched.new_days = {
+        (day, cell) for day, cells in state.days.items() for cell in cells
+    }
     state.touched.levels = set(state.levels)
