@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from ssl import SSLContext
-from typing import Any
+from typing import Any, Final
 
 import faust
 from aiokafka.helpers import create_ssl_context
 
 from progress_worker.errors import ConfigurationError
 from progress_worker.settings import PREFIX, KafkaSettings
+
+#: No record of more than this is sent.
+MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -63,8 +66,9 @@ def producer_options(settings: KafkaSettings) -> dict[str, Any]:
     return client_options(settings) | {
         "acks": "all",
         "enable_idempotence": settings.kafka_idempotent_producer,
-        "max_request_size": 4 * 1024 * 1024,
+        "max_request_size": MAX_REQUEST_BYTES,
         "linger_ms": 2,
+        "max_batch_size": 256 * 1024,  # a topic takes batches of 1 MiB unless told otherwise
     }
 
 

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import psycopg
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    InvalidTopicError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
-from aiokafka.structs import RecordMetadata
+from aiokafka.errors import KafkaError
 from mode import Service
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import TransientError
 from progress_worker.kafka import producer_options
+from progress_worker.outbox.sending import REFUSED, send
 from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import WorkerService
 from progress_worker.settings import Settings
@@ -42,7 +38,6 @@ _log = structlog.get_logger()
 _RELAY_LOCK: Final = 7_281_936_402
 _FOLLOWER_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 10.0
-_REFUSED: Final = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 
 
 class RelayService(WorkerService):
@@ -111,30 +106,26 @@ class RelayService(WorkerService):
         if not pending:
             return
         async with asyncio.timeout(self._settings.kafka_request_timeout_seconds * 2):
-            sent = [await _send(producer, waiting.record) for waiting in pending]
-            results = await asyncio.gather(*sent, return_exceptions=True)
-        outcomes = list(zip(pending, results, strict=True))
-        acknowledged = [w for w, result in outcomes if not isinstance(result, BaseException)]
+            outcomes = await send(producer, pending)
+        acknowledged = [waiting for waiting, error in outcomes if error is None]
         if acknowledged:
             await outbox.delete(connection, [waiting.id for waiting in acknowledged])
             self._count(acknowledged)
         for waiting, error in outcomes:
-            if not isinstance(error, BaseException):
-                continue
-            if isinstance(error, _REFUSED):
+            if isinstance(error, REFUSED):
                 _log.error("record_parked", id=waiting.id, error=type(error).__name__)
                 await outbox.park(connection, waiting.id, type(error).__name__)
-            else:
+            elif error is not None:
                 raise error
 
     def _count(self, acknowledged: Sequence[PendingRecord]) -> None:
         now = time.time()
+        waited: dict[str, list[float]] = defaultdict(list)
         for waiting in acknowledged:
-            topic = waiting.record.topic
-            self._metrics.published.labels(topic).inc()
-            self._metrics.publish_latency.labels(topic).observe(
-                max(0.0, now - waiting.created_at.timestamp())
-            )
+            waited[waiting.record.topic].append(max(0.0, now - waiting.created_at.timestamp()))
+        for topic, seconds in waited.items():
+            self._metrics.published.labels(topic).inc(len(seconds))
+            self._metrics.publish_latency.labels(topic).observe_all(seconds)
 
 
 @asynccontextmanager
@@ -151,21 +142,6 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
                 await producer.stop()
         except (KafkaError, TimeoutError) as error:
             _log.warning("producer_stop_failed", error=type(error).__name__)
-
-
-async def _send(
-    producer: AIOKafkaProducer, record: outbox.OutboxRecord
-) -> Awaitable[RecordMetadata]:
-    """Hand a record to the producer; what is returned ends with Kafka's answer."""
-    try:
-        acknowledgement: Awaitable[RecordMetadata] = await producer.send(
-            record.topic, record.value, key=record.key, headers=list(record.headers)
-        )
-    except _REFUSED as error:
-        refused: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
-        refused.set_exception(error)
-        return refused
-    return acknowledgement
 
 
 async def _lock(connection: Connection) -> bool:
