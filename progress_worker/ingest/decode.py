@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -25,6 +26,11 @@ _UUID: Final = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 ).fullmatch
 _N, _I = b"NI"
+
+#: What `model_validate_json` calls, without its arguments' checks.
+_validate_json: Final[Callable[[bytes], ExerciseCompleted]] = (
+    ExerciseCompleted.__pydantic_validator__.validate_json
+)
 
 
 class Decoded(NamedTuple):
@@ -95,7 +101,7 @@ def _parse(data: bytes) -> ExerciseCompleted:
         if _may_hold_nan(data):
             # The model ignores unknown fields before it would refuse these words in them.
             from_json(data, allow_inf_nan=False)
-        return ExerciseCompleted.model_validate_json(data)
+        return _validate_json(data)
     except ValidationError as error:
         raise _violation(error) from None
     except ValueError as error:
@@ -112,13 +118,13 @@ def _violation(error: ValidationError) -> PoisonError:
     details = error.errors(include_url=False, include_context=False, include_input=False)
     if details[0]["type"] == "json_invalid":
         return PoisonError(Reason.INVALID_JSON, details[0]["msg"])
-    rules = []
+    rules = {}  # of the ways to read a field, the last is the most lenient
     for detail in details:
-        field = ".".join(map(str, detail["loc"])) or "the data"
+        field = str(detail["loc"][0]) if detail["loc"] else "the data"
         # The parser of UUIDs quotes a character of its input.
-        rule = "must be a UUID" if detail["type"].startswith("uuid") else detail["msg"]
-        rules.append(f"{field}: {rule}")
-    return PoisonError(Reason.SCHEMA_VIOLATION, "; ".join(rules))
+        rules[field] = "must be a UUID" if detail["type"].startswith("uuid") else detail["msg"]
+    told = "; ".join(f"{field}: {rule}" for field, rule in rules.items())
+    return PoisonError(Reason.SCHEMA_VIOLATION, told)
 
 
 def _event_id(event: ExerciseCompleted, ce_id: str | None) -> UUID:
@@ -140,18 +146,19 @@ def _completion(
         raise PoisonError(Reason.UNKNOWN_TIMEZONE, "timezone: not an IANA zone") from None
     except OverflowError:
         raise PoisonError(Reason.TIME_OUT_OF_RANGE, "completed_at: after the year 9999") from None
+    # By position, which takes half the time of doing it by name.
     return Completion(
-        user_id=event.user_id,
-        event_id=_event_id(event, ce_id),
-        revision=event.revision,
-        revoked=event.revoked,
-        exercise_id=event.exercise_id,
-        topic=event.topic,
-        difficulty=event.difficulty,
-        grade_hundredths=None if event.grade is None else grade_hundredths(event.grade),
-        time_spent_seconds=event.time_spent_seconds,
-        hints_used=event.hints_used,
-        completed_at=completed_at,
-        timezone=event.timezone,
-        local_day=day,
+        event.user_id,
+        _event_id(event, ce_id),
+        event.revision,
+        event.revoked,
+        event.exercise_id,
+        event.topic,
+        event.difficulty,
+        None if event.grade is None else grade_hundredths(event.grade),
+        event.time_spent_seconds,
+        event.hints_used,
+        completed_at,
+        event.timezone,
+        day,
     )
