@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
-from uuid import UUID
 
 from progress_worker.embedded.demo_sent import Expectation, Letter, Sums, Unlock
 from progress_worker.events.models import unlock_event_id
@@ -20,7 +19,7 @@ class Announcement(NamedTuple):
 
     key: bytes | None
     ce_id: str
-    event_id: UUID
+    event_id: str
     unlock: Unlock
 
 
@@ -119,7 +118,7 @@ def _told(value: object, wanted: object) -> str:
 def _identities(announcements: Iterable[Announcement]) -> Iterator[str]:
     for key, ce_id, event_id, unlock in announcements:
         identity = unlock_event_id(unlock.user_id, unlock.achievement_id)
-        if not (event_id == identity and ce_id == str(identity)):
+        if not (event_id == identity and ce_id == identity):
             yield (
                 f"The announcement of {_name(unlock)} has the ids {event_id} and {ce_id}, "
                 f"not {identity} twice."

@@ -127,7 +127,7 @@ def announcement(record: ConsumerRecord) -> Announcement:
     event = AchievementUnlocked.model_validate_json(record.value)
     unlock = Unlock(event.user_id, event.achievement_id, event.triggering_event_id)
     ce_id = dict(record.headers).get("ce_id", b"").decode()
-    return Announcement(record.key, ce_id, event.event_id, unlock)
+    return Announcement(record.key, ce_id, str(event.event_id), unlock)
 
 
 def letter(record: ConsumerRecord) -> Letter:

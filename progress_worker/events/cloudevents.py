@@ -8,7 +8,6 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
-from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
@@ -62,20 +61,25 @@ def read_envelope(headers: Headers, value: bytes, expected_type: str) -> Envelop
 
 
 def binary_headers(
-    event_id: UUID, source: str, event_type: str, time: dt.datetime, traceparent: str | None
+    event_id: str, source: str, event_type: str, time: str, traceparent: str | None
 ) -> list[tuple[str, bytes]]:
-    """The headers of an outgoing event in binary mode; `time` is aware."""
+    """The headers of an outgoing event in binary mode; `time` is as `utc_text` writes it."""
     headers = [
         ("ce_specversion", SPEC_VERSION.encode()),
-        ("ce_id", str(event_id).encode()),
+        ("ce_id", event_id.encode()),
         ("ce_source", source.encode()),
         ("ce_type", event_type.encode()),
-        ("ce_time", time.astimezone(dt.UTC).isoformat().replace("+00:00", "Z").encode()),
+        ("ce_time", time.encode()),
         ("content-type", JSON.encode()),
     ]
     if traceparent is not None:
         headers.append(("traceparent", traceparent.encode()))
     return headers
+
+
+def utc_text(time: dt.datetime) -> str:
+    """An instant as RFC 3339 in UTC, as pydantic writes it; `time` is aware."""
+    return time.astimezone(dt.UTC).isoformat()[:-6] + "Z"
 
 
 def _read_binary(found: dict[str, bytes | None], value: bytes, expected_type: str) -> Envelope:

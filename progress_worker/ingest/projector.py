@@ -181,14 +181,17 @@ class Projector:
         metrics.last_progress.set(now)
         for outcome, count in fold.outcomes.items():
             metrics.events.labels(outcome.value).inc(count)
-        for arrival in arrivals:
-            metrics.commit_latency.observe(
+        metrics.commit_latency.observe_all(
+            [
                 max(0.0, now - arrival.decoded.completion.completed_at.timestamp())
-            )
-        for unlock in fold.unlocks:
-            metrics.unlocks.labels(unlock.achievement.id).inc()
-        for timestamp in fold.unlocked_by:
-            metrics.unlock_commit_latency.observe(max(0.0, now - timestamp / 1000))
+                for arrival in arrivals
+            ]
+        )
+        for name, count in Counter(unlock.achievement.id for unlock in fold.unlocks).items():
+            metrics.unlocks.labels(name).inc(count)
+        metrics.unlock_commit_latency.observe_all(
+            [max(0.0, now - timestamp / 1000) for timestamp in fold.unlocked_by]
+        )
         for record, error, _ in letters:
             metrics.events.labels("dead_lettered").inc()
             metrics.dead_letters.labels(error.reason.value).inc()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from pydantic_core import from_json, to_json
+
 from progress_worker.storage.arrays import array
+from progress_worker.storage.copying import Copying
 from progress_worker.storage.database import Connection
 
 
@@ -36,10 +38,9 @@ class Backlog(NamedTuple):
     parked: int
 
 
-_ADD: Final = """
-INSERT INTO outbox (topic, key, value, headers)
-SELECT * FROM unnest(%s::text[], %s::bytea[], %s::bytea[], %s::json[])
-"""
+_ADD: Final = Copying(
+    "outbox", {"topic": "text", "key": "bytea", "value": "bytea", "headers": "text"}
+)
 _NEXT: Final = """
 SELECT id, created_at, topic, key, value, headers::text
 FROM outbox WHERE parked IS NULL ORDER BY id LIMIT %s
@@ -57,8 +58,7 @@ FROM outbox
 async def add(connection: Connection, records: Sequence[OutboxRecord]) -> None:
     """Write records to the outbox, in the caller's transaction."""
     if records:
-        columns = zip(*[_row(record) for record in records], strict=True)
-        await connection.execute(_ADD, [array(column) for column in columns])
+        await _ADD.write(connection, map(_row, records))
 
 
 async def next_records(connection: Connection, limit: int) -> list[PendingRecord]:
@@ -90,13 +90,13 @@ def _row(record: OutboxRecord) -> tuple[str, bytes | None, bytes | None, str]:
         (name, None if content is None else content.decode("latin-1"))
         for name, content in record.headers
     ]
-    return record.topic, record.key, record.value, json.dumps(headers)
+    return record.topic, record.key, record.value, to_json(headers).decode()
 
 
 def _pending(row: Sequence[Any]) -> PendingRecord:
     record_id, created_at, topic, key, value, headers = row
     contents = [
         (name, None if content is None else content.encode("latin-1"))
-        for name, content in json.loads(headers)
+        for name, content in from_json(headers)
     ]
     return PendingRecord(record_id, created_at, OutboxRecord(topic, key, value, contents))

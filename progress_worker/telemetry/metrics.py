@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter as Counted
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import (
@@ -18,6 +21,17 @@ from progress_worker.errors import Reason
 _LATENCY: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3600, 86400)
 _STEP: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SIZE: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+
+
+class BulkHistogram(Histogram):
+    """A histogram that takes a batch's values at a fraction of the time that single ones take."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """The same as `observe` with each of the amounts."""
+        self._sum.inc(sum(amounts))
+        bounds, buckets = self._upper_bounds, self._buckets
+        for number, count in Counted(bisect_left(bounds, amount) for amount in amounts).items():
+            buckets[number].inc(count)
 
 
 class Metrics:
@@ -46,19 +60,19 @@ class Metrics:
             buckets=_STEP,
             registry=registry,
         )
-        self.commit_latency = Histogram(
+        self.commit_latency = BulkHistogram(
             "progress_event_commit_latency_seconds",
             "From completed_at to the database commit, by the learner's clock.",
             buckets=_LATENCY,
             registry=registry,
         )
-        self.unlock_commit_latency = Histogram(
+        self.unlock_commit_latency = BulkHistogram(
             "progress_unlock_commit_latency_seconds",
             "From the timestamp of the record that unlocks an achievement to the database commit.",
             buckets=_LATENCY,
             registry=registry,
         )
-        self.publish_latency = Histogram(
+        self.publish_latency = BulkHistogram(
             "progress_publish_latency_seconds",
             "From the begin of the database transaction to Kafka's acknowledgement, by topic.",
             ["topic"],

@@ -131,7 +131,7 @@ async def test_new_unlocks_are_backdated_and_none_is_taken_away(learner: Learner
     )
     assert found["wide"] is False
     assert {name for name, backdated in found.items() if backdated} == {"two_days"}
-    again = str(unlock_event_id(learner.id, "two_days"))
+    again = unlock_event_id(learner.id, "two_days")
     messages = await learner.deployment.kafka.read(
         learner.deployment.unlocked, 2, lambda r: json.loads(r.value)["event_id"] == again
     )

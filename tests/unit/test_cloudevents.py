@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from uuid import UUID
 
 import pytest
 
 from progress_worker.errors import PoisonError, Reason
-from progress_worker.events.cloudevents import Envelope, Headers, binary_headers, read_envelope
+from progress_worker.events.cloudevents import (
+    Envelope,
+    Headers,
+    binary_headers,
+    read_envelope,
+    utc_text,
+)
 
 TYPE = "exercise.completed.v1"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -229,19 +234,19 @@ def test_a_malformed_traceparent_is_ignored(content: bytes | None) -> None:
 
 @pytest.mark.parametrize("trace", [None, TRACE])
 def test_what_we_write_is_what_we_read(trace: str | None) -> None:
-    event_id = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
-    time = dt.datetime.fromisoformat("2026-11-23T11:00:00.5+01:00")
+    event_id = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    time = utc_text(dt.datetime.fromisoformat("2026-11-23T11:00:00.5+01:00"))
     written = binary_headers(event_id, "/progress-worker", TYPE, time, trace)
     headers = [(name, content) for name, content in written]
     assert dict(headers) == {
         "ce_specversion": b"1.0",
-        "ce_id": str(event_id).encode(),
+        "ce_id": event_id.encode(),
         "ce_source": b"/progress-worker",
         "ce_type": TYPE.encode(),
         "ce_time": b"2026-11-23T10:00:00.500000Z",
         "content-type": b"application/json",
     } | ({} if trace is None else {"traceparent": trace.encode()})
-    assert read_envelope(headers, DATA, TYPE) == Envelope(str(event_id), trace, DATA)
+    assert read_envelope(headers, DATA, TYPE) == Envelope(event_id, trace, DATA)
 
 
 def test_the_message_repeats_nothing_of_the_record() -> None:

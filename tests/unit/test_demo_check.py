@@ -58,7 +58,7 @@ def found(expected: Expectation) -> Findings:
         announcements=[
             Announcement(
                 unlock.user_id.encode(),
-                str(unlock_event_id(unlock.user_id, unlock.achievement_id)),
+                unlock_event_id(unlock.user_id, unlock.achievement_id),
                 unlock_event_id(unlock.user_id, unlock.achievement_id),
                 unlock,
             )
@@ -211,7 +211,7 @@ def double_announcement(found: Findings) -> None:
 
 
 def change_event_id(found: Findings) -> None:
-    found.announcements[0] = found.announcements[0]._replace(event_id=UUID(int=0))
+    found.announcements[0] = found.announcements[0]._replace(event_id=str(UUID(int=0)))
 
 
 def change_ce_id(found: Findings) -> None:

@@ -1,0 +1,74 @@
+"""What is written by hand for speed is what the published models say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID, uuid5
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from progress_worker.deployment import load_catalogue
+from progress_worker.domain.catalogue import Achievement
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Unlock
+from progress_worker.domain.rules import Progress
+from progress_worker.events.models import (
+    NAMESPACE,
+    AchievementUnlocked,
+    Criteria,
+    unlock_event_id,
+)
+from progress_worker.ingest.messages import Messages
+from progress_worker.settings import SharedSettings
+
+MESSAGES = Messages("/here", "group", "unlocks", "levels", "letters")
+CATALOGUE = load_catalogue(SharedSettings())
+TRIGGER = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+TEXTS = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=128
+)
+INSTANTS = st.datetimes(dt.datetime(2000, 1, 1), timezones=st.just(dt.UTC))
+
+
+@given(
+    user_id=TEXTS,
+    achievement=st.sampled_from(CATALOGUE.achievements),
+    time=INSTANTS,
+    progress=st.builds(Progress, TEXTS, st.integers(0), st.integers(1)),
+    backdated=st.booleans(),
+)
+def test_an_unlock_is_written_as_its_model(
+    user_id: str,
+    achievement: Achievement,
+    time: dt.datetime,
+    progress: Progress,
+    *,
+    backdated: bool,
+) -> None:
+    trigger = Completion(
+        user_id, TRIGGER, 0, False, "e", "t", "easy", None, 1, 0, time, None, time.date()
+    )
+    unlock = Unlock(user_id, achievement, trigger, progress, CATALOGUE.version, backdated)
+    record = MESSAGES.unlocked(unlock, None)
+    model = AchievementUnlocked(
+        event_id=uuid5(NAMESPACE, f"{user_id}\0{unlock.achievement.id}"),
+        user_id=user_id,
+        achievement_id=unlock.achievement.id,
+        **unlock.achievement.model_dump(exclude={"id", "rule"}),
+        unlocked_at=time,
+        triggering_event_id=TRIGGER,
+        criteria=Criteria(measure=progress.measure, value=progress.current, target=progress.target),
+        rule_version=CATALOGUE.version,
+        backdated=backdated,
+    )
+    assert record.value == model.model_dump_json().encode()
+    headers = dict(record.headers)
+    assert headers["ce_id"] == str(model.event_id).encode()
+    assert headers["ce_time"] == model.model_dump(mode="json")["unlocked_at"].encode()
+
+
+@pytest.mark.parametrize("user_id", ["learner-17", "Zoë", "", "a\0b", "🦊" * 50])
+def test_an_unlocks_id_is_the_published_one(user_id: str) -> None:
+    assert unlock_event_id(user_id, "first_step") == str(uuid5(NAMESPACE, f"{user_id}\0first_step"))
