@@ -11,7 +11,7 @@ from uuid import UUID
 from progress_worker.domain.catalogue import Achievement, Catalogue
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.filters import Counters
-from progress_worker.domain.ladders import Ladders
+from progress_worker.domain.ladders import Ladders, Step
 from progress_worker.domain.rules import (
     DAYS,
     FILTERS,
@@ -35,6 +35,9 @@ class Outcome(StrEnum):
     REVISED = "revised"
     REVOKED = "revoked"
     DUPLICATE = "duplicate"
+
+    # An enumeration's own is written in Python, and outcomes are counted event by event.
+    __hash__ = str.__hash__
 
 
 class Unlock(NamedTuple):
@@ -105,12 +108,21 @@ class Reducer:
         """Fold one arriving revision in; `stored` is what its identity counted as until now."""
         if stored is not None and stored.revision >= arrival.revision:
             return Effects(Outcome.DUPLICATE)
-        changed = self._replace(state, arrival, stored)
+        state.touched.changed = True
+        changed = SUMS
+        if stored is None and not arrival.revoked:  # as nearly always
+            outcome = Outcome.APPLIED
+            changed |= self._put_in(state, arrival)
+            name_zone(state, arrival)
+        else:
+            outcome = Outcome.REVOKED if arrival.revoked else Outcome.REVISED
+            changed |= self._replace(state, arrival, stored)
         level_changes = self._relevel(state, arrival, stored)
         if level_changes:
             changed |= LEVELS
-        unlocks = self._unlock(state, arrival, changed)
-        return Effects(_outcome(arrival, stored), unlocks, level_changes)
+        due = self._ladders.due(state, changed)
+        unlocks = self._unlock(state, arrival, due) if due else ()
+        return Effects(outcome, unlocks, level_changes)
 
     def rebuild(
         self, user_id: str, completions: Iterable[Completion], unlocked: set[str]
@@ -129,24 +141,24 @@ class Reducer:
         holding = {a.id for a, condition in self.conditions if condition.holds(state)}
         earned = [u._replace(backdated=True) for u in met if u.achievement.id in holding]
         state.unlocked = unlocked | {unlock.achievement.id for unlock in earned}
+        state.next_targets = []
         return state, earned
 
     def _replace(self, state: LearnerState, arrival: Completion, stored: Completion | None) -> int:
         """Put the arrival in the stored revision's place; returns what it changed."""
-        changed = SUMS
-        state.touched.changed = True
+        changed = 0
         if stored is not None and not stored.revoked:
             changed |= self._take_out(state, stored)
         if not arrival.revoked:
             changed |= self._put_in(state, arrival)
         if stored is not None:
             rename_zone(state, arrival, stored)
-        elif not arrival.revoked:
-            name_zone(state, arrival)
         return changed
 
     def _put_in(self, state: LearnerState, completion: Completion) -> int:
-        changed, topic, _ = self._sum(state, completion, 1)
+        """Put the completion's share into every sum; returns what it changed."""
+        topic, _ = self._sum(state, completion, 1)
+        changed = self._counters.count(state.counters, completion, 1)
         if topic.completions == 1:
             changed |= TOPICS
         if state.active_days.add(completion.local_day):
@@ -154,7 +166,8 @@ class Reducer:
         return changed
 
     def _take_out(self, state: LearnerState, completion: Completion) -> int:
-        changed, topic, day = self._sum(state, completion, -1)
+        topic, day = self._sum(state, completion, -1)
+        changed = self._counters.count(state.counters, completion, -1)
         if topic.completions == 0:
             changed |= TOPICS
         if not any(totals.completions for totals in day.values()):
@@ -162,39 +175,31 @@ class Reducer:
             changed |= DAYS
         return changed
 
-    def _sum(
-        self, state: LearnerState, completion: Completion, sign: int
-    ) -> tuple[int, Totals, dict[Cell, Totals]]:
-        """Put the completion's share into every sum, or take it out.
-
-        Returns the bits of the filters that it matches, the topic's sum, and the day's cells.
-        """
-        cell = Cell(completion.topic, completion.difficulty)
-        topic = state.topics.get(completion.topic)
-        if topic is None:
-            topic = state.topics[completion.topic] = Totals()
-        day, sums = self._stored_sums(state, completion.local_day, cell)
-        share((state.overall, topic, *sums), completion, sign)
-        return self._counters.count(state.counters, completion, sign), topic, day
-
     @staticmethod
-    def _stored_sums(
-        state: LearnerState, local_day: dt.date, cell: Cell
-    ) -> tuple[dict[Cell, Totals], tuple[Totals, Totals]]:
-        """The day's cells, and the sums over all days and over this one; both get saved."""
-        touched, day_cell = state.touched, (local_day, cell)
-        touched.totals.add(cell)
-        touched.days.add(day_cell)
+    def _sum(
+        state: LearnerState, completion: Completion, sign: int
+    ) -> tuple[Totals, dict[Cell, Totals]]:
+        """Returns the topic's sum and the day's cells; what has to be saved is marked."""
+        cell = Cell(completion.topic, completion.difficulty)
+        local_day, touched = completion.local_day, state.touched
+        topic = state.topics.get(cell[0])
+        if topic is None:
+            topic = state.topics[cell[0]] = Totals()
         totals = state.totals.get(cell)
         if totals is None:
             totals = state.totals[cell] = Totals()
             touched.new_totals.add(cell)
-        day = state.days.setdefault(local_day, {})
+        touched.totals.add(cell)
+        day = state.days.get(local_day)
+        if day is None:
+            day = state.days[local_day] = {}
         of_day = day.get(cell)
         if of_day is None:
             of_day = day[cell] = Totals()
-            touched.new_days.add(day_cell)
-        return day, (totals, of_day)
+            touched.new_days.add((local_day, cell))
+        touched.days.add((local_day, cell))
+        share((state.overall, topic, totals, of_day), completion, sign)
+        return topic, day
 
     def _relevel(
         self, state: LearnerState, arrival: Completion, stored: Completion | None
@@ -231,25 +236,17 @@ class Reducer:
             average_grade=totals.average_grade,
         )
 
-    def _unlock(self, state: LearnerState, trigger: Completion, changed: int) -> Sequence[Unlock]:
-        due = self._ladders.due(state, changed)
-        if not due:
-            return ()
+    def _unlock(
+        self, state: LearnerState, trigger: Completion, due: Sequence[Step]
+    ) -> Sequence[Unlock]:
         state.unlocked.update(step.name for step in due)
-        version = self.catalogue.version
         return [
             Unlock(
                 state.user_id,
                 step.achievement,
                 trigger,
                 step.condition.progress(state),
-                version,
+                self.catalogue.version,
             )
             for step in due
         ]
-
-
-def _outcome(arrival: Completion, stored: Completion | None) -> Outcome:
-    if arrival.revoked:
-        return Outcome.REVOKED
-    return Outcome.APPLIED if stored is None else Outcome.REVISED

@@ -44,12 +44,17 @@ class LevelRules:
     def level(self, totals: Totals) -> Level:
         """The highest level whose both conditions hold; a mean of just the asked grade does."""
         graded = totals.graded
-        if graded:
+        if graded and totals.completions >= self._fewest:
             completions, hundredths = totals.completions, totals.grade_hundredths
             for level, exercises, mean in self._highest_first:
                 if completions >= exercises and hundredths >= mean * graded:
                     return level
         return "beginner"
+
+    @cached_property
+    def _fewest(self) -> int:
+        """Below this many exercises everybody is a beginner."""
+        return min(exercises for _, exercises, _ in self._highest_first)
 
     @cached_property
     def _highest_first(self) -> list[tuple[Level, int, int]]:

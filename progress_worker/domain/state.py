@@ -67,6 +67,8 @@ class LearnerState:
     days: dict[dt.date, dict[Cell, Totals]] = field(default_factory=dict)
     levels: dict[str, SkillLevel] = field(default_factory=dict)
     unlocked: set[str] = field(default_factory=set)
+    #: For each ladder the lowest target that is not unlocked; empty until it is asked for.
+    next_targets: list[int] = field(default_factory=list, compare=False, repr=False)
     touched: Touched = field(default_factory=Touched)
     overall: Totals = field(init=False, default_factory=Totals)
     topics: dict[str, Totals] = field(init=False, default_factory=dict)

@@ -48,22 +48,38 @@ class ActiveDays:
 
     def add(self, day: dt.date) -> bool:
         """Make a day active; False when it already was. Joins the runs on both its sides."""
-        ordinal = day.toordinal()
+        ordinal, runs = day.toordinal(), self.runs
+        if runs and ordinal >= runs[-1][0]:  # as nearly always
+            first, last = runs[-1]
+            if ordinal <= last:
+                return False
+            if ordinal == last + 1:
+                runs[-1] = (first, ordinal)
+                length = ordinal - first + 1
+            else:
+                runs.append((ordinal, ordinal))
+                length = 1
+        else:
+            length = self._insert(ordinal)
+        if self._longest is not None and length > self._longest:
+            self._longest = length
+        return length > 0
+
+    def _insert(self, ordinal: int) -> int:
+        """The length of the run that the day now lies in; 0 when it was active already."""
         at = bisect_right(self.runs, (ordinal, _LAST))
         first = last = ordinal
         start, stop = at, at
         if at > 0:
             before = self.runs[at - 1]
             if before[1] >= ordinal:
-                return False
+                return 0
             if before[1] == ordinal - 1:
                 first, start = before[0], at - 1
         if at < len(self.runs) and self.runs[at][0] == ordinal + 1:
             last, stop = self.runs[at][1], at + 1
         self.runs[start:stop] = [(first, last)]
-        if self._longest is not None:
-            self._longest = max(self._longest, last - first + 1)
-        return True
+        return last - first + 1
 
     def remove(self, day: dt.date) -> bool:
         """Make a day idle; False when it already was. Splits the run it lay in."""

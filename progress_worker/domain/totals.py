@@ -44,4 +44,5 @@ def share(sums: Iterable[Totals], completion: Completion, sign: int = 1) -> None
         totals.graded += graded
         totals.grade_hundredths += hundredths
         totals.time_spent_seconds += seconds
-        totals.hints_used += hints
+        if hints:
+            totals.hints_used += hints

@@ -149,7 +149,7 @@ class Projector:
         decided: dict[learners.CompletionKey, Completion] = {}
         fold = Fold(Changes(()))
         for record, (completion, traceparent) in arrivals:
-            key = (completion.user_id, completion.event_id)
+            key = completion.user_id, completion.event_id.int
             state = loaded.learners[completion.user_id]
             effects = self._reducer.apply(state, completion, latest.get(key))
             fold.outcomes[effects.outcome] += 1
@@ -167,8 +167,8 @@ class Projector:
                 ]
         fold.changes = Changes(
             learners=[state for state in loaded.learners.values() if state.touched.changed],
-            added=[c for key, c in decided.items() if key not in loaded.stored],
-            revised=[c for key, c in decided.items() if key in loaded.stored],
+            added=[decided[key] for key in decided.keys() - loaded.stored.keys()],
+            revised=[decided[key] for key in decided.keys() & loaded.stored.keys()],
             unlocks=fold.unlocks,
         )
         return fold

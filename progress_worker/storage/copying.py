@@ -5,7 +5,7 @@ Half the processor time of an INSERT on both sides, and a fifth of the bytes of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -29,6 +29,8 @@ class Copying:
         """
         async with connection.cursor() as cursor, cursor.copy(self._statement) as copy:
             copy.set_types(self._types)
-            write: Callable[[Sequence[Any]], Any] = copy.write_row
+            # What `copy.write_row` does, without a coroutine for every row.
+            to_bytes = copy.formatter.write_row
             for row in rows:
-                await write(row)
+                if data := to_bytes(row):
+                    await copy.write(data)

@@ -7,11 +7,12 @@ that was loaded: whoever was faster wins, and the slower transaction fails as a 
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
@@ -229,7 +230,7 @@ def _learner_row(state: LearnerState) -> tuple[Any, ...]:
         zone.timezone if zone else None,
         zone.completed_at if zone else None,
         zone.event_id if zone else None,
-        json.dumps(state.counters, separators=(",", ":")),
+        to_json(state.counters).decode(),
     )
 
 

@@ -236,7 +236,7 @@ async def test_a_learner_comes_back_as_saved(projected: Projection) -> None:
         await connection.commit()
     async with connect(projected.engine) as connection:
         loaded = await load(connection, REDUCER, LearnerCache(0), [stored])
-    assert loaded.stored == {(state.user_id, stored.event_id): stored}
+    assert loaded.stored == {(state.user_id, stored.event_id.int): stored}
     back = loaded.learners[state.user_id]
     state.version += 1
     state.touched = back.touched
