@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,11 +45,22 @@ def jars() -> Path:
     if maven is None:
         raise UnavailableError("there is no mvn to fetch Apache Kafka with, and no cached copy")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=directory.parent) as unfinished:
-        _fetch(maven, Path(unfinished) / "jars")
-        if not directory.is_dir():  # another run of the tests may have been faster
-            (Path(unfinished) / "jars").rename(directory)
+    with _alone(directory.with_name("lock")), TemporaryDirectory(dir=directory.parent) as new:
+        if not directory.is_dir():  # another process may have been faster
+            _fetch(maven, Path(new) / "jars")
+            (Path(new) / "jars").rename(directory)
     return directory
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time: Maven's own store is not made for two.
+
+    Nobody waits for longer than Maven may take, or than its process lives.
+    """
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _fetch(maven: str, directory: Path) -> None:
