@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHECKED := progress_worker tests bench migrations
 UV := uv==0.13.9
+# In two processes: most of the time they wait. ARGS='-n 0' makes it one, to see into.
+TWO := --numprocesses 2 --no-loadscope-reorder
 
 # Faust has no wheel for Linux on ARM. Its sdist takes minutes to translate C extensions that
 # this project does not use, and seconds without them.
@@ -32,7 +34,7 @@ demo: $(BIN)/.installed
 
 test: $(BIN)/.installed
 	@echo "Running the tests, in random order"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(TWO) $(ARGS)
 
 test-faults: $(BIN)/.installed
 	@echo "Running every round of the fault suite: brokers, databases and workers are killed"

@@ -1,4 +1,4 @@
-"""The servers and databases that tests share."""
+"""The servers and databases that tests share, and what is done with all tests."""
 
 from __future__ import annotations
 
@@ -6,10 +6,38 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
+from tests.harness.ledger import account
+from tests.harness.sharing import SharedServers
+
+# Examples take as long as the machine needs: a busy one makes no law wrong.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedServers:
+    """Say which tests run in one process when there are several."""
+    return SharedServers(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the slow tests when there are several processes, so that they end together."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the account of the fault tests, whichever processes they ran in."""
+    reports = terminalreporter.getreports("passed")
+    if lines := account(report.user_properties for report in reports):
+        terminalreporter.section("faults survived, each round reconciled")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
-"""What the fault tests break, and the account of what they did."""
+"""What the fault tests break."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -29,7 +29,6 @@ _IMPATIENT = {
     "STALL_TIMEOUT_SECONDS": "30",
 }
 _TEMPLATE = "faults_template"
-_LEDGER = Ledger()
 
 
 class Deploy(Protocol):
@@ -45,18 +44,10 @@ class Deploy(Protocol):
     ) -> Awaitable[Deployment]: ...
 
 
-@pytest.fixture(scope="session")
-def ledger() -> Ledger:
+@pytest.fixture
+def ledger(record_property: Callable[[str, object], None]) -> Ledger:
     """Where every round that came out well is entered."""
-    return _LEDGER
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the account."""
-    if _LEDGER.entries:
-        terminalreporter.section("faults survived, each round reconciled")
-        for line in _LEDGER.lines():
-            terminalreporter.write_line(line)
+    return Ledger(record_property)
 
 
 @pytest.fixture

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from tests.harness.traffic import Traffic
 
+#: Under which name a test's report carries its entries.
+PROPERTY = "fault survived"
+
+Properties = Iterable[tuple[str, object]]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Enters rounds into the report of their test, which leaves the process that ran it."""
+
+    record: Callable[[str, object], None]
+
+    def add(self, name: str, traffic: Traffic, faults: int) -> None:
+        """One round that came out without a difference."""
+        self.record(PROPERTY, [name, faults, len(traffic.sent)])
+
 
 @dataclass
-class Entry:
-    """What was done under one name."""
-
+class _Sum:
     rounds: int = 0
     faults: int = 0
     events: int = 0
 
+    def add(self, faults: int, events: int) -> None:
+        self.rounds += 1
+        self.faults += faults
+        self.events += events
 
-@dataclass
-class Ledger:
-    """Entries by the name of the fault."""
-
-    entries: dict[str, Entry] = field(default_factory=dict)
-
-    def add(self, name: str, traffic: Traffic, faults: int) -> None:
-        """One round that came out without a difference."""
-        entry = self.entries.setdefault(name, Entry())
-        entry.rounds += 1
-        entry.faults += faults
-        entry.events += len(traffic.sent)
-
-    def lines(self) -> Iterable[str]:
-        """A line for each name, and their sum."""
-        for name, entry in sorted(self.entries.items()):
-            yield f"{name}: {_told(entry)}"
-        values = self.entries.values()
-        whole = Entry(*(sum(getattr(e, f) for e in values) for f in ("rounds", "faults", "events")))
-        yield f"in all: {_told(whole)}; lost 0, doubled 0"
+    def __str__(self) -> str:
+        return f"{self.rounds} rounds, {self.faults} faults, {self.events:,} events"
 
 
-def _told(entry: Entry) -> str:
-    return f"{entry.rounds} rounds, {entry.faults} faults, {entry.events:,} events"
+def account(reports: Iterable[Properties]) -> list[str]:
+    """A line for each name that tests' reports carry, and their sum; nothing for no entries."""
+    sums: dict[str, _Sum] = {}
+    whole = _Sum()
+    for name, value in (pair for properties in reports for pair in properties):
+        if name == PROPERTY and isinstance(value, list):
+            fault, faults, events = value
+            sums.setdefault(fault, _Sum()).add(faults, events)
+            whole.add(faults, events)
+    if not sums:
+        return []
+    lines = [f"{fault}: {found}" for fault, found in sorted(sums.items())]
+    return [*lines, f"in all: {whole}; lost 0, doubled 0"]
