@@ -21,7 +21,7 @@ export PIP_NO_INPUT := 1
 
 help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
-	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer)"
+	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer, ARGS='-n 0' in one process)"
 	@echo "make test-faults  every round of the fault suite, about half an hour"
 	@echo "make check   formatting, lint and types"
 	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency, bench-http: see bench/)"
@@ -33,7 +33,7 @@ demo: $(BIN)/.installed
 	@$(BIN)/progress-worker demo $(ARGS)
 
 test: $(BIN)/.installed
-	@echo "Running the tests, in random order"
+	@echo "Running the tests, in random order and two processes"
 	@$(BIN)/python -m pytest $(TWO) $(ARGS)
 
 test-faults: $(BIN)/.installed

@@ -127,7 +127,7 @@ async def test_nobody_listens(stages: StageMaker) -> None:
 
 @pytest.fixture
 async def connections(migrated_database: Database) -> ReadConnections:
-    return ReadConnections(migrated_database.view_url, Limits(2, 1, 5, 1))
+    return ReadConnections(migrated_database.view_url, Limits(2, 1, 5, 0.5))
 
 
 async def test_the_views_role_cannot_write(
