@@ -167,6 +167,7 @@ class Reducer:
 
     def _take_out(self, state: LearnerState, completion: Completion) -> int:
         topic, day = self._sum(state, completion, -1)
+        state.touched.taken_back = True
         changed = self._counters.count(state.counters, completion, -1)
         if topic.completions == 0:
             changed |= TOPICS

@@ -46,6 +46,8 @@ class Touched:
     new_days: set[tuple[dt.date, Cell]] = field(default_factory=set)
     levels: set[str] = field(default_factory=set)
     changed: bool = False
+    #: A completion's share was taken out, so that a day's sum may have come down to nothing.
+    taken_back: bool = False
     #: The completion that named the learner's zone was taken back: look for the latest one again.
     zone_lost: bool = False
 

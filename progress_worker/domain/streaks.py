@@ -36,7 +36,10 @@ class ActiveDays:
         return f"ActiveDays({self.runs})"
 
     def __contains__(self, day: dt.date) -> bool:
-        return self._run_of(day.toordinal()) is not None
+        ordinal, runs = day.toordinal(), self.runs
+        if not runs or ordinal > runs[-1][1]:  # as most new days
+            return False
+        return self._run_of(ordinal) is not None
 
     def __iter__(self) -> Iterator[dt.date]:
         for first, last in self.runs:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import AsyncIterator, Iterable, Set
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 from psycopg import AsyncCursor
@@ -71,7 +72,7 @@ class Loaded:
 
 
 async def load(
-    connection: Connection, reducer: Reducer, cache: LearnerCache, arrivals: Iterable[Completion]
+    connection: Connection, reducer: Reducer, cache: LearnerCache, arrivals: Sequence[Completion]
 ) -> Loaded:
     """Load every learner, stored completion and day snapshot that the arrivals concern.
 
@@ -85,25 +86,31 @@ async def load(
     missing = users - learners.keys()
     if missing:
         learners |= await _load_learners(connection, reducer, missing)
-    days = {
-        (arrival.user_id, arrival.local_day)
-        for arrival in arrivals
-        if arrival.local_day not in learners[arrival.user_id].days
-    }
+    days = _unloaded_days(learners, arrivals)
     async with connection.pipeline():
-        stored = await _execute(connection, _STORED, [user for user, _ in keys], keys.values())
+        stored = await _execute(
+            connection, _STORED, *_columns((user, event_id) for (user, _), event_id in keys.items())
+        )
         snapshots = await _execute(connection, _DAYS, *_columns(days))
     found = {key_of(c): c for c in map(Completion._make, await stored.fetchall())}
     _add_days(learners, days, await snapshots.fetchall())
-    former = {
-        (user_id, c.local_day)
-        for (user_id, _), c in found.items()
-        if c.local_day not in learners[user_id].days
-    }
-    if former:
+    if former := _unloaded_days(learners, found.values()):
         result = await _execute(connection, _DAYS, *_columns(former))
         _add_days(learners, former, await result.fetchall())
     return Loaded(learners, found)
+
+
+def _unloaded_days(
+    learners: dict[str, LearnerState], completions: Iterable[Completion]
+) -> set[tuple[str, dt.date]]:
+    """The days of the completions that have rows; a day that is not active has none."""
+    unloaded = set()
+    for completion in completions:
+        user_id, day = completion.user_id, completion.local_day
+        state = learners[user_id]
+        if day not in state.days and day in state.active_days:
+            unloaded.add((user_id, day))
+    return unloaded
 
 
 def key_of(completion: Completion) -> CompletionKey:
@@ -152,7 +159,8 @@ async def _execute(
 
 
 def _columns(pairs: Iterable[tuple[str, object]]) -> tuple[list[str], list[object]]:
-    ordered = list(pairs)
+    # By learner, so that neighbours in the index are looked up one after the other.
+    ordered = sorted(pairs, key=itemgetter(0))
     return [pair[0] for pair in ordered], [pair[1] for pair in ordered]
 
 

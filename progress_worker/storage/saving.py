@@ -96,6 +96,13 @@ FROM unnest(%s::text[], %s::date[], %s::text[], %s::text[],
 WHERE t.user_id = n.user_id AND t.local_day = n.local_day
     AND t.topic = n.topic AND t.difficulty = n.difficulty
 """
+_FORGET_DAYS: Final = """
+DELETE FROM learner_day AS t
+USING unnest(%s::text[], %s::date[], %s::text[], %s::text[])
+    AS n (user_id, local_day, topic, difficulty)
+WHERE t.user_id = n.user_id AND t.local_day = n.local_day
+    AND t.topic = n.topic AND t.difficulty = n.difficulty
+"""
 _SAVE_LEVELS: Final = """
 INSERT INTO skill_level (user_id, topic, level, previous_level, level_updated_at)
 SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
@@ -158,8 +165,24 @@ async def save(connection: Connection, changes: Changes, *, instead: bool = Fals
     if instead:
         for statement in _FORGET_SUMS:
             await connection.execute(statement, [[state.user_id for state in learners]])
+    await _forget_empty_days(connection, learners)
     await _add(connection, learners, changes)
     await _change(connection, learners, changes)
+
+
+async def _forget_empty_days(connection: Connection, learners: Iterable[LearnerState]) -> None:
+    """Delete the sums of days that came down to nothing: a day that is not active has no rows."""
+    empty = []
+    for state in learners:
+        if not state.touched.taken_back:
+            continue
+        for day, cell in list(state.touched.days):
+            if not state.days[day][cell].completions:
+                del state.days[day][cell]
+                state.touched.days.discard((day, cell))
+                state.touched.new_days.discard((day, cell))
+                empty.append((state.user_id, day, *cell))
+    await _write(connection, _FORGET_DAYS, empty)
 
 
 async def _add(connection: Connection, learners: Sequence[LearnerState], changes: Changes) -> None:

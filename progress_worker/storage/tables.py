@@ -93,7 +93,7 @@ learner_total: Final = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
-#: The daily snapshot: the same sums for one local day. What was all taken back stays as zeros.
+#: The daily snapshot: the same sums for one local day. What came down to nothing has no row.
 learner_day: Final = Table(
     "learner_day",
     metadata,
