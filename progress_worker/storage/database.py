@@ -20,6 +20,15 @@ Connection = psycopg.AsyncConnection[Any]
 #: tell the planner otherwise, so plans that read a whole table are priced out.
 _PLANNER: Final = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 
+#: Errors about the prepared statements of a session; a session that failed is not used again.
+_OF_ONE_SESSION: Final = (
+    psycopg.errors.InvalidSqlStatementName,
+    psycopg.errors.DuplicatePreparedStatement,
+)
+#: Where Postgres says "cached plan must not change result type", with the SQLSTATE of a feature
+#: that it does not have.
+_STALE_PLAN: Final = "RevalidateCachedQuery"
+
 
 def create_engine(
     url: str,
@@ -75,13 +84,21 @@ def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError
 
     A value or a constraint that Postgres refuses is the record's own fault. A missing table or
     privilege is a deployment's fault that no waiting mends. All else (connection, deadlock,
-    serialization, time limit, disk full, read-only) passes.
+    serialization, time limit, disk full, read-only) passes, and so does what a new connection
+    mends.
     """
+    if _prepared_anew(error):
+        return TransientError(f"Postgres: {describe(error)}")
     if isinstance(error, psycopg.errors.DataError | psycopg.errors.IntegrityError):
         return PoisonError(Reason.REJECTED_BY_DATABASE, describe(error))
     if isinstance(error, psycopg.errors.ProgrammingError | psycopg.errors.NotSupportedError):
         return FatalError(f"Postgres refuses a statement of this release: {describe(error)}")
     return TransientError(f"Postgres: {describe(error)}")
+
+
+def _prepared_anew(error: psycopg.Error) -> bool:
+    """Whether a prepared statement is gone, there already, or of a table that has changed since."""
+    return isinstance(error, _OF_ONE_SESSION) or error.diag.source_function == _STALE_PLAN
 
 
 def describe(error: BaseException) -> str:
