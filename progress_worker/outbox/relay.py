@@ -36,6 +36,7 @@ _log = structlog.get_logger()
 
 #: The advisory lock that makes one relay the only one; any number that nobody else uses.
 _RELAY_LOCK: Final = 7_281_936_402
+_TRY_LOCK: Final = "SELECT pg_try_advisory_lock(%s), current_setting('transaction_read_only')"
 _FOLLOWER_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 10.0
 
@@ -145,6 +146,15 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 
 
 async def _lock(connection: Connection) -> bool:
-    result = await connection.execute("SELECT pg_try_advisory_lock(%s)", [_RELAY_LOCK])
-    row = await result.fetchone()
-    return bool(row and row[0])
+    """Whether this session has the lock.
+
+    Raises TransientError where Postgres only reads, as a standby does: what was sent could not be
+    deleted there, and would be sent again and again.
+    """
+    row = await (await connection.execute(_TRY_LOCK, [_RELAY_LOCK])).fetchone()
+    if row is None:
+        raise RuntimeError("a query without a table gave no row")
+    locked, read_only = row
+    if read_only == "on":
+        raise TransientError("Postgres only reads, so nothing is published")
+    return bool(locked)

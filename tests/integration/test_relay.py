@@ -8,9 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from progress_worker.app import Worker
 from progress_worker.embedded.broker import Broker
+from progress_worker.embedded.demo_read import read_topic
 from progress_worker.storage import outbox
 from progress_worker.storage.database import connect
 from progress_worker.storage.outbox import OutboxRecord
@@ -63,6 +65,12 @@ def leads(worker: Worker) -> bool:
     return worker.metrics.registry.get_sample_value("progress_relay_leader") == 1.0
 
 
+def failures(worker: Worker) -> float:
+    """How often the relay had to try again."""
+    labels = {"part": "relay"}
+    return worker.metrics.registry.get_sample_value("progress_retries_total", labels) or 0.0
+
+
 async def all_published(deployment: Deployment) -> None:
     async def empty() -> bool:
         return not [row for row in waiting(deployment) if row[1] is None]
@@ -97,11 +105,7 @@ async def test_a_record_waits_in_the_outbox_until_kafka_has_it(deployment: Deplo
                 return leads(worker)
 
             async def failed() -> bool:
-                return bool(
-                    worker.metrics.registry.get_sample_value(
-                        "progress_retries_total", {"part": "relay"}
-                    )
-                )
+                return failures(worker) > 0
 
             await wait_until(leading, "the relay leads")
             broker.kill()
@@ -145,6 +149,26 @@ async def test_one_of_two_relays_leads_and_the_other_takes_over(deployment: Depl
         await owe(deployment, *numbered(deployment.unlocked, 5, start=5))
         await all_published(deployment)
     found = await deployment.kafka.read(deployment.unlocked, 10)
+    assert sorted(int(record.value) for record in found) == list(range(10))
+
+
+async def test_what_cannot_be_deleted_is_not_sent_over_and_over(deployment: Deployment) -> None:
+    """Postgres only reads, as a standby does: what was sent could not be deleted."""
+    await owe(deployment, *numbered(deployment.unlocked, 10))
+    url = deployment.database.owner_url
+    name = sql.Identifier(deployment.database.name)
+    with psycopg.connect(url, autocommit=True) as owner:
+        alter = sql.SQL("ALTER DATABASE {} {} default_transaction_read_only")
+        owner.execute(alter.format(name, sql.SQL("SET")) + sql.SQL(" = on"))
+        async with relaying(deployment) as worker:
+
+            async def failed() -> bool:
+                return failures(worker) >= 3
+
+            await wait_until(failed, "the relay has tried three times")
+            owner.execute(alter.format(name, sql.SQL("RESET")))
+            await all_published(deployment)
+    found = await read_topic(deployment.settings(), deployment.unlocked)
     assert sorted(int(record.value) for record in found) == list(range(10))
 
 
