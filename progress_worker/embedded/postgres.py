@@ -101,12 +101,16 @@ class Postgres(Server):
         self._data.mkdir(mode=0o700)
         if self._account is not None:
             os.chown(self._data, *self._account)
-        initdb = self._installation / "bin" / "initdb"
-        options = ["--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--no-locale"]
-        pid = self._launch([initdb, f"--pgdata={self._data}", *options, "--no-sync"])
+        pid = self._launch(self._creation())
         if self.guard.wait(pid, INITDB_SECONDS) != 0:
             self.guard.signal(pid, signal.SIGKILL)
             raise FatalError(f"The embedded Postgres cannot be initialised: {self._last_words()}")
+
+    def _creation(self) -> Sequence[str | Path]:
+        """The command line that fills the data directory, which is empty."""
+        initdb = self._installation / "bin" / "initdb"
+        options = ["--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--no-locale"]
+        return [initdb, f"--pgdata={self._data}", *options, "--no-sync"]
 
     def _command(self, port: int) -> Sequence[str | Path]:
         settings = [f"--{name}={value}" for name, value in self._settings.items()]
@@ -119,7 +123,8 @@ class Postgres(Server):
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) == 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+        ours = len(lines) == 8 and lines[0] == str(self.pid)
+        return ours and lines[7].strip() in {"ready", "standby"}
 
 
 def _account(directory: Path) -> Account | None:

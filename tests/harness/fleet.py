@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from tests.harness.waiting import wait_until
-from tests.harness.worker import Deployment, WorkerProcess
+from tests.harness.worker import WORKER, Deployment, WorkerProcess
 
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 30.0
@@ -19,11 +19,14 @@ _STOPPED_ORDERLY = 0
 class Fleet:
     """A number of workers, each replaced when it ends; `ends` are the exit statuses so far."""
 
-    def __init__(self, deployment: Deployment, size: int = 1) -> None:
+    def __init__(
+        self, deployment: Deployment, size: int = 1, command: Sequence[str] = WORKER
+    ) -> None:
         self.ends: list[int] = []
         self.last_words: list[str] = []
         self._deployment = deployment
         self._size = size
+        self._command = command
         self._workers: list[WorkerProcess] = []
         self._posts: list[asyncio.Task[None]] = []
 
@@ -63,9 +66,22 @@ class Fleet:
         answers = [await worker.get("/readyz") for worker in self.workers]
         return all(answer is not None and answer.status_code == 200 for answer in answers)
 
+    def times_said(self, text: str) -> int:
+        """How often the text is in the logs of those that run now."""
+        return sum(worker.said().count(text) for worker in self.workers)
+
+    async def says(self, text: str) -> None:
+        """Wait until one of those that run now says it, from this moment on."""
+        before = self.times_said(text)
+
+        async def said() -> bool:
+            return self.times_said(text) > before
+
+        await wait_until(said, f"a worker says {text}")
+
     async def _supervise(self) -> None:
         while True:
-            async with self._deployment.worker(await_ready=False) as worker:
+            async with self._deployment.worker(self._command, await_ready=False) as worker:
                 self._workers.append(worker)
                 try:
                     status = await _ended(worker)

@@ -23,6 +23,7 @@ from tests.harness.kafka import Kafka
 from tests.harness.waiting import LIMIT_SECONDS, wait_until
 
 COMMAND = (sys.executable, "-c", "from progress_worker.cli import main; main()")
+WORKER = (*COMMAND, "worker")
 FAUST = (sys.executable, "-m", "faust", "-A", "progress_worker.app", "worker")
 
 
@@ -51,7 +52,7 @@ class WorkerProcess:
         self,
         variables: Mapping[str, str],
         log: Path,
-        command: Sequence[str] = (*COMMAND, "worker"),
+        command: Sequence[str] = WORKER,
         *,
         await_ready: bool = True,
     ) -> None:
@@ -194,7 +195,7 @@ class Deployment:
 
     def worker(
         self,
-        command: Sequence[str] = (*COMMAND, "worker"),
+        command: Sequence[str] = WORKER,
         *,
         await_ready: bool = True,
         **changes: str,
