@@ -98,7 +98,7 @@ class Postgres(Server):
         self._initialised = True
 
     def _initialise(self) -> None:
-        self._data.mkdir(mode=0o700)
+        self._data.mkdir(mode=0o700, exist_ok=True)
         if self._account is not None:
             os.chown(self._data, *self._account)
         pid = self._launch(self._creation())

@@ -1,0 +1,98 @@
+"""The worker's clock jumps while events flow; nothing is lost or doubled, and no alarm is false."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from progress_worker.embedded.broker import Broker
+from progress_worker.embedded.database import Database
+from tests.faults.conftest import Deploy
+from tests.faults.rounds import rounds
+from tests.harness.clock import Clock, NoFaketimeError
+from tests.harness.events import completed
+from tests.harness.fleet import Fleet
+from tests.harness.ledger import Ledger
+from tests.harness.storage import fetch
+from tests.harness.traffic import Traffic
+from tests.harness.waiting import wait_until
+from tests.harness.worker import WORKER, WorkerProcess, run_command
+
+pytestmark = pytest.mark.integration
+
+HOUR, DAY = 3_600, 86_400
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    try:
+        return Clock(tmp_path)
+    except NoFaketimeError as error:
+        pytest.skip(f"no clock can be set here: {error}")
+
+
+@pytest.mark.parametrize("seed", rounds(quick=1, all_in_all=5))
+async def test_jumps(
+    impatient: Deploy,
+    broker: Broker,
+    migrated_database: Database,
+    clock: Clock,
+    ledger: Ledger,
+    seed: int,
+) -> None:
+    deployment = await impatient(broker.bootstrap, migrated_database)
+    traffic = Traffic(deployment, seed, count=1_500)
+    rng = random.Random(seed)
+    jumps = [HOUR, -HOUR, rng.randint(2, 40) * DAY, -rng.randint(2, 20) * DAY]
+    rng.shuffle(jumps)
+    async with Fleet(deployment, 2, clock.command(*WORKER)) as fleet:
+        async with traffic.flowing(rate=250):
+            for seconds in [*jumps, 0]:
+                await asyncio.sleep(rng.uniform(0.2, 0.7))
+                clock.set_off(seconds)
+                await asyncio.gather(*(goes_on(worker, seconds) for worker in fleet.workers))
+        assert await traffic.differences() == []
+        assert fleet.ends == [], fleet.last_words
+        assert await fleet.ready()
+    ledger.add("the workers' clock jumped", traffic, len(jumps))
+
+
+async def goes_on(worker: WorkerProcess, seconds: int) -> None:
+    """A batch was committed by the new time, and no lag is told that has never been."""
+
+    async def committed() -> bool:
+        stamp = await worker.metric("progress_last_progress_timestamp_seconds")
+        return abs(stamp - time.time() - seconds) < 60
+
+    await wait_until(committed, f"a batch is committed by a clock that is {seconds} s off")
+
+
+async def test_what_a_late_clock_refused_is_told_and_comes_back(
+    impatient: Deploy, broker: Broker, migrated_database: Database, clock: Clock
+) -> None:
+    """To a clock that is behind, what happens now lies in the future: it is a dead letter."""
+    deployment = await impatient(broker.bootstrap, migrated_database)
+    now = completed("ada", completed_at=dt.datetime.now(dt.UTC).isoformat())
+    before = completed("ada", completed_at="2026-03-02T10:00:00+01:00")
+    clock.set_off(-HOUR)
+    async with deployment.worker(clock.command(*WORKER)) as worker:
+        await deployment.publish(now, before)
+        (letter,) = await deployment.kafka.read(deployment.dead_letters, 1)
+        reason = dict(letter.headers)["dlq.reason"]
+        assert reason == b"time_out_of_range"
+        assert await worker.metric("progress_dead_letters_total", reason=reason.decode()) == 1
+        clock.set_off(0)
+        redrive = ("dlq", "redrive", "--reason", reason.decode())
+        done = await asyncio.to_thread(run_command, deployment.environment(), *redrive)
+        assert done.returncode == 0, done.stderr
+
+        async def both() -> bool:
+            rows = fetch(migrated_database.owner_url, "SELECT event_id::text FROM completion")
+            return {row[0] for row in rows} == {now["event_id"], before["event_id"]}
+
+        await wait_until(both, "the event that came back counts")

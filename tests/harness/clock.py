@@ -1,0 +1,55 @@
+"""A clock that is set while programs run by it: theirs alone, and not the one that only ascends.
+
+It is libfaketime's, which stands between a program and the C library.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.harness.waiting import LIMIT_SECONDS
+
+
+class NoFaketimeError(Exception):
+    """Where the program `faketime` is not installed."""
+
+
+class Clock:
+    """Shows the right time at first."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / "clock"
+        self._library = _library()
+        self.set_off(0)
+
+    def set_off(self, seconds: int) -> None:
+        """Show a time that is so much later than the right one, from now on."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n")
+        new.replace(self._file)
+
+    def command(self, *program: str) -> tuple[str, ...]:
+        """The command line by which a program runs by this clock."""
+        return (
+            "env",
+            f"LD_PRELOAD={self._library}",
+            f"FAKETIME_TIMESTAMP_FILE={self._file}",
+            "FAKETIME_NO_CACHE=1",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1",
+            *program,
+        )
+
+
+def _library() -> str:
+    faketime = shutil.which("faketime")
+    if faketime is None:
+        raise NoFaketimeError("there is no program faketime")
+    # The variant for programs with threads; the program knows where it lies.
+    command = [faketime, "-m", "-f", "+0", "printenv", "LD_PRELOAD"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True, env=os.environ
+    )
+    return done.stdout.strip()
