@@ -26,7 +26,7 @@ class Clock:
         self.set_off(0)
 
     def set_off(self, seconds: int) -> None:
-        """Show a time that is so much later than the right one, from now on."""
+        """Show a time that is so much later than the right one; seen within a second."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{seconds:+d}\n")
         new.replace(self._file)
@@ -37,7 +37,7 @@ class Clock:
             "env",
             f"LD_PRELOAD={self._library}",
             f"FAKETIME_TIMESTAMP_FILE={self._file}",
-            "FAKETIME_NO_CACHE=1",
+            "FAKETIME_CACHE_DURATION=1",
             "FAKETIME_DONT_FAKE_MONOTONIC=1",
             *program,
         )
