@@ -91,8 +91,8 @@ def migrate(
     from progress_worker.storage.migrate import migrate as run  # noqa: PLC0415
 
     settings = load_migration_settings()
-    run(settings.owner_url, revision, settings.worker_role, settings.view_role)
-    _console.print(f"The database is at revision {revision}.")
+    reached = run(settings.owner_url, revision, settings.worker_role, settings.view_role)
+    _console.print(f"The database is at revision {reached}.")
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,10 @@ from progress_worker.storage.tables import LEARNER_TABLES, outbox
 
 #: The advisory lock that a migration holds; any number that nobody else uses.
 _MIGRATION_LOCK: Final = 7_281_936_401
-_LOCK_TIMEOUT: Final = "120s"
+_PATIENCE_SECONDS: Final = 120.0
+#: Whoever wants a table that a migration waits for waits behind it: rather give up and try again.
+_LOCK_TIMEOUT: Final = "2s"
+_PAUSE_SECONDS: Final = 0.5
 _CONNECT_TIMEOUT_SECONDS: Final = 10
 
 
@@ -31,22 +35,41 @@ def migrate(
     revision: str = "head",
     worker_role: str = "progress_worker",
     view_role: str = "progress_view",
-) -> None:
+) -> str:
     """Migrate the database at `url` to `revision` (up or down) and grant the two roles.
 
-    Waits at most two minutes for another migration to end. Raises FatalError with one sentence
-    when the database cannot be reached or refuses, or when there is no such revision.
+    Returns the revision that it is at then: `head` leaves alone what a later release has migrated.
+    Waits at most two minutes for another migration and for locks. Raises FatalError with one
+    sentence when the database cannot be reached or refuses, or when there is no such revision.
     """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     try:
-        with _locked(url) as connection:
-            configuration = _configuration(connection)
-            if revision in _behind(connection, configuration):
-                command.downgrade(configuration, revision)
-                return
-            command.upgrade(configuration, revision)
-            grant_roles(url, worker_role, view_role)
+        with _locked(url, deadline) as connection:
+            current = _current(connection)
+            if revision == "head" and current is not None and current > head_revision():
+                return current
+            if _moved_up(connection, revision, deadline):
+                grant_roles(url, worker_role, view_role)
+            return _current(connection) or "base"
     except (psycopg.Error, DBAPIError, CommandError) as error:
         raise FatalError(f"The migration failed: {_first_line(error)}") from error
+
+
+def _moved_up(connection: Connection, revision: str, deadline: float) -> bool:
+    """Whether it went up to the revision, and not down; tries again while locks are in the way."""
+    configuration = _configuration(connection)
+    while True:
+        down = revision in _behind(_current(connection), configuration)
+        try:
+            (command.downgrade if down else command.upgrade)(configuration, revision)
+        except DBAPIError as error:
+            in_the_way = psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected
+            if not isinstance(error.orig, in_the_way) or time.monotonic() > deadline:
+                raise
+            connection.rollback()
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return not down
 
 
 def head_revision() -> str:
@@ -80,18 +103,27 @@ def grant_roles(url: str, worker_role: str, view_role: str) -> None:
 
 
 @contextmanager
-def _locked(url: str) -> Iterator[Connection]:
+def _locked(url: str, deadline: float) -> Iterator[Connection]:
     engine = create_engine(
         sqlalchemy_url(url), connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS}
     )
     try:
         with engine.connect() as connection:
             connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
-            connection.execute(text(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"))
-            connection.commit()
+            _lock(connection, deadline)
             yield connection
     finally:
         engine.dispose()
+
+
+def _lock(connection: Connection, deadline: float) -> None:
+    """Ask again and again: a statement that waits is waited for by an index made concurrently."""
+    while not connection.scalar(text(f"SELECT pg_try_advisory_lock({_MIGRATION_LOCK})")):
+        connection.commit()
+        if time.monotonic() > deadline:
+            raise FatalError("Another migration has not ended in two minutes.")
+        time.sleep(_PAUSE_SECONDS)
+    connection.commit()
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -121,10 +153,14 @@ def _scripts_path() -> Path:
     return inside if inside.is_dir() else package.parent / "migrations"
 
 
-def _behind(connection: Connection, configuration: Config) -> set[str]:
-    """The revisions that lie behind where the database stands."""
+def _current(connection: Connection) -> str | None:
     current = MigrationContext.configure(connection).get_current_revision()
     connection.commit()
+    return current
+
+
+def _behind(current: str | None, configuration: Config) -> set[str]:
+    """The revisions that lie behind where the database stands."""
     if current is None:
         return set()
     scripts = _scripts(configuration)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import psycopg
 import pytest
@@ -102,9 +101,7 @@ async def fall_foul(url: str, fleet: Fleet) -> None:
         hearing = asyncio.create_task(fleet.says(INJECTED[1]))
         while not hearing.done():
             async with other.transaction(force_rollback=True):
-                await other.execute(
-                    "SELECT FROM learner ORDER BY user_id DESC LIMIT 5 FOR UPDATE"
-                )
+                await other.execute("SELECT FROM learner ORDER BY user_id DESC LIMIT 5 FOR UPDATE")
                 await asyncio.sleep(0.3)
                 await other.execute("SELECT FROM learner ORDER BY user_id DESC FOR UPDATE")
             await asyncio.sleep(0.1)

@@ -59,6 +59,8 @@ def _written(descriptor: int, size: int) -> bool:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+    )
     if done.returncode != 0:
         raise CannotMountError(done.stderr.strip())

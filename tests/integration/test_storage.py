@@ -99,8 +99,8 @@ def test_a_migration_waits_for_the_lock_of_another(database: Database) -> None:
         run = pool.submit(migrate, database.owner_url)
         while not fetch(
             database.owner_url,
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+            " AND state = 'idle' AND query = 'COMMIT'",
         ):
             assert not run.done()
         assert "learner" not in tables(database)
@@ -109,9 +109,32 @@ def test_a_migration_waits_for_the_lock_of_another(database: Database) -> None:
     assert "learner" in tables(database)
 
 
+def test_a_migration_that_has_to_wait_makes_nobody_wait_for_long(
+    migrated_database: Database,
+) -> None:
+    """A long transaction reads a table; what the migration wants of it waits, others read on."""
+    url = migrated_database.owner_url
+    with (
+        psycopg.connect(url) as reader,
+        psycopg.connect(url, autocommit=True) as other,
+        ThreadPoolExecutor(max_workers=1) as pool,
+    ):
+        reader.execute("SELECT FROM learner")
+        run = pool.submit(migrate, url, "base")
+        other.execute("SET statement_timeout = '10s'")
+        while not other.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+            assert not run.done()
+        other.execute("SELECT FROM learner")
+        assert not run.done()
+        reader.rollback()
+        assert run.result(timeout=60) == "base"
+    assert "learner" not in tables(migrated_database)
+
+
 def test_the_migrate_command(database: Database) -> None:
     done = run_command({"MIGRATE_DATABASE_URL": database.owner_url}, "migrate")
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"The database is at revision {head_revision()}.\n"
     assert revision(database) == [(head_revision(),)]
 
 

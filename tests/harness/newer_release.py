@@ -1,0 +1,65 @@
+"""Runs `progress-worker migrate` as a later release would: `newer_release.py DIRECTORY`.
+
+The directory holds that release's migrations: ours, and some that ours does not know.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from progress_worker import cli
+from progress_worker.storage import migrate
+
+#: What later revisions may do while workers run, one after the other.
+UPGRADES = (
+    # A column that nobody fills yet.
+    """
+    op.add_column("completion", sa.Column("note", sa.Text))
+    """,
+    # An index that locks nobody out, outside of a transaction.
+    """
+    with op.get_context().autocommit_block():
+        op.create_index(
+            "ix_completion_day", "completion", ["local_day"], postgresql_concurrently=True
+        )
+    """,
+    # Another type of a column that workers read: what they have prepared is stale.
+    """
+    op.alter_column("completion", "hints_used", type_=sa.Integer)
+    """,
+    # A table that is locked for longer than a worker waits.
+    """
+    op.execute("LOCK TABLE learner IN ACCESS EXCLUSIVE MODE")
+    op.execute("SELECT pg_sleep(4)")
+    """,
+)
+
+
+def write_migrations(directory: Path) -> str:
+    """Make the later release's migrations; returns their last revision."""
+    shutil.copytree(migrate._scripts_path(), directory)
+    revision = migrate.head_revision()
+    for upgrade in UPGRADES:
+        before, revision = revision, f"{int(revision) + 1:04d}"
+        script = f'''"""Of a later release."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "{revision}", "{before}"
+
+
+def upgrade() -> None:
+    {upgrade.strip()}
+'''
+        (directory / "versions" / f"{revision}_later.py").write_text(script)
+    return revision
+
+
+if __name__ == "__main__":
+    scripts = Path(sys.argv[1])
+    setattr(migrate, "_scripts_path", lambda: scripts)  # noqa: B010
+    sys.argv[1:] = ["migrate"]
+    cli.main()
