@@ -1,4 +1,10 @@
 """${message}"""
+<%doc>
+    Workers of the release before run on while this one is applied, and afterwards. What is made outside
+    of a transaction (op.get_context().autocommit_block()) is not taken back when it fails, and is tried
+    again: an index made concurrently waits for long readers, so set lock_timeout to 0 before it, and
+    drop what an earlier try has left.
+</%doc>
 
 import sqlalchemy as sa
 from alembic import op
