@@ -86,10 +86,9 @@ async def test_no_room_for_tables(
         async with traffic.flowing(rate=250):
             for _ in range(2):
                 await asyncio.sleep(rng.uniform(0.3, 1))
-                cramped_tables.disk.fill()
-                await fleet.says("DiskFull 53100")
-                await asyncio.sleep(rng.uniform(0, 1.5))
-                cramped_tables.disk.free()
+                with cramped_tables.disk.full():
+                    await fleet.says("DiskFull 53100")
+                    await asyncio.sleep(rng.uniform(0, 1.5))
         assert await traffic.differences() == []
         assert fleet.ends == [], fleet.last_words
     cramped_tables.postgres.drop_database(fragile_database.name)
@@ -124,15 +123,14 @@ async def test_no_room_for_the_log_of_transactions(
         async with traffic.flowing(rate=250):
             await asyncio.sleep(rng.uniform(0.5, 2))
             panics = postgres.log.read_text().count("PANIC")
-            disk.fill()
-            await asyncio.to_thread(begin_another_segment, postgres)
 
             async def panicked() -> bool:
+                await asyncio.to_thread(use_up_segment, postgres)
                 return postgres.log.read_text().count("PANIC") > panics
 
-            await wait_until(panicked, "Postgres has ended itself")
-            await asyncio.sleep(rng.uniform(0.5, 2))
-            disk.free()
+            with disk.full():
+                await wait_until(panicked, "Postgres has ended itself")
+                await asyncio.sleep(rng.uniform(0.5, 2))
             await asyncio.to_thread(postgres.kill)
             await asyncio.to_thread(postgres.start)
         assert await traffic.differences() == []
@@ -141,7 +139,8 @@ async def test_no_room_for_the_log_of_transactions(
     ledger.add("disk full: no room for WAL, Postgres down", traffic, 1)
 
 
-def begin_another_segment(postgres: Postgres) -> None:
-    """Have the next record need a file that there is no room for."""
+def use_up_segment(postgres: Postgres) -> None:
+    """Have the next record need another file of the log: one that is there, or one too many."""
     with contextlib.suppress(psycopg.OperationalError):
+        execute(postgres.url(), "SELECT pg_logical_emit_message(false, 'test', 'one record')")
         execute(postgres.url(), "SELECT pg_switch_wal()")

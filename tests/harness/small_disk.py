@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.harness.waiting import LIMIT_SECONDS
@@ -37,16 +39,17 @@ class SmallDisk:
         """Take it away, whoever still uses it."""
         _run("umount", "--lazy", str(self.directory))
 
-    def fill(self) -> None:
-        """Take all the space that is left."""
-        with self._balloon.open("wb", buffering=0) as balloon:
-            for size in _PIECES:
-                while _written(balloon.fileno(), size):
-                    pass
-
-    def free(self) -> None:
-        """Give the space back."""
-        self._balloon.unlink()
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """No space is left inside `with`."""
+        try:
+            with self._balloon.open("wb", buffering=0) as balloon:
+                for size in _PIECES:
+                    while _written(balloon.fileno(), size):
+                        pass
+            yield
+        finally:
+            self._balloon.unlink()
 
 
 def _written(descriptor: int, size: int) -> bool:
