@@ -1,6 +1,8 @@
 """${message}"""
 <%doc>
-    Workers of the release before run on while this one is applied, and afterwards. What is made outside
+    Workers of the release before run on while this one is applied, and afterwards. They copy rows in
+    by the binary form of their types: a wider number is a new column, not another type of the old one,
+    or they wait (08P01) until they are replaced. What is made outside
     of a transaction (op.get_context().autocommit_block()) is not taken back when it fails, and is tried
     again: an index made concurrently waits for long readers, so set lock_timeout to 0 before it, and
     drop what an earlier try has left.

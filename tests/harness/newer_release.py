@@ -25,9 +25,10 @@ UPGRADES = (
             "ix_completion_day", "completion", ["local_day"], postgresql_concurrently=True
         )
     """,
-    # Another type of a column that workers read: what they have prepared is stale.
+    # Another type of a column that workers read: what they have prepared is stale. Its binary form
+    # stays, since workers copy rows in by it.
     """
-    op.alter_column("completion", "hints_used", type_=sa.Integer)
+    op.alter_column("completion", "exercise_id", type_=sa.String(256))
     """,
     # A table that is locked for longer than a worker waits.
     """
