@@ -8,7 +8,6 @@ in which they are given; applying a record again changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import time
 from collections import Counter
@@ -16,18 +15,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import psycopg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Outcome, Reducer, Unlock
-from progress_worker.errors import PoisonError, TransientError
+from progress_worker.errors import PoisonError, ProgressError
 from progress_worker.ingest.decode import Decoded, Decoder
 from progress_worker.ingest.messages import DeadLetter, Messages, Record
 from progress_worker.storage import learners, outbox
 from progress_worker.storage.cache import LearnerCache
-from progress_worker.storage.database import Connection, connect, translate
+from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.saving import Changes, save
 from progress_worker.telemetry.metrics import Metrics
 
@@ -118,12 +116,12 @@ class Projector:
 
     async def _transact(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> None:
         try:
-            async with asyncio.timeout(self._time_limit), connect(self._engine) as connection:
+            async with connect_for(self._engine, self._time_limit) as connection:
                 fold = await self._write(connection, arrivals, letters)
-        except psycopg.Error as error:
-            raise translate(error) from error
-        except TimeoutError as error:
-            raise TransientError("Postgres did not answer in time") from error
+        except ProgressError:
+            # A Postgres that was away may come back with less than what is remembered.
+            self._cache.clear()
+            raise
         self._committed(arrivals, letters, fold)
 
     async def _write(

@@ -6,19 +6,15 @@ backdated, and none is taken away. Runs as one transaction under the same versio
 
 from __future__ import annotations
 
-import asyncio
-
-import psycopg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.domain.reducer import Reducer, Unlock
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.zones import latest_zone
-from progress_worker.errors import TransientError
 from progress_worker.ingest.messages import Messages
 from progress_worker.storage import learners, outbox
-from progress_worker.storage.database import Connection, connect, translate
+from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.saving import Changes, save, touch_all
 
 _log = structlog.get_logger()
@@ -46,14 +42,9 @@ class Recalculation:
         Raises TransientError, PoisonError and FatalError as a batch does. A learner who was never
         seen is left alone.
         """
-        try:
-            async with asyncio.timeout(self._time_limit), connect(self._engine) as connection:
-                unlocks = await self._write(connection, user_id, topic)
-                await connection.commit()
-        except psycopg.Error as error:
-            raise translate(error) from error
-        except TimeoutError as error:
-            raise TransientError("Postgres did not answer in time") from error
+        async with connect_for(self._engine, self._time_limit) as connection:
+            unlocks = await self._write(connection, user_id, topic)
+            await connection.commit()
         _log.info("recalculated", unlocks=len(unlocks))
         return unlocks
 

@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 
-import psycopg
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -26,7 +25,7 @@ from progress_worker.kafka import consumer_options
 from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import WorkerService
 from progress_worker.settings import Settings
-from progress_worker.storage.database import check_migrated, connect, translate
+from progress_worker.storage.database import check_migrated, connect_for
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.topics import partition_counts
 
@@ -105,13 +104,8 @@ class IngestService(WorkerService):
 
     async def _check_database(self) -> None:
         limit = self._settings.database_statement_timeout_seconds
-        try:
-            async with asyncio.timeout(limit), connect(self._engine) as connection:
-                await check_migrated(connection)
-        except psycopg.Error as error:
-            raise translate(error) from error
-        except TimeoutError as error:
-            raise TransientError("Postgres did not answer in time") from error
+        async with connect_for(self._engine, limit) as connection:
+            await check_migrated(connection)
 
     async def _check_topic(self) -> None:
         if self._settings.completed_topic not in await partition_counts(self._settings):

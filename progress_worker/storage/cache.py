@@ -29,6 +29,10 @@ class LearnerCache:
                 taken[user_id] = state
         return taken
 
+    def clear(self) -> None:
+        """Forget all learners."""
+        self._learners.clear()
+
     def put(self, states: Iterable[LearnerState]) -> None:
         """Keep learners whose changes are committed, each with the last of its loaded days."""
         for state in states:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
@@ -77,6 +78,21 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
         raise
     finally:
         await pooled.close()
+
+
+@asynccontextmanager
+async def connect_for(engine: AsyncEngine, seconds: float) -> AsyncIterator[Connection]:
+    """The same for work that is over within so many seconds; psycopg's errors come out as ours.
+
+    Raises TransientError, PoisonError and FatalError as `translate` tells them apart.
+    """
+    try:
+        async with asyncio.timeout(seconds), connect(engine) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise translate(error) from error
+    except TimeoutError as error:
+        raise TransientError("Postgres did not answer in time") from error
 
 
 def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
-import psycopg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from progress_worker.errors import TransientError
-from progress_worker.storage.database import connect, translate
+from progress_worker.errors import ProgressError
+from progress_worker.storage.database import connect_for
 from progress_worker.storage.outbox import backlog
 from progress_worker.telemetry.metrics import Metrics
 
@@ -34,11 +32,10 @@ class Health:
             self._metrics.database_connections.labels("in_use").set(pool.checkedout())
             self._metrics.database_connections.labels("idle").set(pool.checkedin())
         try:
-            async with asyncio.timeout(self._time_limit), connect(self._engine) as connection:
+            async with connect_for(self._engine, self._time_limit) as connection:
                 waiting = await backlog(connection)
-        except (TransientError, psycopg.Error, TimeoutError) as error:
-            told = translate(error) if isinstance(error, psycopg.Error) else error
-            _log.warning("database_check_failed", error=str(told) or type(told).__name__)
+        except ProgressError as error:
+            _log.warning("database_check_failed", error=str(error))
             return
         self._answered_at = time.monotonic()
         self._metrics.outbox_pending.set(waiting.pending)
