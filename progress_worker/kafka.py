@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from ssl import SSLContext
+import asyncio
+from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import Any, Final
 
 import faust
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 from aiokafka.helpers import create_ssl_context
 
-from progress_worker.errors import ConfigurationError
+from progress_worker.errors import ConfigurationError, TransientError
 from progress_worker.settings import PREFIX, KafkaSettings
 
 #: No record of more than this is sent.
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
+_ASK_AGAIN_SECONDS: Final = 5.0
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -25,7 +33,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
         "client_id": f"progress-worker-{settings.instance}",
     }
     if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
-        options["ssl_context"] = _ssl_context(settings.kafka_ssl_ca_file)
+        options["ssl_context"] = _ssl_context(settings)
     if settings.kafka_security_protocol.startswith("SASL"):
         options["sasl_mechanism"] = settings.kafka_sasl_mechanism
         options["sasl_plain_username"] = settings.kafka_sasl_username
@@ -34,11 +42,20 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
-def _ssl_context(ca_file: Path | None) -> SSLContext:
+def _ssl_context(settings: KafkaSettings) -> SSLContext:
+    ca, own = settings.kafka_ssl_ca_file, settings.kafka_ssl_cert_file
     try:
-        context: SSLContext = create_ssl_context(cafile=str(ca_file) if ca_file else None)
+        context: SSLContext = create_ssl_context(cafile=str(ca) if ca else None)
     except OSError as error:
         raise ConfigurationError(f"{PREFIX}KAFKA_SSL_CA_FILE is wrong: {error}.") from error
+    if own is not None:
+        try:
+            # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(own, settings.kafka_ssl_key_file, password="")
+        except OSError as error:
+            raise ConfigurationError(
+                f"{PREFIX}KAFKA_SSL_CERT_FILE or {PREFIX}KAFKA_SSL_KEY_FILE is wrong: {error}."
+            ) from error
     return context
 
 
@@ -97,3 +114,40 @@ def faust_options(settings: KafkaSettings) -> dict[str, Any]:
     elif ssl_context is not None:
         options["broker_credentials"] = faust.SSLCredentials(ssl_context)
     return options
+
+
+async def unreachable(settings: KafkaSettings, error: Exception) -> TransientError:
+    """What to raise where a client could not work, with the reason where that is a refusal.
+
+    A client that cannot connect only logs why: the brokers are asked once more, for a few seconds.
+    """
+    reason = type(error).__name__
+    if isinstance(error, KafkaConnectionError):
+        reason = await _refusal(settings) or reason
+    return TransientError(f"Kafka cannot be reached: {reason}")
+
+
+async def _refusal(settings: KafkaSettings) -> str | None:
+    """Why one of the bootstrap servers refuses us, or we refuse it; None for any other failure."""
+    options = client_options(settings)
+    try:
+        async with asyncio.timeout(_ASK_AGAIN_SECONDS):
+            for host, port, _ in collect_hosts(options.pop("bootstrap_servers")):
+                connection = await create_conn(host, port, **options)
+                connection.close()
+    except SSLCertVerificationError as error:
+        return f"the broker's certificate is refused: {error.verify_message.rstrip('.')}"
+    except SSLError as error:
+        return f"no TLS with the broker: {error.reason}"
+    except SaslAuthenticationFailed:
+        return "the broker refuses the SASL user or its password"
+    except UnsupportedSaslMechanismError:
+        return f"the broker does not offer {settings.kafka_sasl_mechanism}"
+    except (KafkaConnectionError, ConnectionResetError, ConnectionAbortedError):
+        return (
+            f"the broker ends the connection at once: {PREFIX}KAFKA_SECURITY_PROTOCOL may be "
+            "another than the port's, or the broker may ask for a certificate of ours"
+        )
+    except (KafkaError, TimeoutError, OSError):
+        return None
+    return None

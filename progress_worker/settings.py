@@ -73,6 +73,13 @@ class KafkaSettings(SharedSettings):
     kafka_ssl_ca_file: Path | None = Field(
         default=None, description="CA certificates that sign the brokers' certificates (PEM)."
     )
+    kafka_ssl_cert_file: Path | None = Field(
+        default=None, description="Our own certificate, where the brokers ask for one (PEM)."
+    )
+    kafka_ssl_key_file: Path | None = Field(
+        default=None,
+        description="Its private key, without a password (PEM); by default in the same file.",
+    )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         default="SCRAM-SHA-512", description="The SASL mechanism, with a SASL protocol."
     )

@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from progress_worker.errors import TransientError
-from progress_worker.kafka import client_options
+from progress_worker.kafka import client_options, unreachable
 from progress_worker.settings import KafkaSettings
 
 _DAY_MS = 86_400_000
@@ -148,6 +148,6 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
             await admin.start()
             yield admin
     except (KafkaError, TimeoutError, OSError) as error:
-        raise TransientError(f"Kafka cannot be reached: {type(error).__name__}") from error
+        raise await unreachable(settings, error) from error
     finally:
         await admin.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -14,11 +15,15 @@ from progress_worker.embedded.guard import Guard
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.embedded.server import Server
 from progress_worker.errors import FatalError
+from tests.harness.certificates import Certificate
 from tests.harness.kafka_jars import jars, java
 
 _FORMAT_SECONDS = 60.0
 _SMALL_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _STARTED = b"Kafka Server started"
+_PROTOCOLS = "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,SCRAM:SASL_SSL,MUTUAL:SSL"
+_SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+_SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 _LOG4J = """
 rootLogger.level = INFO
@@ -29,6 +34,42 @@ appender.stdout.name = stdout
 appender.stdout.layout.type = PatternLayout
 appender.stdout.layout.pattern = %d %p %c{1} %m%n
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """Listeners over TLS: one takes these users by SCRAM, one whoever `authority` certified."""
+
+    certificate: Certificate
+    authority: Path
+    host: str
+    users: Mapping[str, str]
+
+    @property
+    def format_options(self) -> list[str]:
+        """Makes the users while the storage is formatted."""
+        return [
+            f"--add-scram={mechanism}=[name={user},password={password}]"
+            for mechanism in _SCRAM
+            for user, password in self.users.items()
+        ]
+
+    def settings(self, keystore: Path) -> dict[str, object]:
+        """What a node is told, its key and its certificate in one PEM file."""
+        keystore.write_bytes(
+            self.certificate.key.read_bytes() + self.certificate.chain.read_bytes()
+        )
+        return {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": keystore,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self.authority,
+            "listener.name.mutual.ssl.client.auth": "required",
+            "listener.name.scram.sasl.enabled.mechanisms": ",".join(_SCRAM),
+        } | {
+            f"listener.name.scram.{mechanism.lower()}.sasl.jaas.config": _SCRAM_LOGIN
+            for mechanism in _SCRAM
+        }
 
 
 class Node(Server):
@@ -45,6 +86,8 @@ class Node(Server):
         self._port = free_port()
         self._advertised = advertised
         self.controller_port = free_port()
+        self.scram_port = free_port()
+        self.mutual_port = free_port()
         self._said_before = 0
 
     @property
@@ -68,7 +111,9 @@ class Node(Server):
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in self._settings().items()))
         (self._directory / "log4j2.properties").write_text(_LOG4J)
         tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster.identity]
-        pid = self._launch([*self._jvm(), *tool, "-c", self._properties])
+        security = self._cluster.security
+        users = security.format_options if security else []
+        pid = self._launch([*self._jvm(), *tool, "-c", self._properties, *users])
         if self.guard.wait(pid, _FORMAT_SECONDS) != 0:
             raise FatalError(f"Kafka's storage cannot be formatted: {self._last_words()}")
 
@@ -90,13 +135,13 @@ class Node(Server):
     def _settings(self) -> dict[str, object]:
         replicas = len(self._cluster.ports)
         client, controller = f"CLIENT://{LOOPBACK}:", f"CONTROLLER://{LOOPBACK}:"
-        return {
+        settings: dict[str, object] = {
             "process.roles": "broker,controller",
             "node.id": self._number,
             "controller.quorum.voters": self._cluster.voters,
             "listeners": f"{client}{self.port},{controller}{self.controller_port}",
             "advertised.listeners": f"{client}{self._advertised or self.port}",
-            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": _PROTOCOLS,
             "inter.broker.listener.name": "CLIENT",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": self._directory / "data",
@@ -116,18 +161,34 @@ class Node(Server):
             "num.network.threads": 2,
             "num.io.threads": 2,
         }
+        if security := self._cluster.security:
+            settings |= security.settings(self._directory / "keystore.pem")
+            for name, host in (("listeners", LOOPBACK), ("advertised.listeners", security.host)):
+                settings[name] = (
+                    f"{settings[name]},SCRAM://{host}:{self.scram_port}"
+                    f",MUTUAL://{host}:{self.mutual_port}"
+                )
+        return settings
 
 
 class Cluster:
     """One node or three on free ports of this machine, which end with this process.
 
     Raises UnavailableError, when it is made, where Java or the jars are missing. `advertised`
-    names the port by which clients are told to reach the only node: a proxy's.
+    names the port by which clients are told to reach the only node: a proxy's. `security` adds
+    listeners that let nobody in without credentials.
     """
 
-    def __init__(self, nodes: int = 1, *, advertised: int | None = None) -> None:
+    def __init__(
+        self,
+        nodes: int = 1,
+        *,
+        advertised: int | None = None,
+        security: Security | None = None,
+    ) -> None:
         self.java = java()
         self.jars = jars()
+        self.security = security
         self.identity = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         self._guard = Guard()
         self.nodes = [Node(self._guard, self, 1 + n, advertised) for n in range(nodes)]

@@ -81,6 +81,10 @@ def test_other_commands(command: str, variables: dict[str, str], own: str) -> No
             {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_FILE": "nowhere.pem"},
             "PROGRESS_KAFKA_SSL_CA_FILE is wrong:",
         ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CERT_FILE": "nowhere.pem"},
+            "PROGRESS_KAFKA_SSL_CERT_FILE or PROGRESS_KAFKA_SSL_KEY_FILE is wrong:",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_sentence(changes: dict[str, str], sentence: str) -> None:
