@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHECKED := progress_worker tests bench migrations
 UV := uv==0.13.9
+ATHERIS := atheris==3.0.0
+PIP_AUDIT := pip-audit==2.10.1
 # In two processes: most of the time they wait. ARGS='-n 0' makes it one, to see into.
 TWO := --numprocesses 2 --no-loadscope-reorder
 
@@ -17,13 +19,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-faults check bench bench-quick bench-latency bench-http clean lock install
+.PHONY: help demo test test-faults check bench bench-quick bench-latency bench-http clean lock install \
+	fuzz audit
 
 help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
 	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer, ARGS='-n 0' in one process)"
 	@echo "make test-faults  every round of the fault suite, about half an hour"
 	@echo "make check   formatting, lint and types"
+	@echo "make fuzz    a minute of made-up records against the decoder (ARGS=-max_total_time=600 for longer)"
+	@echo "make audit   known vulnerabilities of the locked packages"
 	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency, bench-http: see bench/)"
 	@echo "make lock    resolve pyproject.toml into the lock files (ARGS=--upgrade for newer versions)"
 	@echo "make clean   remove the virtual environment and everything that was built"
@@ -45,6 +50,19 @@ check: $(BIN)/.installed
 	@$(BIN)/ruff format --check $(CHECKED)
 	@$(BIN)/ruff check $(CHECKED)
 	@$(BIN)/mypy --strict $(CHECKED)
+
+fuzz: $(BIN)/.installed build/fuzz/.installed
+	@echo "Fuzzing the decoder; what breaks a promise is kept in build/fuzz/found"
+	@mkdir -p build/fuzz/found
+	@PYTHONPATH=build/fuzz/packages:. $(BIN)/python -m tests.fuzz.fuzz_decoder \
+		-max_total_time=60 -artifact_prefix=build/fuzz/found/ $(ARGS)
+
+# A package that the service does not know is a failure: else an unreachable one finds nothing.
+audit: build/audit/.installed
+	@echo "Asking PyPI for known vulnerabilities of the locked packages (ARGS='-s osv' asks OSV)"
+	@build/audit/bin/pip-audit --strict --disable-pip --progress-spinner off \
+		--requirement requirements.lock --requirement deploy/build.lock $(ARGS) || { \
+		echo "Not clean: a vulnerability is named above, or the service could not be asked." >&2; exit 1; }
 
 bench: $(BIN)/.installed
 	@echo "Measuring the worker with the embedded broker and Postgres"
@@ -99,6 +117,19 @@ build/lock/.installed: Makefile
 	@echo "Installing $(UV) into build/lock, to resolve with"
 	@$(PYTHON) -m venv --clear build/lock
 	@build/lock/bin/python -m pip install --quiet '$(UV)'
+	@touch $@
+
+build/audit/.installed: Makefile
+	@$(NEEDS_PYTHON)
+	@echo "Installing $(PIP_AUDIT) into build/audit"
+	@$(PYTHON) -m venv --clear build/audit
+	@build/audit/bin/python -m pip install --quiet '$(PIP_AUDIT)'
+	@touch $@
+
+# Beside the locked packages, which it needs, and not among them.
+build/fuzz/.installed: $(BIN)/.installed
+	@echo "Installing $(ATHERIS) into build/fuzz"
+	@$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/fuzz/packages '$(ATHERIS)'
 	@touch $@
 
 define NEEDS_PYTHON

@@ -9,6 +9,8 @@ import pytest
 
 from progress_worker.errors import PoisonError
 from progress_worker.ingest.decode import Decoder
+from tests.fuzz.checking import check
+from tests.fuzz.inputs import packed
 from tests.harness.poison import APPLIED, MAX_VALUE_BYTES, Hostile, hostile_records
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -29,3 +31,9 @@ def test_a_hostile_record(record: Hostile) -> None:
     assert caught.value.reason == record.outcome, record.name
     assert record.event_id not in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=range(len(RECORDS)))
+def test_what_is_promised_of_any_record_holds(record: Hostile) -> None:
+    """As `make fuzz` has it, which begins with these."""
+    check(packed(record.wire))

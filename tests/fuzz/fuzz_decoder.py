@@ -1,0 +1,38 @@
+"""Fuzzes the decoder, guided by what of it each record reaches: `make fuzz`.
+
+Its arguments are libFuzzer's. A record that breaks a promise is printed, and written as a file that
+may be given as an argument to try it again.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import atheris
+
+from tests.fuzz.inputs import DICTIONARY, packed
+from tests.harness.poison import hostile_records
+
+# The slow reading too: its lines tell the fuzzer of rules that the decoder leaves to Rust.
+with atheris.instrument_imports(include=["progress_worker", "tests.fuzz"]):
+    from tests.fuzz.checking import check
+
+
+def main() -> None:
+    """Fuzz, starting from the hostile records."""
+    with TemporaryDirectory() as directory:
+        seeds = Path(directory) / "seeds"
+        seeds.mkdir()
+        for number, record in enumerate(hostile_records()):
+            (seeds / str(number)).write_bytes(packed(record.wire))
+        words = Path(directory) / "dictionary"
+        words.write_text(DICTIONARY)
+        arguments = [f"-dict={words}", "-max_len=4096", *sys.argv[1:]]
+        atheris.Setup([sys.argv[0], *arguments, str(seeds)], check)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
