@@ -152,6 +152,7 @@ def run_worker(settings: Settings) -> NoReturn:
     process = faust.Worker(
         app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
     )
+    process.spinner = None  # it writes its escape codes to files and pipes too
     try:
         process.execute_from_commandline()
     finally:
