@@ -61,7 +61,7 @@ def read_structured(value: bytes, now: dt.datetime, *, max_future_seconds: float
 def parse(value: bytes) -> Any:
     """Any JSON value; the last of two members with one name counts."""
     try:
-        parsed = json.loads(value.decode(), parse_constant=_refuse)
+        parsed = json.loads(value.decode(), parse_constant=_refuse, object_pairs_hook=_members)
     except (UnicodeDecodeError, ValueError, RecursionError):
         raise RefusedError from None
     _walk(parsed, _has_no_surrogate)
@@ -167,6 +167,13 @@ def _time(written: object) -> dt.datetime:
 def _is_json(media_type: str) -> bool:
     essence = media_type.partition(";")[0].strip().lower()
     return essence in ("application/json", "text/json") or essence.endswith("+json")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What is overwritten has to be text too."""
+    for _name, content in pairs:
+        _walk(content, _has_no_surrogate)
+    return dict(pairs)
 
 
 def _has_no_surrogate(part: object) -> bool:

@@ -198,6 +198,9 @@ def _duplicates() -> Iterator[Hostile]:
     ):
         case = _Case(f"twice: {name}, then {last.decode()}")
         yield case.hostile(outcome, case.value(b'"%b": %b' % (name.encode(), last)))
+    case = _Case("twice: first a lone surrogate")
+    value = case.value(b'"exercise_id": "two-sum"', exercise_id=r'"\ud800"')
+    yield case.hostile(R.INVALID_JSON, value)
     case = _Case("twice: good only at last")
     yield case.hostile(APPLIED, case.value(b'"grade": 80', grade="101"))
 
