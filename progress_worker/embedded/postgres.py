@@ -93,9 +93,13 @@ class Postgres(Server):
         if self._initialised:
             return
         self._account = _account(self.guard.directory)
-        self._installation = _installation(self.guard.directory, self._account)
+        self._installation = self._install()
         self._initialise()
         self._initialised = True
+
+    def _install(self) -> Path:
+        """Where the server's programs are, within reach of its account."""
+        return _installation(self.guard.directory, self._account)
 
     def _initialise(self) -> None:
         self._data.mkdir(mode=0o700, exist_ok=True)

@@ -14,8 +14,8 @@ from progress_worker.embedded.postgres import Postgres
 from progress_worker.storage.migrate import migrate
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
-from tests.harness.kafka_jars import UnavailableError
 from tests.harness.ledger import Ledger
+from tests.harness.maven import UnavailableError
 from tests.harness.worker import Deployment
 
 #: Short limits, so that a fault of seconds is a long one; small batches, so that there are many.

@@ -12,7 +12,7 @@ from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
-from tests.harness.kafka_jars import UnavailableError
+from tests.harness.maven import UnavailableError
 from tests.harness.worker import Deployment
 
 

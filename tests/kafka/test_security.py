@@ -14,7 +14,7 @@ from tests.harness.apache_kafka import Cluster, Security
 from tests.harness.certificates import Authority
 from tests.harness.deploying import deploy
 from tests.harness.events import completed
-from tests.harness.kafka_jars import UnavailableError
+from tests.harness.maven import UnavailableError
 from tests.harness.storage import fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, run_command

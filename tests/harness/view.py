@@ -1,0 +1,64 @@
+"""A view as a process of its own, by its command."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from progress_worker.embedded.ports import LOOPBACK, free_port
+from tests.harness.waiting import LIMIT_SECONDS, wait_until
+from tests.harness.worker import COMMAND, environment
+
+
+class ViewProcess:
+    """A view that is ready inside `async with`, and gone after it."""
+
+    def __init__(
+        self, variables: Mapping[str, str], directory: Path, *, await_ready: bool = True
+    ) -> None:
+        port = free_port()
+        self.url = f"http://{LOOPBACK}:{port}"
+        self._variables = dict(variables) | {"VIEW_HOST": LOOPBACK, "VIEW_PORT": str(port)}
+        self._log = directory / f"view-{port}.log"
+        self._await_ready = await_ready
+
+    async def __aenter__(self) -> Self:
+        self.process = self._start()
+        if self._await_ready:
+            try:
+                await wait_until(self.ready, "the view is ready")
+            except BaseException:
+                await self.__aexit__()
+                raise
+        return self
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("wb") as output:
+            return subprocess.Popen(
+                [*COMMAND, "api"], env=environment(self._variables), stdout=output, stderr=output
+            )
+
+    async def __aexit__(self, *_: object) -> None:
+        self.process.terminate()
+        try:
+            await asyncio.to_thread(self.process.wait, LIMIT_SECONDS)
+        finally:
+            self.process.kill()
+
+    async def ready(self) -> bool:
+        """Whether the readiness probe says so; a view that ended never will be."""
+        assert self.process.poll() is None, self.said()
+        async with httpx.AsyncClient(timeout=5) as client:
+            try:
+                return (await client.get(f"{self.url}/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+    def said(self) -> str:
+        """Everything that the view logged."""
+        return self._log.read_text(errors="replace")
