@@ -12,14 +12,13 @@ import psycopg
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings import PREFIX, Settings, ViewSettings
+from progress_worker.storage import privileges
 from progress_worker.storage.database import Connection, check_migrated, describe
-from progress_worker.storage.tables import LEARNER_TABLES, outbox
 
 _SESSION_SECONDS: Final = 10
 _OLDEST_POSTGRES: Final = 160_000
 #: More is no longer the jitter of clocks that are kept in step.
 _SKEW_SECONDS: Final = 1.0
-_READ: Final = ("SELECT",)
 _WRITE: Final = ("INSERT", "UPDATE", "DELETE")
 _PRIVILEGE: Final[LiteralString] = "SELECT has_table_privilege(to_regclass(%s), %s)"
 
@@ -33,25 +32,23 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
         findings.append(await _check_revision(connection))
         if findings[-1].wrong:
             return findings
-        tables = [table.name for table in (*LEARNER_TABLES, outbox)]
-        lacking = await _lacking(connection, tables, (*_READ, *_WRITE))
+        lacking = await _lacking(connection, privileges.WORKER)
     return [*findings, *_privileges(role, lacking, "All that the worker does is granted.")]
 
 
 async def check_view_database(settings: ViewSettings) -> list[Finding]:
     """Whether the view's role may read what it shows, and can write to nothing."""
-    tables = [table.name for table in LEARNER_TABLES]
+    writing = dict.fromkeys(privileges.WORKER, _WRITE)
     async with _session(settings.read_url, "The view's Postgres") as connection:
         role = connection.info.user
         findings = [_who(connection)]
         findings.append(await _check_revision(connection))
         if findings[-1].wrong:
             return findings
-        lacking = await _lacking(connection, tables, _READ)
-        refused = await _lacking(connection, [*tables, outbox.name], _WRITE)
+        lacking = await _lacking(connection, privileges.VIEW)
+        refused = await _lacking(connection, writing)
     findings += _privileges(role, lacking, "All that the view reads is granted.")
-    writable = (len(tables) + 1) * len(_WRITE) - len(refused)
-    if writable:
+    if len(refused) < len(writing) * len(_WRITE):
         findings.append(
             Finding(
                 f"The role {role} can write to what the view only reads: give "
@@ -122,13 +119,11 @@ def clock_finding(seconds_ahead: float) -> Finding:
     )
 
 
-async def _lacking(
-    connection: Connection, tables: Sequence[str], privileges: Sequence[str]
-) -> list[tuple[str, str]]:
-    """The privileges that the connection's role does not have on the tables."""
+async def _lacking(connection: Connection, needed: privileges.Privileges) -> list[tuple[str, str]]:
+    """What of it the connection's role may not do, by table and privilege."""
     lacking = []
-    for table in tables:
-        for privilege in privileges:
+    for table, rights in needed.items():
+        for privilege in rights:
             row = await (await connection.execute(_PRIVILEGE, [table, privilege])).fetchone()
             if not (row and row[0]):
                 lacking.append((table, privilege))

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from progress_worker.errors import FatalError
-from progress_worker.storage.tables import LEARNER_TABLES, outbox
+from progress_worker.storage import privileges
 
 #: The advisory lock that a migration holds; any number that nobody else uses.
 _MIGRATION_LOCK: Final = 7_281_936_401
@@ -81,25 +81,22 @@ def head_revision() -> str:
 
 
 def grant_roles(url: str, worker_role: str, view_role: str) -> None:
-    """Create the two roles where they are missing and grant them just what they need."""
-    names = [table.name for table in LEARNER_TABLES]
-    learner_tables = sql.SQL(", ").join(map(sql.Identifier, names))
-    every_table = sql.SQL(", ").join(map(sql.Identifier, [*names, outbox.name]))
-    revision_table = sql.Identifier("alembic_version")
-    worker, view = sql.Identifier(worker_role), sql.Identifier(view_role)
+    """Create the two roles where they are missing; on our tables they get just what they need."""
+    every_table = sql.SQL(", ").join(map(sql.Identifier, privileges.WORKER))
     with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS) as connection:
-        for role in (worker_role, view_role):
+        for name, granted in ((worker_role, privileges.WORKER), (view_role, privileges.VIEW)):
+            role = sql.Identifier(name)
             if not connection.execute(
-                "SELECT 1 FROM pg_roles WHERE rolname = %s", [role]
+                "SELECT 1 FROM pg_roles WHERE rolname = %s", [name]
             ).fetchone():
-                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
-        for statement, tables, role_name in (
-            ("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}", every_table, worker),
-            ("GRANT SELECT ON {} TO {}", revision_table, worker),
-            ("GRANT SELECT ON {} TO {}", learner_tables, view),
-            ("GRANT SELECT ON {} TO {}", revision_table, view),
-        ):
-            connection.execute(sql.SQL(statement).format(tables, role_name))
+                connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
+            # A release before may have granted more.
+            connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(every_table, role))
+            for table, rights in granted.items():
+                allowed = sql.SQL(", ").join(map(sql.SQL, rights))
+                connection.execute(
+                    sql.SQL("GRANT {} ON {} TO {}").format(allowed, sql.Identifier(table), role)
+                )
 
 
 @contextmanager

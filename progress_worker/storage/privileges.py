@@ -1,0 +1,37 @@
+"""What each role may do with each table: no more than its statements need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from progress_worker.storage.tables import (
+    LEARNER_TABLES,
+    achievement_unlock,
+    completion,
+    learner,
+    learner_day,
+    learner_total,
+    outbox,
+    skill_level,
+)
+
+Privileges = Mapping[str, tuple[str, ...]]
+
+REVISION_TABLE: Final = "alembic_version"
+
+#: Completions are kept and unlocks stay: not even the worker can take them away.
+WORKER: Final[Privileges] = {
+    learner.name: ("SELECT", "INSERT", "UPDATE"),
+    completion.name: ("SELECT", "INSERT", "UPDATE"),
+    learner_total.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    learner_day.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    skill_level.name: ("SELECT", "INSERT", "UPDATE"),
+    achievement_unlock.name: ("SELECT", "INSERT"),
+    outbox.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    REVISION_TABLE: ("SELECT",),
+}
+VIEW: Final[Privileges] = {
+    **{table.name: ("SELECT",) for table in LEARNER_TABLES},
+    REVISION_TABLE: ("SELECT",),
+}

@@ -1,0 +1,146 @@
+"""The roles have just what they need: every privilege counted, and the rest tried in vain."""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+import psycopg
+import pytest
+
+from progress_worker.embedded.database import VIEW, WORKER, Database
+from progress_worker.storage.migrate import migrate
+from tests.harness.storage import execute, fetch
+
+pytestmark = pytest.mark.integration
+
+READ, KEPT = {"SELECT"}, {"SELECT", "INSERT", "UPDATE"}
+ALL = KEPT | {"DELETE"}
+GRANTED: Final = {
+    WORKER: {
+        "learner": KEPT,
+        "completion": KEPT,
+        "learner_total": ALL,
+        "learner_day": ALL,
+        "skill_level": KEPT,
+        "achievement_unlock": {"SELECT", "INSERT"},
+        "outbox": ALL,
+        "alembic_version": READ,
+    },
+    VIEW: {
+        "learner": READ,
+        "completion": READ,
+        "learner_total": READ,
+        "learner_day": READ,
+        "skill_level": READ,
+        "achievement_unlock": READ,
+        "alembic_version": READ,
+    },
+}
+
+#: Whatever is granted to a role itself, or to everybody: on tables, columns, sequences and schemas.
+PRIVILEGES: Final[LiteralString] = """
+WITH granted (kind, name, acl) AS (
+    SELECT 'relation', relname, relacl FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT 'column', attrelid::regclass || '.' || attname, attacl FROM pg_attribute
+    WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+    UNION ALL SELECT 'schema', nspname, nspacl FROM pg_namespace WHERE nspname = 'public'
+    UNION ALL SELECT 'function', proname, proacl FROM pg_proc
+              WHERE pronamespace = 'public'::regnamespace
+)
+SELECT kind, name, coalesce(nullif(grantee, 0)::regrole::text, 'everybody'), privilege_type,
+       is_grantable
+FROM granted, aclexplode(acl) WHERE grantee <> 'postgres'::regrole
+AND grantee <> 'pg_database_owner'::regrole
+"""
+
+
+def test_every_privilege_is_a_needed_one(migrated_database: Database) -> None:
+    expected = {
+        ("relation", table, role, privilege, False)
+        for role, tables in GRANTED.items()
+        for table, privileges in tables.items()
+        for privilege in privileges
+    }
+    everybodys = {("schema", "public", "everybody", "USAGE", False)}
+    assert set(fetch(migrated_database.owner_url, PRIVILEGES)) == expected | everybodys
+
+
+def test_the_roles_are_nothing_else(migrated_database: Database) -> None:
+    url = migrated_database.owner_url
+    attributes = fetch(
+        url,
+        "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
+        " FROM pg_roles WHERE rolname IN ('progress_worker', 'progress_view')",
+    )
+    assert attributes == [(False,), (False,)]
+    assert (
+        fetch(url, "SELECT 1 FROM pg_auth_members WHERE member::regrole::text ~ 'progress'") == []
+    )
+    assert (
+        fetch(
+            url,
+            "SELECT 1 FROM pg_shdepend WHERE deptype = 'o' AND refobjid IN"
+            " ('progress_worker'::regrole, 'progress_view'::regrole)",
+        )
+        == []
+    )
+
+
+REFUSED: Final[dict[str, tuple[LiteralString, ...]]] = {
+    WORKER: (
+        "DELETE FROM completion",
+        "DELETE FROM learner",
+        "DELETE FROM skill_level",
+        "DELETE FROM achievement_unlock",
+        "UPDATE achievement_unlock SET backdated = true",
+        "TRUNCATE outbox",
+        "DELETE FROM alembic_version",
+        "CREATE INDEX mine ON learner (version)",
+        "CREATE SCHEMA mine",
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TRIGGER mine BEFORE DELETE ON outbox EXECUTE FUNCTION"
+        " suppress_redundant_updates_trigger()",
+        "CREATE EXTENSION dblink",
+        "ALTER TABLE outbox OWNER TO progress_worker",
+        "COPY learner TO '/tmp/learners'",
+        "COPY learner TO PROGRAM 'id'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT rolpassword FROM pg_authid",
+        "SELECT setval('outbox_id_seq', 1)",
+        "ALTER ROLE progress_worker SUPERUSER",
+        "CREATE ROLE mine",
+        "CREATE DATABASE mine",
+        "SET ROLE postgres",
+        "SET ROLE progress_view",
+        "SET session_replication_role = replica",
+        "ALTER SYSTEM SET fsync = off",
+    ),
+    VIEW: (
+        "SELECT key FROM outbox",
+        "INSERT INTO achievement_unlock SELECT * FROM achievement_unlock",
+        "UPDATE alembic_version SET version_num = 'x'",
+        "DELETE FROM skill_level",
+        "TRUNCATE completion",
+        "SELECT 1 FROM learner FOR UPDATE",
+        "CREATE SCHEMA mine",
+        "SELECT nextval('outbox_id_seq')",
+        "SET ROLE progress_worker",
+        "COPY completion TO '/tmp/completions'",
+    ),
+}
+
+
+@pytest.mark.parametrize("role", REFUSED)
+def test_all_else_is_refused(migrated_database: Database, role: str) -> None:
+    url = migrated_database.worker_url if role == WORKER else migrated_database.view_url
+    for statement in REFUSED[role]:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            execute(url, statement)
+
+
+def test_a_migration_takes_back_what_was_too_much(migrated_database: Database) -> None:
+    url = migrated_database.owner_url
+    execute(url, "GRANT ALL ON completion, outbox TO progress_worker, progress_view")
+    migrate(url)
+    test_every_privilege_is_a_needed_one(migrated_database)
