@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from jwt import PyJWKSet, PyJWTError
 from pydantic import BaseModel, SecretStr
@@ -33,7 +33,6 @@ from progress_worker.settings import (
 )
 
 MASK: Final = "***"
-_SCHEMES: Final = {"postgresql", "postgres", "postgresql+psycopg"}
 
 
 class Command(StrEnum):
@@ -99,14 +98,6 @@ def check_configuration(command: Command) -> list[UsedSetting]:
     ]
 
 
-def check_database_urls(settings: BaseSettings) -> None:
-    """Raises ConfigurationError, without the value, for an address that would be misread."""
-    for variable in variables(type(settings)):
-        value = _value(settings, variable)
-        if variable.path[-1].endswith("database_url") and value is not None:
-            _database_url(variable.name, value.get_secret_value())
-
-
 def _check_names(given: set[str]) -> None:
     known = {v.name for kind in KINDS.values() for v in variables(kind)}
     outer = {PREFIX + name.upper() for kind in KINDS.values() for name in kind.model_fields}
@@ -117,7 +108,6 @@ def _check_names(given: set[str]) -> None:
 
 
 def _check_values(settings: BaseSettings) -> None:
-    check_database_urls(settings)
     if isinstance(settings, SharedSettings):
         load_catalogue(settings)
         level_rules(settings)
@@ -135,28 +125,12 @@ def _check_keys(path: Path) -> None:
         raise ConfigurationError(f"{PREFIX}JWT_JWKS_FILE is wrong: {told}.") from None
 
 
-def _database_url(variable: str, url: str) -> SplitResult:
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
-        raise ConfigurationError(f"{variable} is wrong: it must begin with postgresql://.")
-    try:
-        misread = parts.netloc.count("@") > 1 or "@" in parts.path or parts.port == 0
-    except ValueError:
-        misread = True
-    if misread:
-        raise ConfigurationError(
-            f"{variable} is wrong: its port is no number, or its user or password holds a "
-            "character that has to be percent-encoded."
-        )
-    return parts
-
-
 def _shown(settings: BaseSettings, variable: Variable) -> str:
     value = _value(settings, variable)
     if isinstance(value, SecretStr):
         if not variable.path[-1].endswith("database_url"):
             return MASK
-        parts = _database_url(variable.name, value.get_secret_value())
+        parts = urlsplit(value.get_secret_value())
         user = f"{parts.username}:{MASK}@" if parts.username else ""
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{user}{host}{parts.path}" + (f"?{MASK}" if parts.query else "")

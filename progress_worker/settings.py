@@ -3,17 +3,63 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from progress_worker.errors import ConfigurationError
 
 PREFIX = "PROGRESS_"
+_POSTGRES_SCHEMES = {"postgresql", "postgres", "postgresql+psycopg"}
+_is_host = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[1-9][0-9]*)?").fullmatch
+_HALF_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})").search
+
+
+def _is_misread(url: str) -> bool:
+    """Whether a reader would take a part of the user or the password for something else.
+
+    Such an address would be quoted in errors, piece by piece.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if _HALF_ENCODED(parts.netloc) or not all(map(_is_host, hosts)):
+        return True
+    elsewhere = parts.path if "@" in parts.netloc else parts.path + parts.query + parts.fragment
+    return parts.netloc.count("@") > 1 or "@" in elsewhere
+
+
+def _postgres_url(url: SecretStr) -> SecretStr:
+    value = url.get_secret_value()
+    if value.partition("://")[0] not in _POSTGRES_SCHEMES:
+        raise PydanticCustomError("database_url", "it must begin with postgresql://")
+    if _is_misread(value):
+        raise PydanticCustomError(
+            "database_url",
+            "its port is no number, or its user or password holds a character that has to be "
+            "percent-encoded",
+        )
+    return url
+
+
+#: An address of Postgres that every reader takes apart in the same way; holds a secret.
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 
 
 class LevelThreshold(BaseModel):
@@ -138,7 +184,7 @@ class KafkaSettings(SharedSettings):
 class Settings(KafkaSettings):
     """The worker's whole configuration, read from `PROGRESS_*` variables."""
 
-    database_url: SecretStr = Field(
+    database_url: PostgresUrl = Field(
         description="The worker's Postgres, `postgresql://user:password@host:port/database`."
     )
     database_pool_size: int = Field(
@@ -253,10 +299,10 @@ class TokenSettings(SharedSettings):
 class ViewSettings(TokenSettings):
     """The HTTP view's whole configuration; it needs nothing of Kafka's."""
 
-    database_url: SecretStr | None = Field(
+    database_url: PostgresUrl | None = Field(
         default=None, description="The worker's Postgres, when the view has no own address."
     )
-    view_database_url: SecretStr | None = Field(
+    view_database_url: PostgresUrl | None = Field(
         default=None, description="The view's Postgres, with a role that can only read."
     )
     view_host: str = Field(default="0.0.0.0", description="Where the view listens.")  # noqa: S104
@@ -313,10 +359,10 @@ class MigrationSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    database_url: SecretStr | None = Field(
+    database_url: PostgresUrl | None = Field(
         default=None, description="The worker's Postgres, when there is no owner's address."
     )
-    migrate_database_url: SecretStr | None = Field(
+    migrate_database_url: PostgresUrl | None = Field(
         default=None, description="The Postgres to migrate, as the role that owns the tables."
     )
     worker_role: str = Field(

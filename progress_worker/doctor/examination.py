@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.text import Text
 
-from progress_worker.configuration import check_database_urls
 from progress_worker.doctor.findings import Finding, in_time
 from progress_worker.doctor.kafka import check_brokers, check_group, check_wanted_topics
 from progress_worker.doctor.keys import check_keys
@@ -84,7 +83,6 @@ async def examine_view(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[Fi
 def _load(part: str, load: Callable[[], _Loaded]) -> tuple[_Loaded | None, Finding]:
     try:
         settings = load()
-        check_database_urls(settings)
     except ProgressError as error:
         return None, Finding(str(error), wrong=True)
     return settings, Finding(f"The {part}'s settings are complete.")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 
+from progress_worker.errors import ConfigurationError
+from progress_worker.settings import load_settings
 from tests.harness.worker import run_command
 
 PASSWORD = "a%20secret%21"
@@ -103,3 +106,34 @@ def test_a_key_file_without_keys_is_wrong(tmp_path: Path, content: str | None) -
     status, _, complaint = _check(VIEW | {"JWT_JWKS_FILE": str(keys)}, "api")
     assert status == 1
     assert complaint.startswith("PROGRESS_JWT_JWKS_FILE is wrong:")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["db", "", "[::1]:5432", "a:1,b:2", "w:%40%3A@a,b", "w:p@a:1,b", "w:p@[::1]", "w:a:b@c"],
+)
+def test_an_address_of_postgres_is_taken(address: str) -> None:
+    url = f"postgresql://{address}/progress"
+    settings = load_settings(kafka_bootstrap="k:9092", database_url=url)
+    assert settings.database_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("w:a@SECRET@d", "w:a/SECRET@d", "w:1/SECRET@d", "w:a#SECRET@d", "w:1#SECRET@d"),
+        *("w:a?SECRET@d", "w:1?SECRET@d", "w:a[SECRET@d", "w:a]SECRET@d", "w:a%zSECRET@d"),
+        *(
+            "w:\u2100SECRET@d",
+            "w:SECRET@d:0",
+            "w:SECRET@d:port",
+            "w:SECRET@d,e:port",
+            "w:SECRET@[d",
+        ),
+    ],
+)
+def test_an_address_that_would_be_misread_is_refused_and_not_told(address: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(kafka_bootstrap="k:9092", database_url=f"postgresql://{address}/progress")
+    assert str(caught.value).startswith("PROGRESS_DATABASE_URL is wrong: its port is no number, or")
+    assert "SECRET" not in "".join(format_exception(caught.value))
