@@ -160,6 +160,10 @@ def test_kept_it_runs_on_and_every_example_works() -> None:
         name, _, value = curl[3].partition(": ")
         answer = httpx.get(curl[-1], headers={name: value}, timeout=10).json()
         assert answer["exercises_completed"] > 0
+        secret = re.search(rf"{PREFIX}JWT_SECRET=(\S+)", started.output)
+        assert secret
+        started.look()
+        assert [command for command in started.seen.values() if secret[1] in command] == []
         page, _ = line(examples, "/login?token=")
         with httpx.Client(follow_redirects=True, timeout=10) as browser:
             assert f"<bdi>{answer['user_id']}</bdi>" in browser.get(page[0]).text
