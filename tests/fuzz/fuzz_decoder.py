@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 import atheris
 
-from tests.fuzz.inputs import DICTIONARY, packed
+from tests.fuzz.inputs import DICTIONARY, made, packed
 from tests.harness.poison import hostile_records
 
 # The slow reading too: its lines tell the fuzzer of rules that the decoder leaves to Rust.
 with atheris.instrument_imports(include=["progress_worker", "tests.fuzz"]):
     from tests.fuzz.checking import check
+
+
+def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+    """Another input: as often a new event as other bytes, which seldom leave JSON whole."""
+    random = Random(seed)
+    if random.random() < 0.5:
+        return made(random)[:max_size]
+    changed: bytes = atheris.Mutate(data, max_size)
+    return changed
 
 
 def main() -> None:
@@ -30,7 +40,7 @@ def main() -> None:
         words = Path(directory) / "dictionary"
         words.write_text(DICTIONARY)
         arguments = [f"-dict={words}", "-max_len=4096", *sys.argv[1:]]
-        atheris.Setup([sys.argv[0], *arguments, str(seeds)], check)
+        atheris.Setup([sys.argv[0], *arguments, str(seeds)], check, custom_mutator=mutate)
         atheris.Fuzz()
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from enum import IntEnum
+from random import Random
 from typing import Any, NamedTuple
 
 from progress_worker.embedded.wire import Wire
+from progress_worker.events.models import EXERCISE_COMPLETED
 from tests.harness.events import ENVELOPE
 from tests.harness.poison import STRUCTURED
 
 _CE_ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 _LONGEST = 255
+#: From here on the first byte announces a key.
+_KEYED = 128
 
 
 class Mode(IntEnum):
@@ -58,7 +63,7 @@ def unpacked(data: bytes) -> tuple[Mode, Wire]:
     first, rest = data[:1] or b"\0", data[1:]
     mode = Mode(first[0] % len(Mode))
     key: bytes | None = None
-    if first[0] >= 128:
+    if first[0] >= _KEYED:
         key, rest = _taken(rest)
     headers: Any = ()
     if mode is not Mode.ANY_HEADERS:
@@ -87,3 +92,63 @@ def _taken(data: bytes) -> tuple[bytes, bytes]:
     """What a byte says the length of, and the rest."""
     length = data[0] if data else 0
     return data[1 : 1 + length], data[1 + length :]
+
+
+_TEXTS = ('""', '"x"', '"é"', r'"\u0000"', r'"\ud800"', r'"\ud83d\ude00"', '"' + "x" * 129 + '"')
+_NUMBERS = ("0", "-0", "-0.0", "1", "0.5", "1e2", "1e400", "-1e-9", "100.001", "86401", "1001")
+_OTHERS = ("null", "true", "false", "[]", "{}", "NaN", "-Infinity", "")
+#: What may stand in a field, as JSON text; the first is good.
+_FIELDS = {
+    "event_id": (f'"{_CE_ID}"', f'"{_CE_ID.upper()}"', f'"urn:uuid:{_CE_ID}"', f'"{{{_CE_ID}}}"'),
+    "revision": ("1", "2147483647", "2147483648", "2147483647.0"),
+    "revoked": ("true", "false", "0"),
+    "user_id": ('"learner-17"', *_TEXTS),
+    "exercise_id": ('"two-sum"', '"' + "é" * 256 + '"', '"' + "é" * 257 + '"', *_TEXTS),
+    "topic": ('"algorithms"', '"' + "字" * 128 + '"', *_TEXTS),
+    "difficulty": ('"medium"', '"easy"', '"hard"', '"Hard"', r'"h\u0061rd"'),
+    "grade": ("80", "2.675", "2.665", "1.005", "100.0", "100.00000000000001"),
+    "time_spent_seconds": ("60", "86400", "8.64e4"),
+    "hints_used": ("1", "1000", "1e3"),
+    "completed_at": (
+        '"2026-03-02T10:00:00+01:00"',
+        '"2000-01-01T00:00:00Z"',
+        '"1999-12-31T23:59:59.999999Z"',
+        '"1999-12-31T20:00:00-04:00"',
+        '"2026-11-23T12:05:00Z"',
+        '"2026-11-23T12:05:00.000001Z"',
+        '"2026-03-02t10:00:00.1234567z"',
+        '"2016-12-31T23:59:60Z"',
+        '"0001-01-01T00:00:00+23:59"',
+        '"9999-12-31T23:59:59-23:59"',
+        '"2025-11-02T01:30:00-04:00"',
+    ),
+    "timezone": ('"Europe/Berlin"', '"Pacific/Kiritimati"', '"../UTC"', '"utc"', '"UTC"'),
+    "note": ("1", *_TEXTS),
+}
+
+
+def made(random: Random) -> bytes:
+    """An input whose event is good but for a few fields, which may stand twice or be gone."""
+    members = [(name, choices[0]) for name, choices in _FIELDS.items() if random.random() < 0.95]
+    for _ in range(random.randrange(4)):
+        name = random.choice([*_FIELDS])
+        texts = (_FIELDS[name], _NUMBERS, _OTHERS, (_number(random),))
+        change = (name, random.choice(random.choice(texts)))
+        members = [member for member in members if member[0] != name or random.random() < 0.2]
+        members.insert(random.randint(0, len(members)), change)
+    value = "{" + ", ".join(f'"{name}": {text}' for name, text in members) + "}"
+    mode = random.choice([mode for mode in Mode if mode is not Mode.ANY_HEADERS])
+    if mode is Mode.STRUCTURED:
+        envelope = {"specversion": "1.0", "id": _CE_ID, "source": "/x", "type": EXERCISE_COMPLETED}
+        value = json.dumps(envelope)[:-1] + f', "data": {value}}}'
+    key = random.choice((None, None, b"learner-17", b"learner-18"))
+    if key is None:
+        return bytes([mode]) + value.encode()
+    first = next(byte for byte in range(_KEYED, 256) if byte % len(Mode) == mode)
+    return bytes([first, len(key)]) + key + value.encode()
+
+
+def _number(random: Random) -> str:
+    """A number with a few decimals, a half at its end as often as not."""
+    places = random.randrange(5)
+    return f"{random.uniform(0, 101):.{places}f}" + random.choice(("", "5", "e0"))

@@ -88,7 +88,7 @@ def _completion(
     _require(dt.datetime(2000, 1, 1, tzinfo=dt.UTC) <= completed_at)
     _require((completed_at - now).total_seconds() <= max_future_seconds)
     timezone = event.get("timezone")
-    _require(timezone is None or timezone in _ZONES)
+    _require(timezone is None or (isinstance(timezone, str) and timezone in _ZONES))
     difficulty: Any = event.get("difficulty")
     revoked: Any = event.get("revoked", False)
     _require(difficulty in ("easy", "medium", "hard") and isinstance(revoked, bool))
