@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
+from tests.harness.apache_kafka import Cluster, cluster_or_skip
 from tests.harness.ledger import account
 from tests.harness.sharing import SharedServers
 
@@ -45,6 +46,12 @@ def broker() -> Iterator[Broker]:
     """An embedded broker; a test that stops or kills one starts its own."""
     with Broker() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def apache_kafka() -> Iterator[Cluster]:
+    """One node of Apache Kafka; a test that stops or kills one starts its own."""
+    yield from cluster_or_skip(1)
 
 
 @pytest.fixture(scope="session")

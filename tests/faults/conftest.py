@@ -12,10 +12,9 @@ import pytest
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.storage.migrate import migrate
-from tests.harness.apache_kafka import Cluster
+from tests.harness.apache_kafka import Cluster, cluster_or_skip
 from tests.harness.deploying import deploy
 from tests.harness.ledger import Ledger
-from tests.harness.maven import UnavailableError
 from tests.harness.worker import Deployment
 
 #: Short limits, so that a fault of seconds is a long one; small batches, so that there are many.
@@ -84,19 +83,10 @@ def fragile_database(fragile_postgres: Postgres) -> Database:
 @pytest.fixture(scope="module")
 def fragile_kafka() -> Iterator[Cluster]:
     """One node of Apache Kafka that tests restart and kill."""
-    yield from _cluster(1)
+    yield from cluster_or_skip(1)
 
 
 @pytest.fixture(scope="module")
 def three_brokers() -> Iterator[Cluster]:
     """Three nodes of Apache Kafka, of which tests kill one at a time."""
-    yield from _cluster(3)
-
-
-def _cluster(nodes: int) -> Iterator[Cluster]:
-    try:
-        cluster = Cluster(nodes)
-    except UnavailableError as error:
-        pytest.skip(f"Apache Kafka does not run here: {error}")
-    with cluster:
-        yield cluster
+    yield from cluster_or_skip(3)

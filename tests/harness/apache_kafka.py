@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import secrets
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
+
+import pytest
 
 from progress_worker.embedded.guard import Guard
 from progress_worker.embedded.ports import LOOPBACK, free_port
@@ -17,6 +19,7 @@ from progress_worker.embedded.server import Server
 from progress_worker.errors import FatalError
 from tests.harness.certificates import Certificate
 from tests.harness.kafka_jars import jars, java
+from tests.harness.maven import UnavailableError
 
 _FORMAT_SECONDS = 60.0
 _SMALL_JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -229,3 +232,13 @@ class Cluster:
     def close(self) -> None:
         """End the nodes and remove what they stored."""
         self._guard.close()
+
+
+def cluster_or_skip(nodes: int) -> Iterator[Cluster]:
+    """For fixtures: a cluster that runs, or a skip that says what is missing."""
+    try:
+        cluster = Cluster(nodes)
+    except UnavailableError as error:
+        pytest.skip(f"Apache Kafka does not run here: {error}")
+    with cluster:
+        yield cluster

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,6 @@ from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
-from tests.harness.maven import UnavailableError
 from tests.harness.worker import Deployment
 
 
@@ -21,17 +19,6 @@ class Running(NamedTuple):
 
     bootstrap: str
     idempotent: bool
-
-
-@pytest.fixture(scope="session")
-def apache_kafka() -> Iterator[Cluster]:
-    """One node of Apache Kafka; a test that stops or kills one starts its own."""
-    try:
-        cluster = Cluster()
-    except UnavailableError as error:
-        pytest.skip(f"Apache Kafka does not run here: {error}")
-    with cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="session", params=["embedded", "apache"])
