@@ -117,7 +117,10 @@ class RelayService(WorkerService):
                 _log.error("record_parked", id=waiting.id, error=type(error).__name__)
                 await outbox.park(connection, waiting.id, type(error).__name__)
             elif error is not None:
-                raise error
+                raise TransientError(
+                    f"Kafka did not acknowledge a record of {waiting.record.topic}: "
+                    f"{type(error).__name__}"
+                ) from error
 
     def _count(self, acknowledged: Sequence[PendingRecord]) -> None:
         now = time.time()

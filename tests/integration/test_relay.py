@@ -16,6 +16,7 @@ from progress_worker.embedded.demo_read import read_topic
 from progress_worker.storage import outbox
 from progress_worker.storage.database import connect
 from progress_worker.storage.outbox import OutboxRecord
+from tests.harness.apache_kafka import Cluster
 from tests.harness.kafka import Kafka
 from tests.harness.storage import Rows, fetch
 from tests.harness.waiting import wait_until
@@ -183,6 +184,27 @@ async def test_a_record_too_large_for_kafka_is_parked_and_holds_up_no_other(
         await all_published(deployment)
     assert {record.value for record in found} == {record.value for record in small}
     assert [parked for _, parked in waiting(deployment)] == ["MessageSizeTooLargeError"]
+
+
+async def test_what_came_before_a_missing_topics_record_is_sent_once(
+    deployment: Deployment, apache_kafka: Cluster
+) -> None:
+    """The embedded broker makes a topic that is asked for."""
+    deployment.kafka = Kafka(apache_kafka.bootstrap)
+    await deployment.kafka.create(deployment.unlocked)
+    missing = f"{deployment.unlocked}-later"
+    await owe(deployment, *numbered(deployment.unlocked, 20), OutboxRecord(missing, b"k", b"v", []))
+    async with relaying(deployment, KAFKA_REQUEST_TIMEOUT_SECONDS="3") as worker:
+
+        async def missed() -> bool:
+            return failures(worker) > 0
+
+        await wait_until(missed, "the topic is missed")
+        assert len(waiting(deployment)) == 1
+        await deployment.kafka.create(missing)
+        await all_published(deployment)
+    found = await read_topic(deployment.settings(), deployment.unlocked)
+    assert sorted(int(record.value) for record in found) == list(range(20))
 
 
 async def test_a_stopped_relay_leaves_each_record_on_one_side(deployment: Deployment) -> None:
