@@ -30,6 +30,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
         "bootstrap_servers": settings.kafka_bootstrap,
         "security_protocol": settings.kafka_security_protocol,
         "request_timeout_ms": int(settings.kafka_request_timeout_seconds * 1000),
+        "metadata_max_age_ms": int(settings.kafka_metadata_max_age_seconds * 1000),
         "client_id": f"progress-worker-{settings.instance}",
     }
     if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:

@@ -143,6 +143,9 @@ class KafkaSettings(SharedSettings):
     kafka_request_timeout_seconds: float = Field(
         default=30.0, ge=1, description="The time limit of one request to a broker."
     )
+    kafka_metadata_max_age_seconds: float = Field(
+        default=60.0, ge=1, description="Partitions that are added are read within so long."
+    )
 
     consumer_group: str = Field(
         default="progress-worker",
