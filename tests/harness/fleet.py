@@ -20,19 +20,26 @@ class Fleet:
     """A number of workers, each replaced when it ends; `ends` are the exit statuses so far."""
 
     def __init__(
-        self, deployment: Deployment, size: int = 1, command: Sequence[str] = WORKER
+        self,
+        deployment: Deployment,
+        size: int = 1,
+        command: Sequence[str] = WORKER,
+        *,
+        await_ready: bool = True,
     ) -> None:
         self.ends: list[int] = []
         self.last_words: list[str] = []
         self._deployment = deployment
         self._size = size
         self._command = command
+        self._await_ready = await_ready
         self._workers: list[WorkerProcess] = []
         self._posts: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         await self.scale(self._size)
-        await wait_until(self.ready, "all workers are ready")
+        if self._await_ready:
+            await wait_until(self.ready, "all workers are ready")
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -6,12 +6,12 @@ import asyncio
 import struct
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.record.util import calc_crc32c
 
 from progress_worker.embedded.wire import Wire
@@ -32,6 +32,23 @@ class Kafka:
         """Make topics."""
         async with self._admin() as admin:
             await admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics])
+
+    async def delete(self, *topics: str) -> None:
+        """Remove topics with all that they hold."""
+        async with self._admin() as admin:
+            await admin.delete_topics(list(topics))
+
+    async def add_partitions(self, topic: str, total: int) -> None:
+        """Raise the number of a topic's partitions."""
+        async with self._admin() as admin:
+            await admin.create_partitions({topic: NewPartitions(total)})
+
+    async def delete_records(self, topic: str, before: Mapping[int, int]) -> None:
+        """Remove the records before an offset of some partitions, as retention does."""
+        async with self._admin() as admin:
+            await admin.delete_records(
+                {TopicPartition(topic, n): RecordsToDelete(end) for n, end in before.items()}
+            )
 
     async def publish(self, topic: str, wires: Iterable[Wire], partition: int | None = None) -> int:
         """Send records in as few batches as there are partitions; returns how many.

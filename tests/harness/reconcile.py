@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID, uuid5
 
@@ -14,6 +14,7 @@ from aiokafka import ConsumerRecord
 from progress_worker.embedded.demo_read import read_topic
 from progress_worker.embedded.generator import GeneratedRecord
 from progress_worker.settings import Settings
+from tests.harness.any_order import as_it_may_have_come
 from tests.harness.storage import fetch
 from tests.harness.truth import Row, Rows, expected_rows
 
@@ -121,10 +122,21 @@ def differences(expected: Expected, found: Findings) -> list[str]:
 
 
 def reconcile(
-    sent: Sequence[GeneratedRecord], found: Findings, *, catalogue: str, topic: str
+    sent: Sequence[GeneratedRecord],
+    found: Findings,
+    *,
+    catalogue: str,
+    topic: str,
+    unordered: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """What was sent against everything that came of it; empty when nothing differs."""
-    return differences(expect(sent, catalogue=catalogue, topic=topic), found)
+    """What was sent against everything that came of it; empty when nothing differs.
+
+    The events of `unordered` learners may have arrived in any order.
+    """
+    expected = expect(sent, catalogue=catalogue, topic=topic)
+    events = (record.completion for record in sent if record.completion is not None)
+    rows = as_it_may_have_come(expected.rows, found.rows, events, unordered, catalogue)
+    return differences(replace(expected, rows=rows), found)
 
 
 def _rows(table: str, expected: Iterable[Row], found: Iterable[Row]) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 
@@ -46,6 +47,8 @@ class Traffic:
         broken_share: float = 0.01,
     ) -> None:
         self.sent: list[GeneratedRecord] = []
+        #: Where each of them lies, the partition and the offset.
+        self.places: list[tuple[int, int]] = []
         self._deployment = deployment
         self._settings = deployment.settings()
         self._ends: dict[int, int] = {}
@@ -79,6 +82,26 @@ class Traffic:
         """Whether nothing is left to send."""
         return len(self.sent) == self._count
 
+    @property
+    def scattered(self) -> frozenset[str]:
+        """The learners with events in more than one partition."""
+        partitions: dict[str, set[int]] = defaultdict(set)
+        for record, (partition, _) in zip(self.sent, self.places, strict=True):
+            if record.completion is not None:
+                partitions[record.completion.user_id].add(partition)
+        return frozenset(user_id for user_id, some in partitions.items() if len(some) > 1)
+
+    def forget(self, kept: Callable[[int, int], bool]) -> int:
+        """Take what Kafka deleted out of the account, by partition and offset; returns how many."""
+        left = [
+            (record, place)
+            for record, place in zip(self.sent, self.places, strict=True)
+            if kept(*place)
+        ]
+        lost = len(self.sent) - len(left)
+        self.sent, self.places = [record for record, _ in left], [place for _, place in left]
+        return lost
+
     @asynccontextmanager
     async def flowing(self, *, rate: float) -> AsyncIterator[None]:
         """Send what is left inside `async with`, which ends once all of it is sent."""
@@ -95,6 +118,7 @@ class Traffic:
             ]
             placed = await asyncio.gather(*sending)
         self.sent += chunk
+        self.places += [(place.partition, place.offset) for place in placed]
         for place in placed:
             self._ends[place.partition] = max(self._ends.get(place.partition, 0), place.offset + 1)
 
@@ -123,8 +147,13 @@ class Traffic:
         """The same without waiting."""
         found = await find(self._settings, self._deployment.database.owner_url)
         catalogue = self._deployment.catalogue.read_text(encoding="utf-8")
-        topic = self._deployment.completed
-        return reconcile(self.sent, found, catalogue=catalogue, topic=topic)
+        return reconcile(
+            self.sent,
+            found,
+            catalogue=catalogue,
+            topic=self._deployment.completed,
+            unordered=self.scattered,
+        )
 
     async def _committed(self) -> bool:
         topic, group = self._deployment.completed, self._deployment.group
