@@ -190,15 +190,19 @@ class Projector:
         metrics.unlock_commit_latency.observe_all(
             [max(0.0, now - timestamp / 1000) for timestamp in fold.unlocked_by]
         )
-        for record, error, _ in letters:
-            metrics.events.labels("dead_lettered").inc()
-            metrics.dead_letters.labels(error.reason.value).inc()
+        metrics.events.labels("dead_lettered").inc(len(letters))
+        # One line for each reason and batch: a flood of broken records must not be one of the log.
+        firsts = {letter.error.reason: letter for letter in reversed(letters)}
+        for reason, count in Counter(letter.error.reason for letter in letters).items():
+            record, error, _ = firsts[reason]
+            metrics.dead_letters.labels(reason.value).inc(count)
             _log.warning(
                 "dead_lettered",
+                reason=reason.value,
+                count=count,
                 topic=record.topic,
                 partition=record.partition,
                 offset=record.offset,
-                reason=error.reason.value,
                 message=str(error),
             )
 
