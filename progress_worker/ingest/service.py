@@ -87,7 +87,7 @@ class IngestService(WorkerService):
             if self._assigned_at is None:
                 waited = time.monotonic() - (self._revoked_at or time.monotonic())
                 if waited > limit + self._settings.kafka_rebalance_timeout_seconds:
-                    raise FatalError(f"The group gave no partitions back for {waited:.0f} s.")
+                    raise FatalError(f"The group gave no partitions for {waited:.0f} s.")
             elif starved := [lane for lane in self._lanes if lane.idle_seconds > limit]:
                 await self._check_starved(starved)
 
@@ -124,6 +124,7 @@ class IngestService(WorkerService):
             await self._leave()
             raise TransientError(f"Kafka cannot be reached: {type(error).__name__}") from error
         consumer.subscribe([self._settings.completed_topic], listener=_Listener(self, consumer))
+        self._revoked_at = time.monotonic()
 
     async def _leave(self) -> None:
         """Stop the consumer, if there is one, within a time limit: its stop may hang."""

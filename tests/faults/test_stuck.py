@@ -20,7 +20,12 @@ pytestmark = pytest.mark.integration
 
 @pytest.mark.parametrize(
     ("where", "reason"),
-    [("apply", "No progress for "), ("fetch", "Kafka holds records of partitions ")],
+    [
+        ("apply", "No progress for "),
+        ("deaf", "Kafka holds records of partitions "),
+        pytest.param("for_good", "No progress for ", marks=pytest.mark.faults),
+        pytest.param("join", "The group gave no partitions for ", marks=pytest.mark.faults),
+    ],
 )
 async def test_a_stuck_worker_ends_and_its_successor_goes_on(
     impatient: Deploy,
@@ -31,13 +36,13 @@ async def test_a_stuck_worker_ends_and_its_successor_goes_on(
     reason: str,
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    deployment.variables["STALL_TIMEOUT_SECONDS"] = "2"
+    deployment.variables |= {"STALL_TIMEOUT_SECONDS": "2", "KAFKA_REBALANCE_TIMEOUT_SECONDS": "4"}
     traffic = Traffic(deployment, seed=0, count=600)
     await traffic.send()
     command = (sys.executable, str(Path(stuck.__file__)), where)
     async with deployment.worker(command, await_ready=False) as worker:
         assert await worker.ended() > 0
-        assert worker.said().splitlines()[-1].startswith(reason), worker.said()
+        assert f"\n{reason}" in worker.said(), worker.said()
     async with Fleet(deployment):
         assert await traffic.differences() == []
     ledger.add("worker stuck", traffic, 1)

@@ -1,17 +1,24 @@
-"""Runs a worker that gets stuck: `stuck.py apply` in its first batch, `stuck.py fetch` after it."""
+"""Runs a worker that gets stuck: `stuck.py WHERE`.
+
+`apply`: the first batch never returns. `deaf`: the consumer returns nothing after the first batch.
+`join`: the group never answers. `for_good`: the first batch cannot even be abandoned.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from progress_worker import cli
 from progress_worker.ingest.projector import Projector
 
 _getmany = AIOKafkaConsumer.getmany
+_ensure_active_group = GroupCoordinator.ensure_active_group
 _heard: set[AIOKafkaConsumer] = set()
 
 
@@ -20,7 +27,14 @@ async def apply(_projector: Projector, _records: Any) -> None:
     await asyncio.Event().wait()
 
 
-async def getmany(consumer: AIOKafkaConsumer, *partitions: Any, **options: Any) -> dict[Any, Any]:
+async def for_good(_projector: Projector, _records: Any) -> None:
+    """Not when cancelled either."""
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+async def deaf(consumer: AIOKafkaConsumer, *partitions: Any, **options: Any) -> dict[Any, Any]:
     """Go deaf after the first batch, as clients did that lost their broker without noticing."""
     if consumer in _heard:
         await asyncio.sleep(0.2)
@@ -31,10 +45,22 @@ async def getmany(consumer: AIOKafkaConsumer, *partitions: Any, **options: Any) 
     return found
 
 
+async def join(coordinator: GroupCoordinator, *arguments: Any) -> Any:
+    """Wait for partitions for ever; Faust's own group gets its."""
+    if coordinator.group_id.endswith("-commands"):
+        return await _ensure_active_group(coordinator, *arguments)
+    return await asyncio.Event().wait()
+
+
+WHERE = {
+    "apply": (Projector, "apply", apply),
+    "for_good": (Projector, "apply", for_good),
+    "deaf": (AIOKafkaConsumer, "getmany", deaf),
+    "join": (GroupCoordinator, "ensure_active_group", join),
+}
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "apply":
-        setattr(Projector, "apply", apply)  # noqa: B010
-    else:
-        AIOKafkaConsumer.getmany = getmany
+    setattr(*WHERE[sys.argv[1]])
     sys.argv[1:] = ["worker"]
     cli.main()
