@@ -91,17 +91,43 @@ async def owns_all(worker: WorkerProcess) -> bool:
 
 
 @pytest.mark.parametrize("seed", rounds(quick=0, all_in_all=4))
-async def test_one_three_and_one_worker(
+async def test_one_four_and_one_worker(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
     traffic = Traffic(deployment, seed)
     async with Fleet(deployment) as fleet:
         async with traffic.flowing(rate=200):
-            await fleet.scale(3)
-            await wait_until(fleet.ready, "three workers are ready")
+            await fleet.scale(4)
+            await wait_until(partial(shared_evenly, fleet), "each has one partition")
             await asyncio.sleep(1)
             await fleet.scale(1)
         assert await traffic.differences() == []
-        assert fleet.ends == [0, 0]
-    ledger.add("workers 1, 3, 1", traffic, 4)
+        assert fleet.ends == [0, 0, 0]
+    ledger.add("workers 1, 4, 1", traffic, 6)
+
+
+async def shared_evenly(fleet: Fleet) -> bool:
+    if not await fleet.ready():
+        return False
+    assigned = [await w.metric("progress_assigned_partitions") for w in fleet.workers]
+    return assigned == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", rounds(quick=1, all_in_all=4))
+async def test_a_rolling_restart(
+    impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
+) -> None:
+    deployment = await impatient(broker.bootstrap, migrated_database)
+    traffic = Traffic(deployment, seed)
+    rng = random.Random(seed)
+    async with Fleet(deployment, 3) as fleet:
+        async with traffic.flowing(rate=250):
+            for worker in list(fleet.workers):
+                await asyncio.sleep(rng.uniform(0, 1))
+                worker.process.terminate()
+                await worker.ended()
+                await wait_until(fleet.ready, "its successor is ready")
+        assert await traffic.differences() == []
+        assert fleet.ends == [0, 0, 0]
+    ledger.add("workers restarted one after the other", traffic, 3)
