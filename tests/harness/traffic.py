@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 
@@ -45,7 +45,9 @@ class Traffic:
         learners: int = 60,
         *,
         broken_share: float = 0.01,
+        records: Iterator[GeneratedRecord] | None = None,
     ) -> None:
+        """`records` are sent instead of generated ones."""
         self.sent: list[GeneratedRecord] = []
         #: Where each of them lies, the partition and the offset.
         self.places: list[tuple[int, int]] = []
@@ -53,7 +55,7 @@ class Traffic:
         self._settings = deployment.settings()
         self._ends: dict[int, int] = {}
         self._count = count
-        self._records = generate(
+        self._records = records or generate(
             count,
             seed,
             learners,
