@@ -19,13 +19,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-faults check bench bench-quick bench-latency bench-http clean lock install \
+.PHONY: help demo test test-faults soak check bench bench-quick bench-latency bench-http clean lock install \
 	fuzz audit
 
 help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
 	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer, ARGS='-n 0' in one process)"
 	@echo "make test-faults  every round of the fault suite, about half an hour"
+	@echo "make soak    a backlog, then minutes of mixed load: does anything grow? (ARGS='--minutes 1')"
 	@echo "make check   formatting, lint and types"
 	@echo "make fuzz    a minute of made-up records against the decoder (ARGS=-max_total_time=600 for longer)"
 	@echo "make audit   known vulnerabilities of the locked packages"
@@ -44,6 +45,10 @@ test: $(BIN)/.installed
 test-faults: $(BIN)/.installed
 	@echo "Running every round of the fault suite: brokers, databases and workers are killed"
 	@$(BIN)/python -m pytest tests/faults -m "faults or not faults" $(ARGS)
+
+soak: $(BIN)/.installed
+	@echo "Soaking two workers: a backlog of 500,000 events, then ten minutes of mixed load"
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 check: $(BIN)/.installed
 	@echo "Checking format, lint and types of $(CHECKED)"

@@ -84,15 +84,27 @@ class Findings:
 
 async def find(settings: Settings, owner_url: str) -> Findings:
     """Read everything that a deployment holds now."""
-    rows = {
-        table: [_row(table, row) for row in fetch(owner_url, f"SELECT {columns} FROM {table}")]
-        for table, columns in _COLUMNS.items()
-    }
-    for table in ("learner_total", "learner_day"):
-        rows[table] = [row for row in rows[table] if any(row[-5:])]
+    rows = find_rows(owner_url)
     unlocked = await read_topic(settings, settings.unlocked_topic)
     letters = await read_topic(settings, settings.dead_letter_topic)
-    return Findings(rows, [_announcement(r) for r in unlocked], [_letter(r) for r in letters])
+    return Findings(rows, [announcement(r) for r in unlocked], [letter(r) for r in letters])
+
+
+def find_rows(owner_url: str, learners: Sequence[str] | None = None) -> Rows:
+    """Every row of every table, or those of some learners."""
+    rows: Rows = {}
+    for table, columns in _COLUMNS.items():
+        query: LiteralString = f"SELECT {columns} FROM {table}"
+        if learners is None:
+            found = fetch(owner_url, query)
+        elif table == "outbox":
+            found = []
+        else:
+            found = fetch(owner_url, f"{query} WHERE user_id = ANY(%s)", list(learners))
+        rows[table] = [_row(table, row) for row in found]
+    for table in ("learner_total", "learner_day"):
+        rows[table] = [row for row in rows[table] if any(row[-5:])]
+    return rows
 
 
 def expect(sent: Sequence[GeneratedRecord], *, catalogue: str, topic: str) -> Expected:
@@ -197,7 +209,7 @@ def _row(table: str, row: Row) -> Row:
     return (user_id, days, *zone)
 
 
-def _announcement(record: ConsumerRecord) -> Announcement:
+def announcement(record: ConsumerRecord) -> Announcement:
     data: dict[str, Any] = json.loads(record.value)
     return Announcement(
         key=record.key,
@@ -213,7 +225,7 @@ def _announcement(record: ConsumerRecord) -> Announcement:
     )
 
 
-def _letter(record: ConsumerRecord) -> Found:
+def letter(record: ConsumerRecord) -> Found:
     about = {n: v.decode() for n, v in record.headers if n.startswith("dlq.")}
     untouched = tuple(header for header in record.headers if header[0] not in about)
     letter = Letter(about["dlq.reason"], record.key, record.value, untouched)

@@ -1,0 +1,83 @@
+"""Reconciles hundreds of thousands of records, a thousand learners at a time.
+
+To count anew after every event would take hours. So the first slice is compared in full, and of
+all others everything but what the order of arrival decides: what triggered an unlock, and what a
+level was before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from progress_worker.domain.completion import Completion
+from progress_worker.embedded.demo_read import read_topic
+from progress_worker.embedded.generator import GeneratedRecord
+from tests.harness.any_order import as_it_may_have_come
+from tests.harness.reconcile import (
+    Announcement,
+    Expected,
+    Findings,
+    announcement,
+    differences,
+    expect,
+    find_rows,
+    letter,
+)
+from tests.harness.storage import fetch
+from tests.harness.truth import Rows, expected_rows
+from tests.harness.worker import Deployment
+
+_LEARNERS = 1_000
+
+
+async def reconcile_many(
+    deployment: Deployment,
+    sent: Iterable[GeneratedRecord],
+    advance: Callable[[int], None] = lambda _learners: None,
+) -> list[str]:
+    """What differs; `sent` is in order, `advance` is told of learners that were compared."""
+    settings = deployment.settings()
+    by_learner, broken = _sorted(sent)
+    announced: dict[str, list[Announcement]] = defaultdict(list)
+    for record in await read_topic(settings, settings.unlocked_topic):
+        told = announcement(record)
+        announced[told.user_id].append(told)
+    letters = [letter(r) for r in await read_topic(settings, settings.dead_letter_topic)]
+    catalogue = deployment.catalogue.read_text(encoding="utf-8")
+    no_rows: Rows = defaultdict(list)
+    found = Findings(no_rows, [], letters)
+    wrong = differences(expect(broken, catalogue=catalogue, topic=deployment.completed), found)
+    url = deployment.database.owner_url
+    stored = {user_id for (user_id,) in fetch(url, "SELECT user_id FROM learner")}
+    everybody = sorted(stored | by_learner.keys() | announced.keys())
+    for number, learners in enumerate(_slices(everybody)):
+        events = [event for learner in learners for event in by_learner[learner]]
+        rows = find_rows(url, learners)
+        expected = expected_rows(events, catalogue, stepwise=number == 0)
+        if number:
+            of_any = frozenset(learners)
+            expected = as_it_may_have_come(expected, rows, events, of_any, catalogue)
+        these = [one for learner in learners for one in announced[learner]]
+        wanted = Expected(expected, Counter(), deployment.completed)
+        wrong += differences(wanted, Findings(rows, these, []))
+        advance(len(learners))
+    return wrong
+
+
+def _sorted(
+    sent: Iterable[GeneratedRecord],
+) -> tuple[dict[str, list[Completion]], list[GeneratedRecord]]:
+    by_learner: dict[str, list[Completion]] = defaultdict(list)
+    broken = []
+    for record in sent:
+        if record.completion is None:
+            broken.append(record)
+        else:
+            by_learner[record.completion.user_id].append(record.completion)
+    return by_learner, broken
+
+
+def _slices(learners: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(learners), _LEARNERS):
+        yield learners[start : start + _LEARNERS]
