@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,8 +16,10 @@ from progress_worker.domain.completion import Completion
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.generator import GeneratedRecord
 from progress_worker.embedded.postgres import Postgres
+from tests.harness.any_order import as_it_may_have_come
 from tests.harness.deploying import CATALOGUE_FILE, deploy
 from tests.harness.reconcile import Expected, Findings, differences, expect, find
+from tests.harness.reconcile_many import reconcile_many
 from tests.harness.storage import execute
 from tests.harness.traffic import Traffic
 from tests.harness.worker import Deployment
@@ -187,6 +190,82 @@ def test_a_lost_event_is_told_in_every_table_that_it_touched(run: Run) -> None:
 def _another(record: GeneratedRecord) -> Completion:
     assert record.completion is not None
     return record.completion._replace(event_id=uuid4())
+
+
+class AnyOrder:
+    """The run as if nobody knew in which order the events of one of its learners arrived."""
+
+    def __init__(self, run: Run) -> None:
+        self.found = run.findings()
+        self._expected = run.expect(run.sent)
+        levels = self.found.rows["skill_level"]
+        self.learner = next(row[0] for row in levels if row[2] != "beginner")
+        said = [record.completion for record in run.sent if record.completion]
+        self.events = [event for event in said if event.user_id == self.learner]
+        self.stranger = next(event for event in said if event.user_id != self.learner)
+
+    def differences(self) -> list[str]:
+        unordered = frozenset({self.learner})
+        catalogue = CATALOGUE_FILE.read_text(encoding="utf-8")
+        rows = as_it_may_have_come(
+            self._expected.rows, self.found.rows, self.events, unordered, catalogue
+        )
+        return differences(replace(self._expected, rows=rows), self.found)
+
+    def place(self, table: str) -> int:
+        """Of a row that has to be there in any order; of unlocks the one that asks for least."""
+        own = [
+            (row[-2] if table == "achievement_unlock" else 0, place)
+            for place, row in enumerate(self.found.rows[table])
+            if row[0] == self.learner and not (table == "skill_level" and row[2] == "beginner")
+        ]
+        return min(own)[1]
+
+
+def test_in_any_order_nothing_else_may_differ(run: Run) -> None:
+    one = AnyOrder(run)
+    assert one.differences() == []
+    for table in TABLES:
+        place, rows = one.place(table), one.found.rows[table]
+        row = rows.pop(place)
+        assert one.differences(), f"a row that {table} lacks is not told"
+        rows.insert(place, row)
+    place, levels = one.place("skill_level"), one.found.rows["skill_level"]
+    user_id, topic, level, *rest = levels[place]
+    levels[place] = (user_id, topic, "advanced" if level == "expert" else "expert", *rest)
+    assert one.differences()
+
+
+def test_in_any_order_another_event_of_the_learner_may_be_the_trigger(run: Run) -> None:
+    one = AnyOrder(run)
+    unlocks, place = one.found.rows["achievement_unlock"], one.place("achievement_unlock")
+    user_id, name, *_, version, value, target, backdated = unlocks[place]
+    (told,) = [
+        number
+        for number, announcement in enumerate(one.found.announcements)
+        if (announcement.user_id, announcement.achievement_id) == (user_id, name)
+    ]
+    for event in (one.events[-1], one.stranger):
+        when = event.completed_at, event.local_day, event.event_id
+        unlocks[place] = (user_id, name, *when, version, value, target, backdated)
+        one.found.announcements[told] = one.found.announcements[told]._replace(
+            triggering_event_id=str(event.event_id)
+        )
+        assert (one.differences() == []) == (event is not one.stranger)
+
+
+async def test_slice_by_slice_the_same_is_told(run: Run) -> None:
+    compared: list[int] = []
+    args = run.deployment, run.sent, compared.append
+    assert await reconcile_many(*args, slice_size=5) == []
+    assert compared == [5, 5, 2]
+    event = next(r for r in reversed(run.sent) if r.kind == "fresh")
+    lost = event._replace(completion=_another(event))
+    told = await reconcile_many(run.deployment, [*run.sent, lost], slice_size=5)
+    assert {"completion", "learner_total", "learner_day"} <= {one.split()[0] for one in told}
+    broken = next(r for r in run.sent if r.reason)
+    told = await reconcile_many(run.deployment, [*run.sent, broken], slice_size=5)
+    assert [one for one in told if one.startswith("the dead letters lack a record")] == told != []
 
 
 async def test_rows_are_read_as_they_are_now(run: Run) -> None:
