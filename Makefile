@@ -26,7 +26,7 @@ help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
 	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer, ARGS='-n 0' in one process)"
 	@echo "make test-faults  every round of the fault suite, about half an hour"
-	@echo "make soak    a backlog, then minutes of mixed load: does anything grow? (ARGS='--minutes 1')"
+	@echo "make soak    a backlog, then ten minutes of load: does anything grow? (ARGS='--events 20000 --minutes 1' for less)"
 	@echo "make check   formatting, lint and types"
 	@echo "make fuzz    a minute of made-up records against the decoder (ARGS=-max_total_time=600 for longer)"
 	@echo "make audit   known vulnerabilities of the locked packages"
@@ -47,7 +47,7 @@ test-faults: $(BIN)/.installed
 	@$(BIN)/python -m pytest tests/faults -m "faults or not faults" $(ARGS)
 
 soak: $(BIN)/.installed
-	@echo "Soaking two workers: a backlog of 500,000 events, then ten minutes of mixed load"
+	@echo "Soaking two workers: they drain a backlog, take a mixed load, and may not grow"
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 check: $(BIN)/.installed

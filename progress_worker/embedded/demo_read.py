@@ -79,14 +79,16 @@ async def get(url: str, token: str | None = None) -> str:
         raise FatalError(f"{url} does not answer: {type(error).__name__}.") from error
 
 
-async def read_topic(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:
+async def read_topic(
+    settings: KafkaSettings, topic: str, *, limit_seconds: float = READ_SECONDS
+) -> list[ConsumerRecord]:
     """All records of a topic up to its end at this moment. Raises FatalError.
 
     The end is what a fetch says: the embedded broker answers the question for it wrongly.
     """
     records: list[ConsumerRecord] = []
     try:
-        async with asyncio.timeout(READ_SECONDS), reader(settings, topic) as consumer:
+        async with asyncio.timeout(limit_seconds), reader(settings, topic) as consumer:
             while not await _at_end(consumer):
                 for part in (await consumer.getmany(timeout_ms=_FETCH_MS)).values():
                     records += part

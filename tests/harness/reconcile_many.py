@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from progress_worker.domain.completion import Completion
 from progress_worker.embedded.demo_read import read_topic
@@ -28,6 +29,8 @@ from tests.harness.storage import fetch
 from tests.harness.truth import Rows, expected_rows
 from tests.harness.worker import Deployment
 
+_READ_SECONDS = 300.0
+
 
 async def reconcile_many(
     deployment: Deployment,
@@ -38,12 +41,13 @@ async def reconcile_many(
 ) -> list[str]:
     """What differs; `sent` is in order, `advance` is told of learners that were compared."""
     settings = deployment.settings()
+    read = partial(read_topic, settings, limit_seconds=_READ_SECONDS)
     by_learner, broken = _sorted(sent)
     announced: dict[str, list[Announcement]] = defaultdict(list)
-    for record in await read_topic(settings, settings.unlocked_topic):
+    for record in await read(settings.unlocked_topic):
         told = announcement(record)
         announced[told.user_id].append(told)
-    letters = [letter(r) for r in await read_topic(settings, settings.dead_letter_topic)]
+    letters = [letter(r) for r in await read(settings.dead_letter_topic)]
     catalogue = deployment.catalogue.read_text(encoding="utf-8")
     no_rows: Rows = defaultdict(list)
     found = Findings(no_rows, [], letters)
