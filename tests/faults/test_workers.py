@@ -114,7 +114,7 @@ async def shared_evenly(fleet: Fleet) -> bool:
     return assigned == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("seed", rounds(quick=1, all_in_all=4))
+@pytest.mark.parametrize("seed", rounds(quick=0, all_in_all=4))
 async def test_a_rolling_restart(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
