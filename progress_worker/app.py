@@ -23,6 +23,7 @@ from progress_worker.commands import CommandHandler
 from progress_worker.deployment import level_rules, load_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.errors import ProgressError
+from progress_worker.housekeeping import Housekeeping
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.header_names import accept_any_header_name
 from progress_worker.ingest.messages import Messages
@@ -83,6 +84,7 @@ class Worker:
         self.commands = CommandHandler(recalculation, projector, retry, self.ingest.crash)
         self.relay = RelayService(settings, self.engine, retry, self.metrics)
         self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
+        self.housekeeping = Housekeeping(settings, self.engine, self.metrics)
         self.metrics.ready.set_function(lambda: not self.obstacles)
 
     @property
@@ -124,6 +126,8 @@ def create_app(settings: Settings) -> faust.App:
     commands = app.topic(settings.commands_topic, key_type=bytes, value_type=bytes)
     app.agent(commands, name="commands")(worker.commands.consume)
     app.timer(_GAUGE_SECONDS, on_leader=False)(worker.health.refresh)
+    if worker.housekeeping.wanted:
+        app.timer(settings.housekeeping_seconds, on_leader=True)(worker.housekeeping.step)
     _add_probes(app, worker)
     return app
 

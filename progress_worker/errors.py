@@ -16,6 +16,7 @@ class Reason(StrEnum):
     UNKNOWN_TIMEZONE = "unknown_timezone"
     TIME_OUT_OF_RANGE = "time_out_of_range"
     REJECTED_BY_DATABASE = "rejected_by_database"
+    BEYOND_RETENTION = "beyond_retention"
 
 
 class ProgressError(Exception):

@@ -242,6 +242,22 @@ class Settings(KafkaSettings):
         default=False, description="Publish `skill.level.changed.v1` too."
     )
 
+    completion_retention_days: int | None = Field(
+        default=None,
+        ge=366,
+        description="Completions older than so many days are deleted, their sums kept; for ever "
+        "when not given. What that costs: operations.md, Keep completions for a limited time.",
+    )
+    parked_retention_days: int | None = Field(
+        default=None,
+        ge=30,
+        description="Records that Kafka refused for good are deleted after so many days; never "
+        "when not given.",
+    )
+    housekeeping_seconds: float = Field(
+        default=10.0, gt=0, description="The pause between two steps of these deletions."
+    )
+
     event_source: str = Field(
         default="/progress-worker", min_length=1, description="`ce_source` of what we publish."
     )

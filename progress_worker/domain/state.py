@@ -58,6 +58,7 @@ class LearnerState:
 
     `days` holds the snapshots of those local days that an event of the batch concerns.
     `counters` holds, for each filter of the catalogue, how many completions match it.
+    `kept_from` is set once completions were deleted: of those before it, nothing is known any more.
     """
 
     user_id: str
@@ -69,6 +70,7 @@ class LearnerState:
     days: dict[dt.date, dict[Cell, Totals]] = field(default_factory=dict)
     levels: dict[str, SkillLevel] = field(default_factory=dict)
     unlocked: set[str] = field(default_factory=set)
+    kept_from: dt.datetime | None = None
     #: For each ladder the lowest target that is not unlocked; empty until it is asked for.
     next_targets: list[int] = field(default_factory=list, compare=False, repr=False)
     touched: Touched = field(default_factory=Touched)

@@ -23,6 +23,7 @@ from progress_worker.domain.reducer import Outcome, Reducer, Unlock
 from progress_worker.errors import PoisonError, ProgressError
 from progress_worker.ingest.decode import Decoded, Decoder
 from progress_worker.ingest.messages import DeadLetter, Messages, Record
+from progress_worker.ingest.retention import refusal
 from progress_worker.storage import learners, outbox
 from progress_worker.storage.cache import LearnerCache
 from progress_worker.storage.database import Connection, connect_for
@@ -46,6 +47,7 @@ class Fold:
     changes: Changes
     unlocks: list[Unlock] = field(default_factory=list)
     messages: list[outbox.OutboxRecord] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     #: For each unlock, Kafka's timestamp (ms) of the record that led to it.
     unlocked_by: list[int] = field(default_factory=list)
@@ -122,7 +124,7 @@ class Projector:
             # A Postgres that was away may come back with less than what is remembered.
             self._cache.clear()
             raise
-        self._committed(arrivals, letters, fold)
+        self._committed(arrivals, fold)
 
     async def _write(
         self, connection: Connection, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]
@@ -133,7 +135,8 @@ class Projector:
         started = self._observe("load", started)
         fold = self._fold(arrivals, loaded)
         failed_at = self._clock()
-        fold.messages += [self._messages.dead_letter(letter, failed_at) for letter in letters]
+        fold.letters += letters
+        fold.messages += [self._messages.dead_letter(letter, failed_at) for letter in fold.letters]
         started = self._observe("fold", started)
         await save(connection, fold.changes)
         await outbox.add(connection, fold.messages)
@@ -149,7 +152,11 @@ class Projector:
         for record, (completion, traceparent) in arrivals:
             key = completion.user_id, completion.event_id.int
             state = loaded.learners[completion.user_id]
-            effects = self._reducer.apply(state, completion, latest.get(key))
+            stored = latest.get(key)
+            if stored is None and state.kept_from and (error := refusal(state, completion)):
+                fold.letters.append(DeadLetter(record, error))
+                continue
+            effects = self._reducer.apply(state, completion, stored)
             fold.outcomes[effects.outcome] += 1
             if effects.outcome is Outcome.DUPLICATE:
                 continue
@@ -171,9 +178,7 @@ class Projector:
         )
         return fold
 
-    def _committed(
-        self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter], fold: Fold
-    ) -> None:
+    def _committed(self, arrivals: Sequence[Arrival], fold: Fold) -> None:
         now = self._clock().timestamp()
         metrics = self._metrics
         metrics.last_progress.set(now)
@@ -190,10 +195,10 @@ class Projector:
         metrics.unlock_commit_latency.observe_all(
             [max(0.0, now - timestamp / 1000) for timestamp in fold.unlocked_by]
         )
-        metrics.events.labels("dead_lettered").inc(len(letters))
+        metrics.events.labels("dead_lettered").inc(len(fold.letters))
         # One line for each reason and batch: a flood of broken records must not be one of the log.
-        firsts = {letter.error.reason: letter for letter in reversed(letters)}
-        for reason, count in Counter(letter.error.reason for letter in letters).items():
+        firsts = {letter.error.reason: letter for letter in reversed(fold.letters)}
+        for reason, count in Counter(letter.error.reason for letter in fold.letters).items():
             record, error, _ = firsts[reason]
             metrics.dead_letters.labels(reason.value).inc(count)
             _log.warning(

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.domain.reducer import Reducer, Unlock
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.zones import latest_zone
+from progress_worker.errors import PoisonError, Reason
 from progress_worker.ingest.messages import Messages
 from progress_worker.storage import learners, outbox
 from progress_worker.storage.database import Connection, connect_for
@@ -40,7 +41,7 @@ class Recalculation:
         """Returns the unlocks that were added; with `topic`, other topics keep their levels.
 
         Raises TransientError, PoisonError and FatalError as a batch does. A learner who was never
-        seen is left alone.
+        seen is left alone; one whose old completions were deleted is refused: sums would be lost.
         """
         async with connect_for(self._engine, self._time_limit) as connection:
             unlocks = await self._write(connection, user_id, topic)
@@ -52,6 +53,11 @@ class Recalculation:
         stored = await learners.load_learner(connection, self._reducer, user_id)
         if stored is None:
             return []
+        if stored.kept_from is not None:
+            raise PoisonError(
+                Reason.BEYOND_RETENTION,
+                "the learner's sums hold completions that were deleted",
+            )
         completions = [c async for c in learners.history(connection, user_id)]
         derived, unlocks = self._reducer.rebuild(user_id, completions, stored.unlocked)
         derived.version = stored.version

@@ -29,7 +29,8 @@ from progress_worker.storage.database import Connection
 CompletionKey = tuple[str, int]
 
 _LEARNERS: Final = """
-SELECT user_id, version, active_days::text, timezone, timezone_at, timezone_event_id, counters
+SELECT user_id, version, active_days::text, timezone, timezone_at, timezone_event_id, counters,
+       completions_kept_from
 FROM learner WHERE user_id = ANY(%s::text[])
 """
 _TOTALS: Final = """
@@ -177,6 +178,7 @@ def _assemble(
             active_days=ActiveDays(parse_runs(row[2])),
             zone=NamedZone(row[4], row[5], row[3]) if row[3] is not None else None,
             counters=row[6],
+            kept_from=row[7],
             totals=sums.get(row[0], {}),
         )
         for row in learners
@@ -200,15 +202,22 @@ def _add_days(
 async def _recount(
     connection: Connection, reducer: Reducer, learners: Iterable[LearnerState]
 ) -> None:
-    """Count anew for learners last saved under a catalogue with other filters."""
+    """Count anew for learners last saved under a catalogue with other filters.
+
+    Where completions were deleted, a filter that was counted before keeps its count.
+    """
     behind = {state.user_id: state for state in learners if not reducer.counts_match(state)}
     if not behind:
         return
+    before = {state.user_id: state.counters for state in behind.values() if state.kept_from}
     for state in behind.values():
         reducer.reset_counters(state)
     result = await _execute(connection, _COUNTED, list(behind))
     for row in await result.fetchall():
         reducer.count(behind[row[0]], Completion(*row))
+    for user_id, counters in before.items():
+        counted = behind[user_id].counters
+        counted |= {key: counters[key] for key in counted.keys() & counters.keys()}
 
 
 def parse_runs(multirange: str) -> list[Run]:

@@ -48,6 +48,7 @@ def _totals() -> list[Column[int]]:
 
 #: One row per learner; whatever changes a learner raises `version`.
 #: `counters` holds how many completions match each filter of the catalogue's rules.
+#: `completions_kept_from` is null until completions of the learner are deleted.
 learner: Final = Table(
     "learner",
     metadata,
@@ -58,6 +59,7 @@ learner: Final = Table(
     Column("timezone_at", DateTime(timezone=True)),
     Column("timezone_event_id", Uuid),
     Column("counters", JSONB, nullable=False),
+    Column("completions_kept_from", DateTime(timezone=True)),
     postgresql_with={"fillfactor": "80"},
 )
 

@@ -144,6 +144,22 @@ class Metrics:
             ["state"],
             registry=registry,
         )
+        self.housekeeping_examined = Counter(
+            "progress_housekeeping_examined",
+            "Completions that housekeeping has looked at, in the leader.",
+            registry=registry,
+        )
+        self.housekeeping_deleted = Counter(
+            "progress_housekeeping_deleted",
+            "Rows deleted since their retention is over, by table, in the leader.",
+            ["table"],
+            registry=registry,
+        )
+        self.housekeeping_passed = Gauge(
+            "progress_housekeeping_passed_timestamp_seconds",
+            "When housekeeping last came to the end of the completions, in the leader.",
+            registry=registry,
+        )
         # From the start on, so that the first of a kind is an increase too.
         for reason in Reason:
             self.dead_letters.labels(reason.value)

@@ -20,6 +20,7 @@ from progress_worker.doctor.postgres import clock_finding
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
+from progress_worker.storage.migrate import head_revision
 from tests.harness.deploying import deploy
 from tests.harness.worker import Deployment, run_command
 
@@ -72,8 +73,8 @@ def test_nothing_was_made_yet(deployment: Deployment, database: Database) -> Non
     assert done.returncode == 1
     assert _wrong(done) == [
         f"The topic {deployment.prefix}missing does not exist.",
-        "The database is at revision none and this release needs 0001: run `progress-worker "
-        "migrate`.",
+        f"The database is at revision none and this release needs {head_revision()}: "
+        "run `progress-worker migrate`.",
     ]
 
 
