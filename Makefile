@@ -9,6 +9,7 @@ CHECKED := progress_worker tests bench migrations
 UV := uv==0.13.9
 ATHERIS := atheris==3.0.0
 PIP_AUDIT := pip-audit==2.10.1
+CYCLONEDX := cyclonedx-bom==7.5.0
 # In two processes: most of the time they wait. ARGS='-n 0' makes it one, to see into.
 TWO := --numprocesses 2 --no-loadscope-reorder
 
@@ -20,7 +21,7 @@ export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-faults soak check bench bench-quick bench-latency bench-http clean lock install \
-	fuzz audit
+	fuzz audit sbom
 
 help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
@@ -32,6 +33,7 @@ help:
 	@echo "make audit   known vulnerabilities of the locked packages"
 	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency, bench-http: see bench/)"
 	@echo "make lock    resolve pyproject.toml into the lock files (ARGS=--upgrade for newer versions)"
+	@echo "make sbom    what the image holds, as CycloneDX: build/sbom.cdx.json"
 	@echo "make clean   remove the virtual environment and everything that was built"
 
 demo: $(BIN)/.installed
@@ -98,6 +100,12 @@ COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.1
 	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" $(ARGS)
 
+# The lock knows no graph of dependencies, of which the tool warns.
+sbom: build/sbom/.installed
+	@echo "Writing build/sbom.cdx.json: every package of deploy/requirements.lock"
+	@build/sbom/bin/python -W ignore::UserWarning -m cyclonedx_py requirements deploy/requirements.lock \
+		--pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json
+
 clean:
 	@echo "Removing $(VENV), build products and caches"
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -117,18 +125,14 @@ $(BIN)/.locked: requirements.lock
 	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	@touch $@
 
-build/lock/.installed: Makefile
+build/lock/.installed: TOOL = $(UV)
+build/sbom/.installed: TOOL = $(CYCLONEDX)
+build/audit/.installed: TOOL = $(PIP_AUDIT)
+build/lock/.installed build/sbom/.installed build/audit/.installed: Makefile
 	@$(NEEDS_PYTHON)
-	@echo "Installing $(UV) into build/lock, to resolve with"
-	@$(PYTHON) -m venv --clear build/lock
-	@build/lock/bin/python -m pip install --quiet '$(UV)'
-	@touch $@
-
-build/audit/.installed: Makefile
-	@$(NEEDS_PYTHON)
-	@echo "Installing $(PIP_AUDIT) into build/audit"
-	@$(PYTHON) -m venv --clear build/audit
-	@build/audit/bin/python -m pip install --quiet '$(PIP_AUDIT)'
+	@echo "Installing $(TOOL) into $(@D)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet '$(TOOL)'
 	@touch $@
 
 # Beside the locked packages, which it needs, and not among them.
