@@ -96,6 +96,18 @@ def migrate(
 
 
 @cli.command()
+def distribute(
+    shards: Annotated[int, typer.Option(min=1, help="Parts of each table; for ever.")] = 32,
+) -> None:
+    """Distribute the migrated learner tables over a Citus cluster; can be repeated."""
+    from progress_worker.settings import load_migration_settings  # noqa: PLC0415
+    from progress_worker.storage.distribution import distribute as run  # noqa: PLC0415
+
+    done = run(load_migration_settings().owner_url, shards)
+    _console.print(f"Distributed: {', '.join(done)}." if done else "All tables are distributed.")
+
+
+@cli.command()
 def demo(
     count: Annotated[int, typer.Option(min=1, help="How many events.")] = 5_000,
     learners: Annotated[int, typer.Option(min=1, help="Of how many learners.")] = 60,
