@@ -1,4 +1,8 @@
-"""Runs the migrations on the connection that `progress_worker.storage.migrate` hands over."""
+"""Runs the migrations on the connection that `progress_worker.storage.migrate` hands over.
+
+A new table that belongs to learners is one of `LEARNER_TABLES`, and each of its keys begins with
+`user_id`: so Citus can distribute it, which `progress-worker distribute` does after the migration.
+"""
 
 from alembic import context
 

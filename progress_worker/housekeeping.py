@@ -64,6 +64,8 @@ class Housekeeping:
                     await self._unpark(connection, self._days_ago(self._parked_days))
         except (ProgressError, psycopg.Error, TimeoutError) as error:
             self._failed(error)
+        else:
+            self._metrics.housekeeping_steps.labels("done").inc()
 
     async def _forget(self, connection: Connection, before: dt.datetime) -> None:
         page = await retention.completions_after(
@@ -88,7 +90,7 @@ class Housekeeping:
 
     def _failed(self, error: ProgressError | psycopg.Error | TimeoutError) -> None:
         told: Exception = translate(error) if isinstance(error, psycopg.Error) else error
-        self._metrics.retries.labels("housekeeping").inc()
+        self._metrics.housekeeping_steps.labels("failed").inc()
         _log.warning("housekeeping_failed", error=str(told) or type(told).__name__)
 
     def _days_ago(self, days: int) -> dt.datetime:

@@ -144,6 +144,12 @@ class Metrics:
             ["state"],
             registry=registry,
         )
+        self.housekeeping_steps = Counter(
+            "progress_housekeeping_steps",
+            "Steps of housekeeping in the leader, by result: done or failed.",
+            ["result"],
+            registry=registry,
+        )
         self.housekeeping_examined = Counter(
             "progress_housekeeping_examined",
             "Completions that housekeeping has looked at, in the leader.",
@@ -164,3 +170,5 @@ class Metrics:
         for reason in Reason:
             self.dead_letters.labels(reason.value)
         self.events.labels("dead_lettered")
+        for result in ("done", "failed"):
+            self.housekeeping_steps.labels(result)

@@ -181,7 +181,7 @@ async def test_a_step_that_fails_is_taken_back_and_made_good(house: House) -> No
     execute(house.url, "REVOKE DELETE ON completion FROM progress_worker")
     await housekeeping.step()
     assert fetch(house.url, "SELECT completions_kept_from FROM learner") == [(None,)]
-    assert house.parts.metrics.retries.labels("housekeeping")._value.get() == 1
+    assert house.parts.metrics.housekeeping_steps.labels("failed")._value.get() == 1
     execute(house.url, "GRANT DELETE ON completion TO progress_worker")
     await housekeeping.step()
     assert house.completions() == set()
