@@ -172,3 +172,5 @@ class Metrics:
         self.events.labels("dead_lettered")
         for result in ("done", "failed"):
             self.housekeeping_steps.labels(result)
+        for table in ("completion", "outbox"):
+            self.housekeeping_deleted.labels(table)
