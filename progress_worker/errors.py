@@ -27,6 +27,10 @@ class TransientError(ProgressError):
     """A dependency is away or was in the way; the same work may succeed later."""
 
 
+class TooSlowError(TransientError):
+    """Postgres did not finish the work within its time limit; less of it may do."""
+
+
 class LearnerChangedError(TransientError):
     """Another transaction changed a learner of the batch between its load and its save."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -26,6 +25,7 @@ from aiokafka.errors import (
 
 from progress_worker.errors import FatalError
 from progress_worker.ingest.messages import Record
+from progress_worker.ingest.portions import Portions
 from progress_worker.ingest.projector import Projector
 from progress_worker.retry import RetryPolicy
 from progress_worker.telemetry.metrics import Metrics
@@ -115,9 +115,8 @@ class Lane:
             if records:
                 self._last_read = time.monotonic()
                 self._hold(batch)
-                await self._retry.run(
-                    "ingest", partial(self._projector.apply, records), self._pulse
-                )
+                portions = Portions(records, self._projector.apply, self._pulse)
+                await self._retry.run("ingest", portions, self._pulse)
                 self._applied(batch)
             if self._uncommitted and not await self._commit_offsets():
                 return

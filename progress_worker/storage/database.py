@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from progress_worker.errors import FatalError, PoisonError, Reason, TransientError
+from progress_worker.errors import FatalError, PoisonError, Reason, TooSlowError, TransientError
 from progress_worker.storage.migrate import head_revision, sqlalchemy_url
 
 Connection = psycopg.AsyncConnection[Any]
@@ -92,7 +92,7 @@ async def connect_for(engine: AsyncEngine, seconds: float) -> AsyncIterator[Conn
     except psycopg.Error as error:
         raise translate(error) from error
     except TimeoutError as error:
-        raise TransientError("Postgres did not answer in time") from error
+        raise TooSlowError("Postgres did not answer in time") from error
 
 
 def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError:
@@ -109,6 +109,8 @@ def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError
         return PoisonError(Reason.REJECTED_BY_DATABASE, describe(error))
     if isinstance(error, psycopg.errors.ProgrammingError | psycopg.errors.NotSupportedError):
         return FatalError(f"Postgres refuses a statement of this release: {describe(error)}")
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return TooSlowError(f"Postgres: {describe(error)}")
     return TransientError(f"Postgres: {describe(error)}")
 
 

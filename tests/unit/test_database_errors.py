@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from progress_worker.errors import FatalError, PoisonError, TransientError
+from progress_worker.errors import FatalError, PoisonError, TooSlowError, TransientError
 from progress_worker.storage.database import translate
 
 CLASSES = sorted(
@@ -21,6 +21,7 @@ CLASSES = sorted(
 #: By the first two characters: values and constraints; what is missing, unknown or refused.
 POISON = ("22", "23")
 FATAL = ("0A", "10", "20", "21", "34", "3D", "3F", "42", "44", "P0")
+TOO_SLOW = "57014"
 #: Prepared statements, which are a session's.
 OF_A_SESSION = ("26000", "42P05")
 
@@ -31,7 +32,7 @@ def meaning(error: type[psycopg.Error]) -> type[Exception]:
         return PoisonError
     if state.startswith(FATAL) and state not in OF_A_SESSION:
         return FatalError
-    return TransientError
+    return TooSlowError if state == TOO_SLOW else TransientError
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: f"{error.sqlstate}-{error.__name__}")
@@ -54,7 +55,6 @@ def test_what_an_error_means(error: type[psycopg.Error]) -> None:
         # keeps the contract is too large for an index.
         ("54000", "ProgramLimitExceeded"),
         ("55P03", "LockNotAvailable"),
-        ("57014", "QueryCanceled"),
         ("57P01", "AdminShutdown"),
         ("57P02", "CrashShutdown"),
         ("57P03", "CannotConnectNow"),
