@@ -46,7 +46,7 @@ test: $(BIN)/.installed
 
 test-faults: $(BIN)/.installed
 	@echo "Running every round of the fault suite: brokers, databases and workers are killed"
-	@$(BIN)/python -m pytest tests/faults -m "faults or not faults" $(ARGS)
+	@$(BIN)/python -m pytest $(TWO) tests/faults -m "faults or not faults" $(ARGS)
 
 soak: $(BIN)/.installed
 	@echo "Soaking two workers: they drain a backlog, take a mixed load, and may not grow"
