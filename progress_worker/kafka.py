@@ -25,12 +25,18 @@ _ASK_AGAIN_SECONDS: Final = 5.0
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Address, security and time limit, for any aiokafka client."""
-    options: dict[str, Any] = {
+    """Address, security and limits, for any aiokafka client."""
+    return _connection_options(settings) | {
         "bootstrap_servers": settings.kafka_bootstrap,
+        "metadata_max_age_ms": int(settings.kafka_metadata_max_age_seconds * 1000),
+    }
+
+
+def _connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    """What one connection needs to know, whatever its address."""
+    options: dict[str, Any] = {
         "security_protocol": settings.kafka_security_protocol,
         "request_timeout_ms": int(settings.kafka_request_timeout_seconds * 1000),
-        "metadata_max_age_ms": int(settings.kafka_metadata_max_age_seconds * 1000),
         "client_id": f"progress-worker-{settings.instance}",
     }
     if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
@@ -130,10 +136,10 @@ async def unreachable(settings: KafkaSettings, error: Exception) -> TransientErr
 
 async def _refusal(settings: KafkaSettings) -> str | None:
     """Why one of the bootstrap servers refuses us, or we refuse it; None for any other failure."""
-    options = client_options(settings)
+    options = _connection_options(settings)
     try:
         async with asyncio.timeout(_ASK_AGAIN_SECONDS):
-            for host, port, _ in collect_hosts(options.pop("bootstrap_servers")):
+            for host, port, _ in collect_hosts(settings.kafka_bootstrap):
                 connection = await create_conn(host, port, **options)
                 connection.close()
     except SSLCertVerificationError as error:

@@ -20,10 +20,11 @@ Privileges = Mapping[str, tuple[str, ...]]
 
 REVISION_TABLE: Final = "alembic_version"
 
-#: Completions are kept and unlocks stay: not even the worker can take them away.
+#: Learners and unlocks stay: not even the worker can take them away. Completions it deletes only
+#: where a retention is set.
 WORKER: Final[Privileges] = {
     learner.name: ("SELECT", "INSERT", "UPDATE"),
-    completion.name: ("SELECT", "INSERT", "UPDATE"),
+    completion.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_total.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_day.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     skill_level.name: ("SELECT", "INSERT", "UPDATE"),

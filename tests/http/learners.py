@@ -39,7 +39,7 @@ class Learners:
         self._completions: dict[tuple[str, UUID], Completion] = {}
         self._unlocks: list[Unlock] = []
         self._engine = create_async_engine(
-            sqlalchemy_url(database.worker_url), connect_args={"connect_timeout": 10}
+            sqlalchemy_url(database.owner_url), connect_args={"connect_timeout": 10}
         )
 
     async def close(self) -> None:

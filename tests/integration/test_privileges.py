@@ -18,7 +18,7 @@ ALL = KEPT | {"DELETE"}
 GRANTED: Final = {
     WORKER: {
         "learner": KEPT,
-        "completion": KEPT,
+        "completion": ALL,
         "learner_total": ALL,
         "learner_day": ALL,
         "skill_level": KEPT,
@@ -89,7 +89,6 @@ def test_the_roles_are_nothing_else(migrated_database: Database) -> None:
 
 REFUSED: Final[dict[str, tuple[LiteralString, ...]]] = {
     WORKER: (
-        "DELETE FROM completion",
         "DELETE FROM learner",
         "DELETE FROM skill_level",
         "DELETE FROM achievement_unlock",

@@ -212,7 +212,7 @@ async def test_level_changes_are_told_only_if_asked_for(deployment: Deployment) 
     [
         ("KAFKA_BOOTSTRAP", None, "PROGRESS_KAFKA_BOOTSTRAP is not set."),
         ("DATABASE_URL", None, "PROGRESS_DATABASE_URL is not set."),
-        ("DATABASE_URL", "mysql://x/y", "A database URL must begin with postgresql://."),
+        ("DATABASE_URL", "mysql://x/y", "PROGRESS_DATABASE_URL is wrong: .* postgresql://."),
         ("LANES", "many", "PROGRESS_LANES is wrong: .*"),
         ("DRAIN_TIMEOUT_SECONDS", "60", "PROGRESS_DRAIN_TIMEOUT_SECONDS must be shorter than .*"),
         (
