@@ -92,8 +92,8 @@ install: $(BIN)/.installed
 # The lock files hold names, versions and hashes of every platform's files; no address.
 lock: build/lock/.installed
 	@echo "Resolving pyproject.toml into requirements.lock, deploy/requirements.lock and deploy/build.lock"
-	@$(COMPILE) --extra embedded --group dev pyproject.toml --output-file requirements.lock
-	@$(COMPILE) --constraint requirements.lock pyproject.toml --output-file deploy/requirements.lock
+	@$(COMPILE) --extra embedded --extra tracing --group dev pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --constraint requirements.lock --extra tracing pyproject.toml --output-file deploy/requirements.lock
 	@$(COMPILE) --constraint requirements.lock --group build --output-file deploy/build.lock
 
 COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
