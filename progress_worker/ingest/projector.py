@@ -140,10 +140,14 @@ class Projector:
         started = self._observe("fold", started)
         await save(connection, fold.changes)
         await outbox.add(connection, fold.messages)
-        await connection.commit()
-        self._cache.put(loaded.learners.values())
+        await self._settle(connection, loaded)
         self._observe("save", started)
         return fold
+
+    async def _settle(self, connection: Connection, loaded: learners.Loaded) -> None:
+        """Commit, and remember the learners as they are now."""
+        await connection.commit()
+        self._cache.put(loaded.learners.values())
 
     def _fold(self, arrivals: Sequence[Arrival], loaded: learners.Loaded) -> Fold:
         latest = dict(loaded.stored)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
 import psycopg
 import structlog
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import TransientError
 from progress_worker.kafka import producer_options
-from progress_worker.outbox.sending import REFUSED, send
+from progress_worker.outbox.sending import REFUSED, Outcome, send
 from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import WorkerService
 from progress_worker.settings import Settings
@@ -33,6 +33,10 @@ from progress_worker.storage.outbox import PendingRecord
 from progress_worker.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
+
+Send: TypeAlias = Callable[
+    [AIOKafkaProducer, Sequence[PendingRecord]], Awaitable[Sequence[Outcome]]
+]
 
 #: The advisory lock that makes one relay the only one; any number that nobody else uses.
 _RELAY_LOCK: Final = 7_281_936_402
@@ -45,13 +49,19 @@ class RelayService(WorkerService):
     """Publishes the outbox whenever this process holds the relay's lock."""
 
     def __init__(
-        self, settings: Settings, engine: AsyncEngine, retry: RetryPolicy, metrics: Metrics
+        self,
+        settings: Settings,
+        engine: AsyncEngine,
+        retry: RetryPolicy,
+        metrics: Metrics,
+        send: Send = send,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._engine = engine
         self._retry = retry
         self._metrics = metrics
+        self._send = send
         self._at_rest = asyncio.Event()
         self._at_rest.set()
 
@@ -107,7 +117,7 @@ class RelayService(WorkerService):
         if not pending:
             return
         async with asyncio.timeout(self._settings.kafka_request_timeout_seconds * 2):
-            outcomes = await send(producer, pending)
+            outcomes = await self._send(producer, pending)
         acknowledged = [waiting for waiting, error in outcomes if error is None]
         if acknowledged:
             await outbox.delete(connection, [waiting.id for waiting in acknowledged])
