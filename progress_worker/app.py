@@ -7,10 +7,11 @@ first asked for, not when this module is imported.
 from __future__ import annotations
 
 import gc
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import faust
 from aiohttp.web import Request, Response, json_response
@@ -22,7 +23,7 @@ from yarl import URL
 from progress_worker.commands import CommandHandler
 from progress_worker.deployment import level_rules, load_catalogue
 from progress_worker.domain.reducer import Reducer
-from progress_worker.errors import ProgressError
+from progress_worker.errors import ConfigurationError, ProgressError
 from progress_worker.housekeeping import Housekeeping
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.header_names import accept_any_header_name
@@ -31,13 +32,17 @@ from progress_worker.ingest.projector import Projector
 from progress_worker.ingest.recalculation import Recalculation
 from progress_worker.ingest.service import IngestService
 from progress_worker.kafka import faust_options
-from progress_worker.outbox.relay import RelayService
+from progress_worker.outbox.relay import RelayService, Send
+from progress_worker.outbox.sending import send
 from progress_worker.retry import RetryPolicy
-from progress_worker.settings import Settings, load_settings
+from progress_worker.settings import PREFIX, Settings, load_settings
 from progress_worker.storage.database import create_engine
 from progress_worker.telemetry.health import Health
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from progress_worker.telemetry.tracing import Tracing
 
 _GAUGE_SECONDS = 2.0
 
@@ -45,7 +50,7 @@ _GAUGE_SECONDS = 2.0
 class Worker:
     """Everything that one worker process runs, built and connected."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: Tracing | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
         limit = settings.database_statement_timeout_seconds
@@ -69,7 +74,8 @@ class Worker:
             max_value_bytes=settings.max_value_bytes,
             max_future_seconds=settings.max_future_seconds,
         )
-        projector = Projector(
+        new_projector, send_records = _traced(tracing) if tracing else (Projector, send)
+        projector = new_projector(
             self.engine,
             reducer,
             decoder,
@@ -82,7 +88,7 @@ class Worker:
         recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)
         self.ingest = IngestService(settings, self.engine, projector, retry, self.metrics)
         self.commands = CommandHandler(recalculation, projector, retry, self.ingest.crash)
-        self.relay = RelayService(settings, self.engine, retry, self.metrics)
+        self.relay = RelayService(settings, self.engine, retry, self.metrics, send_records)
         self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
         self.housekeeping = Housekeeping(settings, self.engine, self.metrics)
         self.metrics.ready.set_function(lambda: not self.obstacles)
@@ -98,10 +104,30 @@ class Worker:
         return obstacles
 
 
+def _open_tracing(settings: Settings) -> Tracing | None:
+    """What makes spans, where the settings ask for it; nothing of it is imported where not."""
+    if settings.tracing_endpoint is None:
+        return None
+    try:
+        from progress_worker.telemetry.tracing import Tracing  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{PREFIX}TRACING_ENDPOINT needs the extra `tracing`: {error.name} is not installed."
+        ) from error
+    return Tracing.to_collector(settings, settings.tracing_endpoint)
+
+
+def _traced(tracing: Tracing) -> tuple[Callable[..., Projector], Send]:
+    from progress_worker.traced import TracedProjector, send_traced  # noqa: PLC0415
+
+    return partial(TracedProjector, tracing), partial(send_traced, tracing)
+
+
 def create_app(settings: Settings) -> faust.App:
     """The Faust app of a worker."""
     accept_any_header_name()
-    worker = Worker(settings)
+    tracing = _open_tracing(settings)
+    worker = Worker(settings, tracing)
     app = faust.App(
         f"{settings.consumer_group}-commands",
         **faust_options(settings),
@@ -121,6 +147,8 @@ def create_app(settings: Settings) -> faust.App:
         store=URL("memory://"),
         datadir=Path(gettempdir()) / "progress-worker",
     )
+    if tracing is not None:
+        app.service(tracing)  # type: ignore[arg-type]  # first in, so the last to stop
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
     commands = app.topic(settings.commands_topic, key_type=bytes, value_type=bytes)

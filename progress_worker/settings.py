@@ -261,6 +261,12 @@ class Settings(KafkaSettings):
     event_source: str = Field(
         default="/progress-worker", min_length=1, description="`ce_source` of what we publish."
     )
+    tracing_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Where spans go by OTLP over HTTP, `http://collector:4318`; without it none "
+        "are made.",
+    )
     web_host: str = Field(default="0.0.0.0", description="Where the worker's probes listen.")  # noqa: S104
     web_port: int = Field(default=6066, ge=0, le=65_535, description="The port of the probes.")
 

@@ -20,6 +20,7 @@ from progress_worker.retry import RetryPolicy
 from progress_worker.settings import Settings
 from progress_worker.storage.tables import LEARNER_TABLES
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.tracing import Tracing
 from tests.harness.events import CATALOGUE
 
 Rows = list[tuple[Any, ...]]
@@ -75,9 +76,11 @@ class Projection:
 
 
 @asynccontextmanager
-async def projection(settings: Settings) -> AsyncIterator[Projection]:
+async def projection(
+    settings: Settings, tracing: Tracing | None = None
+) -> AsyncIterator[Projection]:
     """A worker's parts as the worker wires them, without its services."""
-    worker = Worker(settings)
+    worker = Worker(settings, tracing)
     try:
         yield Projection(
             engine=worker.engine,

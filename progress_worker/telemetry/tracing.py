@@ -1,0 +1,237 @@
+"""Spans of batches, unlocks and sends, by OpenTelemetry's conventions for messaging.
+
+Imported only where tracing is on, so that whoever leaves it off needs none of its packages. Spans
+wait in a bounded queue for the thread that exports them. What does not fit, or cannot be delivered,
+is dropped and said in the log; the worker waits for it at its end alone, for a few seconds. No span
+holds a key, a value or the text of an error, which may quote one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import islice
+from typing import Final, NamedTuple, Self
+
+import structlog
+from mode import Service
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
+
+from progress_worker import __version__
+from progress_worker.settings import Settings
+from progress_worker.storage.outbox import OutboxRecord
+
+_log = structlog.get_logger()
+
+#: Links of one span at most: as many as the SDK keeps.
+_MAX_LINKS: Final = 128
+_EXPORT_SECONDS: Final = 10.0
+_FLUSH_SECONDS: Final = 3.0
+
+_TRACEPARENT: Final = "traceparent"
+_w3c: Final = TraceContextTextMapPropagator()
+
+#: The spans of the records that a transaction has written and not yet committed.
+_uncommitted: ContextVar[Sequence[Span]] = ContextVar("uncommitted", default=())
+
+
+class Origin(NamedTuple):
+    """Where a trace came in: its `traceparent`, and the record that carried it."""
+
+    traceparent: str
+    partition: int
+    offset: int
+
+
+class Tracing(Service):
+    """Makes the worker's spans. Starts and stops with the worker, and flushes at the stop."""
+
+    def __init__(self, settings: Settings, processor: SpanProcessor) -> None:
+        """Hand every span that ends to the processor."""
+        super().__init__()
+        self._topic = settings.completed_topic
+        self._group = settings.consumer_group
+        self._provider = TracerProvider(resource=_resource(settings), shutdown_on_exit=False)
+        self._provider.add_span_processor(processor)
+        self._tracer = self._provider.get_tracer("progress_worker", __version__)
+
+    @classmethod
+    def to_collector(cls, settings: Settings, endpoint: str) -> Self:
+        """Export by OTLP over HTTP."""
+        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_SECONDS)
+        return cls(settings, BatchSpanProcessor(exporter))
+
+    async def on_stop(self) -> None:
+        """Export what waits, within a time limit."""
+        # In a thread that an end of the process does not wait for: an export cannot be cut short.
+        flush = threading.Thread(target=self._provider.shutdown, daemon=True)
+        flush.start()
+        await asyncio.to_thread(flush.join, _FLUSH_SECONDS)
+        if flush.is_alive():
+            _log.warning("spans_abandoned")
+
+    @contextmanager
+    def batch(self, count: int) -> Iterator[None]:
+        """The span of a batch: what else is made within it becomes its child."""
+        attributes = _messaging("process", self._topic) | {
+            "messaging.consumer.group.name": self._group,
+            "messaging.batch.message_count": count,
+        }
+        with self._span(f"process {self._topic}", SpanKind.CONSUMER, attributes):
+            yield
+
+    def link(self, origins: Iterable[Origin]) -> None:
+        """Link the current span to the traces that are sampled, so many as are allowed."""
+        span = trace.get_current_span()
+        found = ((_remote(origin.traceparent), origin) for origin in origins)
+        sampled = (each for each in found if each[0].trace_flags.sampled)
+        for context, (_, partition, offset) in islice(sampled, _MAX_LINKS):
+            attributes: dict[str, AttributeValue] = {
+                "messaging.destination.partition.id": str(partition),
+                "messaging.kafka.offset": offset,
+            }
+            span.add_link(context, attributes)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Span]:
+        """The span of a step of the current batch."""
+        with self._span(name, SpanKind.INTERNAL, {}) as span:
+            yield span
+
+    def stepped(self, name: str, seconds: float) -> None:
+        """The span of a step of the current batch that took so long and has just ended."""
+        end = time.time_ns()
+        self._tracer.start_span(name, start_time=end - int(seconds * 1e9)).end(end)
+
+    @contextmanager
+    def database_commit(self) -> Iterator[None]:
+        """The span of the commit of a transaction."""
+        attributes = {"db.system.name": "postgresql", "db.operation.name": "COMMIT"}
+        with self._span("COMMIT", SpanKind.CLIENT, attributes):
+            yield
+
+    def create(self, records: Iterable[OutboxRecord]) -> list[OutboxRecord]:
+        """The records, each that belongs to a sampled trace with a span of its own in it.
+
+        The spans become the records' `traceparent`; they end at the next `committed`, and without
+        it they never were.
+        """
+        created = [self._create(record) for record in records]
+        _uncommitted.set([span for _, span in created if span is not None])
+        return [record for record, _ in created]
+
+    def committed(self) -> None:
+        """The records of the last `create` are as good as sent."""
+        for span in _uncommitted.get():
+            span.end()
+        _uncommitted.set(())
+
+    @contextmanager
+    def send(self, records: Sequence[OutboxRecord]) -> Iterator[Span]:
+        """The span of records on their way to Kafka, linked to the traces that they belong to."""
+        topics = {record.topic for record in records}
+        topic = topics.pop() if len(topics) == 1 else None
+        attributes = _messaging("send", topic) | {"messaging.batch.message_count": len(records)}
+        found = (_remote(_content(record, _TRACEPARENT)) for record in records)
+        sampled = (context for context in found if context.trace_flags.sampled)
+        links = [Link(context) for context in islice(sampled, _MAX_LINKS)]
+        name = f"send {topic}" if topic else "send"
+        with self._span(name, SpanKind.CLIENT, attributes, links) as span:
+            yield span
+
+    def _create(self, record: OutboxRecord) -> tuple[OutboxRecord, Span | None]:
+        parent = _remote(_content(record, _TRACEPARENT))
+        if not parent.trace_flags.sampled:
+            return record, None
+        batch = trace.get_current_span().get_span_context()
+        span = self._tracer.start_span(
+            f"create {record.topic}",
+            trace.set_span_in_context(NonRecordingSpan(parent)),
+            SpanKind.PRODUCER,
+            _messaging("create", record.topic)
+            | {
+                "messaging.message.id": _content(record, "ce_id") or "",
+                "messaging.message.body.size": len(record.value or b""),
+            },
+            [Link(batch)] if batch.is_valid else [],
+        )
+        if not span.is_recording():  # the operator's sampler says so: the trace goes on without us
+            return record, None
+        carrier: dict[str, str] = {}
+        _w3c.inject(carrier, trace.set_span_in_context(span))
+        headers = [
+            (name, carrier[_TRACEPARENT].encode() if name == _TRACEPARENT else content)
+            for name, content in record.headers
+        ]
+        return record._replace(headers=headers), span
+
+    @contextmanager
+    def _span(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, AttributeValue],
+        links: Sequence[Link] = (),
+    ) -> Iterator[Span]:
+        with self._tracer.start_as_current_span(
+            name,
+            kind=kind,
+            attributes=attributes,
+            links=links,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except BaseException as error:
+                fail(span, error.__cause__ or error)
+                raise
+
+
+def fail(span: Span, error: BaseException) -> None:
+    """Mark the span as failed by an error of this class; not its text, which may quote values."""
+    span.set_attribute("error.type", type(error).__name__)
+    span.set_status(StatusCode.ERROR)
+
+
+def _resource(settings: Settings) -> Resource:
+    """Who makes the spans; what OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say goes first."""
+    ours = {
+        "service.name": "progress-worker",
+        "service.version": __version__,
+        "service.instance.id": settings.instance,
+    }
+    return Resource.create(ours).merge(OTELResourceDetector().detect())
+
+
+def _messaging(operation: str, topic: str | None) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {
+        "messaging.system": "kafka",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+    }
+    return attributes | ({"messaging.destination.name": topic} if topic else {})
+
+
+def _content(record: OutboxRecord, header: str) -> str | None:
+    """The header's content, whatever bytes it has: dead letters keep the headers they came with."""
+    found = next((content for name, content in record.headers if name == header), None)
+    return None if found is None else found.decode("latin-1")
+
+
+def _remote(traceparent: str | None) -> SpanContext:
+    """The span that it names, one that is not sampled where it names none."""
+    context = _w3c.extract({_TRACEPARENT: traceparent} if traceparent else {}, Context())
+    return trace.get_current_span(context).get_span_context()
