@@ -37,10 +37,13 @@ _log = structlog.get_logger()
 
 #: Links of one span at most: as many as the SDK keeps.
 _MAX_LINKS: Final = 128
+#: Spans of created records in one transaction at most: one costs as much as two events.
+_MAX_CREATED: Final = 128
 _EXPORT_SECONDS: Final = 10.0
 _FLUSH_SECONDS: Final = 3.0
 
 _TRACEPARENT: Final = "traceparent"
+_ODD: Final = frozenset("13579bdf")
 _w3c: Final = TraceContextTextMapPropagator()
 
 #: The spans of the records that a transaction has written and not yet committed.
@@ -95,8 +98,8 @@ class Tracing(Service):
     def link(self, origins: Iterable[Origin]) -> None:
         """Link the current span to the traces that are sampled, so many as are allowed."""
         span = trace.get_current_span()
-        found = ((_remote(origin.traceparent), origin) for origin in origins)
-        sampled = (each for each in found if each[0].trace_flags.sampled)
+        found = ((_sampled(origin.traceparent), origin) for origin in origins)
+        sampled = ((context, origin) for context, origin in found if context is not None)
         for context, (_, partition, offset) in islice(sampled, _MAX_LINKS):
             attributes: dict[str, AttributeValue] = {
                 "messaging.destination.partition.id": str(partition),
@@ -123,14 +126,22 @@ class Tracing(Service):
             yield
 
     def create(self, records: Iterable[OutboxRecord]) -> list[OutboxRecord]:
-        """The records, each that belongs to a sampled trace with a span of its own in it.
+        """The records, those that belong to a sampled trace with a span of their own in it.
 
         The spans become the records' `traceparent`; they end at the next `committed`, and without
-        it they never were.
+        it they never were. Beyond so many as are allowed, records keep the `traceparent` they have.
         """
-        created = [self._create(record) for record in records]
-        _uncommitted.set([span for _, span in created if span is not None])
-        return [record for record, _ in created]
+        spans: list[Span] = []
+        created = []
+        for record in records:
+            span = self._creation(record) if len(spans) < _MAX_CREATED else None
+            if span is None:
+                created.append(record)
+            else:
+                spans.append(span)
+                created.append(_within(span, record))
+        _uncommitted.set(spans)
+        return created
 
     def committed(self) -> None:
         """The records of the last `create` are as good as sent."""
@@ -144,17 +155,18 @@ class Tracing(Service):
         topics = {record.topic for record in records}
         topic = topics.pop() if len(topics) == 1 else None
         attributes = _messaging("send", topic) | {"messaging.batch.message_count": len(records)}
-        found = (_remote(_content(record, _TRACEPARENT)) for record in records)
-        sampled = (context for context in found if context.trace_flags.sampled)
+        found = (_sampled(_content(record, _TRACEPARENT)) for record in records)
+        sampled = (context for context in found if context is not None)
         links = [Link(context) for context in islice(sampled, _MAX_LINKS)]
         name = f"send {topic}" if topic else "send"
         with self._span(name, SpanKind.CLIENT, attributes, links) as span:
             yield span
 
-    def _create(self, record: OutboxRecord) -> tuple[OutboxRecord, Span | None]:
-        parent = _remote(_content(record, _TRACEPARENT))
-        if not parent.trace_flags.sampled:
-            return record, None
+    def _creation(self, record: OutboxRecord) -> Span | None:
+        """A span in the record's trace; none where that or the operator's sampler wants none."""
+        parent = _sampled(_content(record, _TRACEPARENT))
+        if parent is None:
+            return None
         batch = trace.get_current_span().get_span_context()
         span = self._tracer.start_span(
             f"create {record.topic}",
@@ -167,15 +179,7 @@ class Tracing(Service):
             },
             [Link(batch)] if batch.is_valid else [],
         )
-        if not span.is_recording():  # the operator's sampler says so: the trace goes on without us
-            return record, None
-        carrier: dict[str, str] = {}
-        _w3c.inject(carrier, trace.set_span_in_context(span))
-        headers = [
-            (name, carrier[_TRACEPARENT].encode() if name == _TRACEPARENT else content)
-            for name, content in record.headers
-        ]
-        return record._replace(headers=headers), span
+        return span if span.is_recording() else None
 
     @contextmanager
     def _span(
@@ -231,7 +235,22 @@ def _content(record: OutboxRecord, header: str) -> str | None:
     return None if found is None else found.decode("latin-1")
 
 
-def _remote(traceparent: str | None) -> SpanContext:
-    """The span that it names, one that is not sampled where it names none."""
-    context = _w3c.extract({_TRACEPARENT: traceparent} if traceparent else {}, Context())
-    return trace.get_current_span(context).get_span_context()
+def _within(span: Span, record: OutboxRecord) -> OutboxRecord:
+    """The record with the span as its `traceparent`."""
+    carrier: dict[str, str] = {}
+    _w3c.inject(carrier, trace.set_span_in_context(span))
+    headers = [
+        (name, carrier[_TRACEPARENT].encode() if name == _TRACEPARENT else content)
+        for name, content in record.headers
+    ]
+    return record._replace(headers=headers)
+
+
+def _sampled(traceparent: str | None) -> SpanContext | None:
+    """The span that it names; None without one, and where its trace is not sampled."""
+    # The last digit says so at once, for the many that are not.
+    if not traceparent or traceparent[-1] not in _ODD:
+        return None
+    context = trace.get_current_span(_w3c.extract({_TRACEPARENT: traceparent}, Context()))
+    found = context.get_span_context()
+    return found if found.trace_flags.sampled else None

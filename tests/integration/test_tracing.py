@@ -203,6 +203,16 @@ async def test_links_are_bounded_and_go_to_sampled_traces(traced: Traced) -> Non
     assert offsets == list(range(20, 148))
 
 
+async def test_unlocks_beyond_the_bound_keep_the_trace_of_their_record(traced: Traced) -> None:
+    traces = {f"learner-{n}": traceparent() for n in range(150)}
+    await traced.apply(*(told(completed(name), trace) for name, trace in traces.items()))
+    created = traced.spans("create " + unlocked(traced))
+    sent = [headers["traceparent"] for headers in traced.sent()]
+    assert [place(span.parent) for span in created] == [*map(middle, traces.values())][:128]
+    assert sent[:128] == [f"00-{place(span.context)}-01" for span in created]
+    assert sent[128:] == [*traces.values()][128:]
+
+
 async def test_a_dead_letter_keeps_the_header_that_it_came_with(traced: Traced) -> None:
     trace = traceparent()
     await traced.apply(Wire(b"ada", b"{", (*ENVELOPE, ("traceparent", trace.encode()))))
