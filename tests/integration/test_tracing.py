@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
+from structlog.testing import capture_logs
 
 from progress_worker.app import Worker
 from progress_worker.embedded.database import Database
@@ -313,6 +315,17 @@ async def test_a_collector_that_is_away_holds_up_nothing(deployment: Deployment)
         await wait_until(lambda: published(deployment), "the outbox is empty")
         assert await worker.terminate() == 0
     assert "exporting spans batch" in worker.said()
+
+
+async def test_a_collector_that_never_answers_holds_up_no_stop(named: Deployment) -> None:
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        endpoint = f"http://{LOOPBACK}:{silent.getsockname()[1]}"
+        tracing = Tracing.to_collector(named.settings(), endpoint)
+        with tracing.batch(1):
+            pass
+        with capture_logs() as logged:
+            await tracing.on_stop()
+    assert [entry["event"] for entry in logged] == ["spans_abandoned"]
 
 
 async def test_a_send_that_fails_is_told_by_its_span(deployment: Deployment) -> None:
