@@ -32,17 +32,19 @@ _OURS_SUMS: LiteralString = (
     "sum(completions), sum(graded), sum(grade_hundredths), sum(time_spent_seconds), sum(hints_used)"
 )
 _SUMS: LiteralString = "completions, graded, grade_hundredths, time_spent_seconds, hints_used"
-_COMPLETIONS: LiteralString = "SELECT user_id, event_id FROM completion"
-_ACTIVE_DAYS: LiteralString = """
+#: Those that were stored before the contestant began.
+_NO_OTHERS: LiteralString = "WHERE strpos(user_id, '~') = 0"
+_COMPLETIONS: LiteralString = f"SELECT user_id, event_id FROM completion {_NO_OTHERS}"
+_ACTIVE_DAYS: LiteralString = f"""
 SELECT user_id, generate_series(lower(run), upper(run) - 1, interval '1 day')::date
-FROM learner, unnest(active_days) AS run
+FROM learner, unnest(active_days) AS run {_NO_OTHERS}
 """
 
 OURS = Reading(
     completions=_COMPLETIONS,
-    totals=f"SELECT user_id, {_OURS_SUMS} FROM learner_total GROUP BY 1",
-    topics=f"SELECT user_id, topic, {_OURS_SUMS} FROM learner_total GROUP BY 1, 2",
-    days=f"SELECT user_id, local_day, {_OURS_SUMS} FROM learner_day GROUP BY 1, 2",
+    totals=f"SELECT user_id, {_OURS_SUMS} FROM learner_total {_NO_OTHERS} GROUP BY 1",
+    topics=f"SELECT user_id, topic, {_OURS_SUMS} FROM learner_total {_NO_OTHERS} GROUP BY 1, 2",
+    days=f"SELECT user_id, local_day, {_OURS_SUMS} FROM learner_day {_NO_OTHERS} GROUP BY 1, 2",
     active_days=_ACTIVE_DAYS,
 )
 THEIRS = Reading(

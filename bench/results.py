@@ -42,6 +42,7 @@ class Standing:
 GOALS = (
     ("ours", "ceiling", 0.65),
     ("ours-2", "ceiling-2", 0.60),
+    ("ours-stored", "ours", 0.85),
     ("ours", "quix", 5.0),
     ("ours", "orm", 80.0),
 )

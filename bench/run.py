@@ -15,7 +15,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.contestants.lineup import CEILING, EVERYONE, QUIX, WORKER, Contestant, why_without_quix
+from bench.contestants.lineup import (
+    CEILING,
+    EVERYONE,
+    ON_REQUEST,
+    QUIX,
+    WORKER,
+    Contestant,
+    why_without_quix,
+)
 from bench.history import add_to_history
 from bench.machine import describe_machine, describe_versions
 from bench.plot import chart
@@ -116,8 +124,10 @@ def _workload(events: int, envelope: str) -> Workload:
 def _contestants(options: argparse.Namespace) -> Sequence[Contestant]:
     if options.quick:
         return WORKER, CEILING
-    names = options.only.split(",") if options.only else [found.name for found in EVERYONE]
-    return [contestant for contestant in EVERYONE if contestant.name in names]
+    if not options.only:
+        return EVERYONE
+    names = options.only.split(",")
+    return [contestant for contestant in (*EVERYONE, *ON_REQUEST) if contestant.name in names]
 
 
 def _save(results: Results) -> None:
@@ -129,7 +139,7 @@ def _save(results: Results) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="How fast the worker drains a backlog.")
-    names = ", ".join(contestant.name for contestant in EVERYONE)
+    names = ", ".join(contestant.name for contestant in (*EVERYONE, *ON_REQUEST))
     parser.add_argument("--quick", action="store_true", help="ours and the ceiling, unsaved")
     parser.add_argument("--events", type=int, help=f"of the full work (default: {_EVENTS:,})")
     parser.add_argument("--rounds", type=int, default=3, help="of which the medians are taken")

@@ -21,7 +21,7 @@ from bench.publishing import publish_backlog
 from bench.reconciliation import differences, unlock_differences
 from bench.usage import Usage
 from bench.watch import Backlog, Measurement, TrialError, Watch
-from bench.workload import Workload
+from bench.workload import EVENTS_PER_LEARNER, Workload
 from progress_worker.embedded.guard import Guard
 from progress_worker.embedded.ports import free_port
 from progress_worker.embedded.stack import EmbeddedStack
@@ -30,6 +30,7 @@ from progress_worker.storage.migrate import migrate
 from progress_worker.topics import create_topics
 
 _TABLES = Path(__file__).with_name("tables.sql")
+_STORED = Path(__file__).with_name("stored.sql")
 _ROOT = Path(__file__).parents[1]
 _LIMIT_SECONDS = 240.0
 _STOP_SECONDS = 15.0
@@ -41,7 +42,7 @@ _LAST_WORDS = 2_000
 def run_trial(contestant: Contestant, workload: Workload) -> Measurement:
     """Measure once. Raises TrialError, and FatalError when a server does not start."""
     with EmbeddedStack(durable=True) as stack:
-        _make_tables(contestant, stack)
+        _make_tables(contestant, stack, workload)
         settings = kafka_settings(stack)
         counts = asyncio.run(_fill(settings, workload))
         backlog = Backlog(stack.broker.bootstrap, stack.database.owner_url, counts)
@@ -66,13 +67,25 @@ def kafka_settings(stack: EmbeddedStack) -> KafkaSettings:
     )
 
 
-def _make_tables(contestant: Contestant, stack: EmbeddedStack) -> None:
+def _make_tables(contestant: Contestant, stack: EmbeddedStack, workload: Workload) -> None:
     url = stack.database.owner_url
     if contestant.ours:
         migrate(url)
+        if contestant.stored:
+            _store(url, contestant.stored, len(workload.expected.totals))
         return
     with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
         connection.execute(_TABLES.read_bytes())
+
+
+def _store(url: str, completions: int, learners: int) -> None:
+    """Fill the tables with so many completions, of others than the learners at work."""
+    each = max(1, completions // learners // EVENTS_PER_LEARNER)
+    numbers = {"neighbours": learners, "each": each, "completions": EVENTS_PER_LEARNER}
+    with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS) as connection:
+        for statement in _STORED.read_text("utf-8").split(";\n"):
+            if statement.strip():
+                connection.execute(statement.encode(), numbers if "%(" in statement else None)
 
 
 async def _fill(settings: KafkaSettings, workload: Workload) -> list[int]:

@@ -30,13 +30,17 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One that competes; `commands` are its processes, `share` is its part of the full work."""
+    """One that competes; `commands` are its processes, `share` is its part of the full work.
+
+    `stored` completions of other learners are in its tables before it begins.
+    """
 
     name: str
     title: str
     share: float
     reading: Reading
     commands: Callable[[Site], Sequence[Command]]
+    stored: int = 0
 
     @property
     def ours(self) -> bool:
@@ -101,4 +105,7 @@ TWO_CEILINGS = Contestant("ceiling-2", "two bare loops", 1.0, THEIRS, _ceiling(2
 QUIX = Contestant("quix", "Quix Streams", 0.4, THEIRS, _quix)
 TAKE = Contestant("take", "agent, take(500)", 0.2, THEIRS, _faust("bench.contestants.take"))
 ORM = Contestant("orm", "agent, ORM", 0.02, THEIRS, _faust("bench.contestants.orm"))
+STORED = Contestant("ours-stored", "ours, 5 million stored", 1.0, OURS, _ours(1), stored=5_000_000)
 EVERYONE = (WORKER, CEILING, TWO_WORKERS, TWO_CEILINGS, QUIX, TAKE, ORM)
+#: Those that compete only where they are named.
+ON_REQUEST = (STORED,)
