@@ -191,7 +191,7 @@ def shell(command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("moment", ["", "are up", "created", "published 0", "published 3,000"])
+@pytest.mark.parametrize("moment", ["", "are up", "created", "view started", "published 3,000"])
 def test_interrupted_it_ends_all(moment: str) -> None:
     with demo("--count", "3000") as started:
         started.wait_for(moment)
