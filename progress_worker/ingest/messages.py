@@ -58,7 +58,7 @@ class Messages:
         """The AchievementUnlocked event of an unlock.
 
         Written field by field, since a replay unlocks an achievement every third event; the model
-        says the same, three times slower.
+        says the same and takes twice as long.
         """
         trigger, progress, user_id = unlock.trigger, unlock.progress, unlock.user_id
         event_id = unlock_event_id(user_id, unlock.achievement.id)

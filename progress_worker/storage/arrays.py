@@ -18,7 +18,7 @@ _SEPARATOR: Final = "\0"
 def array(values: Iterable[Any]) -> str:
     """The literal of a one-dimensional array.
 
-    All values are of one type or None: texts, bytes, integers, booleans, UUIDs, dates or times.
+    All values are of one type or None: texts, integers, booleans, UUIDs, dates or times.
     Raises TypeError for another type and ValueError for a NUL, which Postgres cannot store.
     """
     column = values if isinstance(values, Sequence) else list(values)
@@ -47,7 +47,6 @@ _FORMS: Final[dict[type, Callable[[Any], str]]] = {
     int: str,
     bool: str,
     UUID: lambda value: value.hex,
-    bytes: lambda value: f'"\\\\x{value.hex()}"',
     dt.date: dt.date.isoformat,
     dt.datetime: dt.datetime.isoformat,
 }
