@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -40,7 +41,9 @@ async def test_all_are_dead_lettered_and_the_next_good_ones_applied(
     seconds = []
     for _ in range(2):
         await traffic.send(count)
-        async with deployment.worker() as worker:
+        async with deployment.worker(await_ready=False) as worker:
+            # Ready comes later, when much of it may be done.
+            await wait_until(partial(worker.has_said, "lane_started"), "the worker reads")
             started = time.perf_counter()
             await traffic.drained(_DRAIN_SECONDS)
             seconds.append(time.perf_counter() - started)

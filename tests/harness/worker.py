@@ -100,7 +100,7 @@ class WorkerProcess:
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples with these labels."""
         answer = await self.get("/metrics")
-        assert answer is not None, "the worker does not answer"
+        assert answer is not None, f"the worker does not answer: {self.said()[-2_000:]}"
         return sum(
             sample.value
             for family in text_string_to_metric_families(answer.text)
