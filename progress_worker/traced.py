@@ -7,8 +7,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from progress_worker.ingest.folding import Arrival, Fold
 from progress_worker.ingest.messages import DeadLetter, Record
-from progress_worker.ingest.projector import Arrival, Fold, Projector
+from progress_worker.ingest.projector import Projector
 from progress_worker.outbox.sending import Outcome, send
 from progress_worker.storage.database import Connection
 from progress_worker.storage.learners import Loaded

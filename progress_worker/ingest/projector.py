@@ -12,45 +12,22 @@ import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Outcome, Reducer, Unlock
+from progress_worker.domain.reducer import Reducer
 from progress_worker.errors import PoisonError, ProgressError
-from progress_worker.ingest.decode import Decoded, Decoder
+from progress_worker.ingest.decode import Decoder
+from progress_worker.ingest.folding import Arrival, Fold, fold
 from progress_worker.ingest.messages import DeadLetter, Messages, Record
-from progress_worker.ingest.retention import refusal
 from progress_worker.storage import learners, outbox
 from progress_worker.storage.cache import LearnerCache
 from progress_worker.storage.database import Connection, connect_for
-from progress_worker.storage.saving import Changes, save
+from progress_worker.storage.saving import save
 from progress_worker.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
-
-
-class Arrival(NamedTuple):
-    """A record and what it says."""
-
-    record: Record
-    decoded: Decoded
-
-
-@dataclass(slots=True)
-class Fold:
-    """What a batch amounts to, before it is written."""
-
-    changes: Changes
-    unlocks: list[Unlock] = field(default_factory=list)
-    messages: list[outbox.OutboxRecord] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    #: For each unlock, Kafka's timestamp (ms) of the record that led to it.
-    unlocked_by: list[int] = field(default_factory=list)
 
 
 class Projector:
@@ -133,16 +110,18 @@ class Projector:
         completions = [arrival.decoded.completion for arrival in arrivals]
         loaded = await learners.load(connection, self._reducer, self._cache, completions)
         started = self._observe("load", started)
-        fold = self._fold(arrivals, loaded)
+        folded = self._fold(arrivals, loaded)
         failed_at = self._clock()
-        fold.letters += letters
-        fold.messages += [self._messages.dead_letter(letter, failed_at) for letter in fold.letters]
+        folded.letters += letters
+        folded.messages += [
+            self._messages.dead_letter(letter, failed_at) for letter in folded.letters
+        ]
         started = self._observe("fold", started)
-        await save(connection, fold.changes)
-        await outbox.add(connection, fold.messages)
+        await save(connection, folded.changes)
+        await outbox.add(connection, folded.messages)
         await self._settle(connection, loaded)
         self._observe("save", started)
-        return fold
+        return folded
 
     async def _settle(self, connection: Connection, loaded: learners.Loaded) -> None:
         """Commit, and remember the learners as they are now."""
@@ -150,37 +129,9 @@ class Projector:
         self._cache.put(loaded.learners.values())
 
     def _fold(self, arrivals: Sequence[Arrival], loaded: learners.Loaded) -> Fold:
-        latest = dict(loaded.stored)
-        decided: dict[learners.CompletionKey, Completion] = {}
-        fold = Fold(Changes(()))
-        for record, (completion, traceparent) in arrivals:
-            key = completion.user_id, completion.event_id.int
-            state = loaded.learners[completion.user_id]
-            stored = latest.get(key)
-            if stored is None and state.kept_from and (error := refusal(state, completion)):
-                fold.letters.append(DeadLetter(record, error))
-                continue
-            effects = self._reducer.apply(state, completion, stored)
-            fold.outcomes[effects.outcome] += 1
-            if effects.outcome is Outcome.DUPLICATE:
-                continue
-            latest[key] = decided[key] = completion
-            for unlock in effects.unlocks:
-                fold.unlocks.append(unlock)
-                fold.unlocked_by.append(record.timestamp)
-                fold.messages.append(self._messages.unlocked(unlock, traceparent))
-            if self._emit_level_changes:
-                fold.messages += [
-                    self._messages.level_changed(change, traceparent)
-                    for change in effects.level_changes
-                ]
-        fold.changes = Changes(
-            learners=[state for state in loaded.learners.values() if state.touched.changed],
-            added=[decided[key] for key in decided.keys() - loaded.stored.keys()],
-            revised=[decided[key] for key in decided.keys() & loaded.stored.keys()],
-            unlocks=fold.unlocks,
+        return fold(
+            self._reducer, self._messages, arrivals, loaded, tell_levels=self._emit_level_changes
         )
-        return fold
 
     def _committed(self, arrivals: Sequence[Arrival], fold: Fold) -> None:
         now = self._clock().timestamp()

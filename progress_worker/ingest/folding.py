@@ -1,0 +1,80 @@
+"""Folds a batch into the learners that were loaded for it: what has to be saved and told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Outcome, Reducer, Unlock
+from progress_worker.ingest.decode import Decoded
+from progress_worker.ingest.messages import DeadLetter, Messages, Record
+from progress_worker.ingest.retention import refusal
+from progress_worker.storage.learners import CompletionKey, Loaded
+from progress_worker.storage.outbox import OutboxRecord
+from progress_worker.storage.saving import Changes
+
+
+class Arrival(NamedTuple):
+    """A record and what it says."""
+
+    record: Record
+    decoded: Decoded
+
+
+@dataclass(slots=True)
+class Fold:
+    """What a batch amounts to, before it is written."""
+
+    changes: Changes
+    unlocks: list[Unlock] = field(default_factory=list)
+    messages: list[OutboxRecord] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    #: For each unlock, Kafka's timestamp (ms) of the record that led to it.
+    unlocked_by: list[int] = field(default_factory=list)
+
+
+def fold(
+    reducer: Reducer,
+    messages: Messages,
+    arrivals: Sequence[Arrival],
+    loaded: Loaded,
+    *,
+    tell_levels: bool,
+) -> Fold:
+    """Apply the arrivals one by one; the loaded learners are changed.
+
+    `tell_levels`: make messages of levels that changed, not just of unlocks.
+    """
+    latest = dict(loaded.stored)
+    decided: dict[CompletionKey, Completion] = {}
+    folded = Fold(Changes(()))
+    for record, (completion, traceparent) in arrivals:
+        key = completion.user_id, completion.event_id.int
+        state = loaded.learners[completion.user_id]
+        stored = latest.get(key)
+        if stored is None and (error := refusal(state, completion)):
+            folded.letters.append(DeadLetter(record, error))
+            continue
+        effects = reducer.apply(state, completion, stored)
+        folded.outcomes[effects.outcome] += 1
+        if effects.outcome is Outcome.DUPLICATE:
+            continue
+        latest[key] = decided[key] = completion
+        for unlock in effects.unlocks:
+            folded.unlocks.append(unlock)
+            folded.unlocked_by.append(record.timestamp)
+            folded.messages.append(messages.unlocked(unlock, traceparent))
+        if tell_levels:
+            for change in effects.level_changes:
+                folded.messages.append(messages.level_changed(change, traceparent))
+    folded.changes = Changes(
+        learners=[state for state in loaded.learners.values() if state.touched.changed],
+        added=[decided[key] for key in decided.keys() - loaded.stored.keys()],
+        revised=[decided[key] for key in decided.keys() & loaded.stored.keys()],
+        unlocks=folded.unlocks,
+    )
+    return folded
