@@ -1,11 +1,15 @@
 # One-word commands. Each makes the virtual environment first when it is missing or out of date.
-# Variables: PYTHON names the interpreter, ARGS is handed to the program that a target runs.
+# Variables: PYTHON names the interpreter, ARGS is handed to the program that a target runs,
+# COMPILED=1 has the rules compiled first (tests and benchmarks; needs a C compiler).
 
 PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKED := progress_worker tests bench migrations
+READY := $(BIN)/.installed $(if $(COMPILED),build/compiled/.built)
+# The program, from the checkout or beside the compiled rules.
+RUN := cd $(if $(COMPILED),build/compiled,.) && $(CURDIR)/$(BIN)/python
+CHECKED := progress_worker tests bench migrations deploy
 UV := uv==0.13.9
 ATHERIS := atheris==3.0.0
 PIP_AUDIT := pip-audit==2.10.1
@@ -40,17 +44,17 @@ demo: $(BIN)/.installed
 	@echo "Running the demo: an embedded broker, an embedded Postgres, the worker and its events"
 	@$(BIN)/progress-worker demo $(ARGS)
 
-test: $(BIN)/.installed
+test: $(READY)
 	@echo "Running the tests, in random order and two processes"
-	@$(BIN)/python -m pytest $(TWO) $(ARGS)
+	@$(RUN) -m pytest $(TWO) $(ARGS)
 
-test-faults: $(BIN)/.installed
+test-faults: $(READY)
 	@echo "Running every round of the fault suite: brokers, databases and workers are killed"
-	@$(BIN)/python -m pytest $(TWO) tests/faults -m "faults or not faults" $(ARGS)
+	@$(RUN) -m pytest $(TWO) tests/faults -m "faults or not faults" $(ARGS)
 
-soak: $(BIN)/.installed
+soak: $(READY)
 	@echo "Soaking two workers: they drain a backlog, take a mixed load, and may not grow"
-	@$(BIN)/python -m tests.faults.soak $(ARGS)
+	@$(RUN) -m tests.faults.soak $(ARGS)
 
 check: $(BIN)/.installed
 	@echo "Checking format, lint and types of $(CHECKED)"
@@ -71,21 +75,21 @@ audit: build/audit/.installed
 		--requirement requirements.lock --requirement deploy/build.lock $(ARGS) || { \
 		echo "Not clean: a vulnerability is named above, or the service could not be asked." >&2; exit 1; }
 
-bench: $(BIN)/.installed
+bench: $(READY)
 	@echo "Measuring the worker with the embedded broker and Postgres"
-	@$(BIN)/python bench/run.py $(ARGS)
+	@$(RUN) bench/run.py $(ARGS)
 
-bench-quick: $(BIN)/.installed
+bench-quick: $(READY)
 	@echo "Measuring the worker against the ceiling"
-	@$(BIN)/python bench/run.py --quick $(ARGS)
+	@$(RUN) bench/run.py --quick $(ARGS)
 
-bench-latency: $(BIN)/.installed
+bench-latency: $(READY)
 	@echo "Measuring how soon an event is committed and its unlocks are published"
-	@$(BIN)/python bench/latency.py $(ARGS)
+	@$(RUN) bench/latency.py $(ARGS)
 
-bench-http: $(BIN)/.installed
+bench-http: $(READY)
 	@echo "Measuring the HTTP view with 100,000 learners against its own queries"
-	@$(BIN)/python bench/view.py $(ARGS)
+	@$(RUN) bench/view.py $(ARGS)
 
 install: $(BIN)/.installed
 
@@ -133,6 +137,15 @@ build/lock/.installed build/sbom/.installed build/audit/.installed: Makefile
 	@echo "Installing $(TOOL) into $(@D)"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet '$(TOOL)'
+	@touch $@
+
+# All of the checkout, but with the package of the image's wheel.
+build/compiled/.built: $(BIN)/.installed deploy/compile_rules.py $(shell find progress_worker migrations -name '*.py')
+	@echo "Compiling the rules (half a minute)"
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 $(BIN)/python -m build --wheel --no-isolation --outdir build/compiled . >/dev/null
+	@$(BIN)/python -m zipfile -e $(@D)/*.whl $(@D)
+	@for part in $(filter-out progress_worker build,$(wildcard *)); do ln -s ../../$$part $(@D)/$$part; done
 	@touch $@
 
 # Beside the locked packages, which it needs, and not among them.

@@ -6,10 +6,13 @@ import os
 import platform
 import shutil
 import subprocess
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
+
+from progress_worker.domain import reducer
 
 _PACKAGES = (
     "faust-streaming",
@@ -43,7 +46,7 @@ def describe_versions() -> dict[str, str]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    return versions | {"commit": _commit()}
+    return versions | {"rules": _rules(), "commit": _commit()}
 
 
 def _processor() -> str:
@@ -53,6 +56,11 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "unknown"
+
+
+def _rules() -> str:
+    compiled = (reducer.__file__ or "").endswith(tuple(EXTENSION_SUFFIXES))
+    return "compiled" if compiled else "interpreted"
 
 
 def _commit() -> str:

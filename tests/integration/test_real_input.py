@@ -24,7 +24,9 @@ from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
 
 DATA = Path(
-    os.environ.get("PROGRESS_TEST_DATA", Path(__file__).parents[2].parent / "shared/data/lkt-stats")
+    os.environ.get(
+        "PROGRESS_TEST_DATA", Path(__file__).resolve().parents[2].parent / "shared/data/lkt-stats"
+    )
 )
 #: For a backlog on a busy machine; it is drained within seconds otherwise.
 DRAIN_SECONDS = 300.0
