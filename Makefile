@@ -30,7 +30,7 @@ export PIP_NO_INPUT := 1
 help:
 	@echo "make demo    the whole system on this machine, from Kafka to an unlocked achievement"
 	@echo "make test    every test (ARGS='-m \"not integration\"' for fewer, ARGS='-n 0' in one process)"
-	@echo "make test-faults  every round of the fault suite, about half an hour"
+	@echo "make test-faults  every round of the fault suite, about 35 minutes"
 	@echo "make soak    a backlog, then ten minutes of load: does anything grow? (ARGS='--events 20000 --minutes 1' for less)"
 	@echo "make check   formatting, lint and types"
 	@echo "make fuzz    a minute of made-up records against the decoder (ARGS=-max_total_time=600 for longer)"
