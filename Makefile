@@ -7,8 +7,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(BIN)/.installed $(if $(COMPILED),build/compiled/.built)
-# The program, from the checkout or beside the compiled rules.
-RUN := cd $(if $(COMPILED),build/compiled,.) && $(CURDIR)/$(BIN)/python
+# Python in the checkout, or in its likeness with compiled rules.
+RUN := $(if $(COMPILED),cd build/compiled && PYTHONPATH=$(CURDIR)/build/compiled )$(CURDIR)/$(BIN)/python
 CHECKED := progress_worker tests bench migrations deploy
 UV := uv==0.13.9
 ATHERIS := atheris==3.0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from progress_worker.domain.catalogue import Achievement, Catalogue
@@ -73,6 +73,9 @@ class Effects(NamedTuple):
     level_changes: Sequence[LevelChange] = ()
 
 
+_NOTHING_TO_TELL: Final = {outcome: Effects(outcome) for outcome in Outcome}
+
+
 class Reducer:
     """The rules of one catalogue and one set of level thresholds."""
 
@@ -107,7 +110,7 @@ class Reducer:
     def apply(self, state: LearnerState, arrival: Completion, stored: Completion | None) -> Effects:
         """Fold one arriving revision in; `stored` is what its identity counted as until now."""
         if stored is not None and stored.revision >= arrival.revision:
-            return Effects(Outcome.DUPLICATE)
+            return _NOTHING_TO_TELL[Outcome.DUPLICATE]
         state.touched.changed = True
         changed = SUMS
         if stored is None and not arrival.revoked:  # as nearly always
@@ -121,8 +124,9 @@ class Reducer:
         if level_changes:
             changed |= LEVELS
         due = self._ladders.due(state, changed)
-        unlocks = self._unlock(state, arrival, due) if due else ()
-        return Effects(outcome, unlocks, level_changes)
+        if due:
+            return Effects(outcome, self._unlock(state, arrival, due), level_changes)
+        return Effects(outcome, (), level_changes) if level_changes else _NOTHING_TO_TELL[outcome]
 
     def rebuild(
         self, user_id: str, completions: Iterable[Completion], unlocked: set[str]

@@ -35,21 +35,30 @@ class SkillLevel(NamedTuple):
     updated_at: dt.datetime | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Touched:
     """What has changed since the state was loaded, and so has to be saved."""
 
-    totals: set[Cell] = field(default_factory=set)
-    days: set[tuple[dt.date, Cell]] = field(default_factory=set)
+    totals: set[Cell]
+    days: set[tuple[dt.date, Cell]]
     #: Those of the two that were not there before.
-    new_totals: set[Cell] = field(default_factory=set)
-    new_days: set[tuple[dt.date, Cell]] = field(default_factory=set)
-    levels: set[str] = field(default_factory=set)
-    changed: bool = False
+    new_totals: set[Cell]
+    new_days: set[tuple[dt.date, Cell]]
+    levels: set[str]
+    changed: bool
     #: A completion's share was taken out, so that a day's sum may have come down to nothing.
-    taken_back: bool = False
+    taken_back: bool
     #: The completion that named the learner's zone was taken back: look for the latest one again.
-    zone_lost: bool = False
+    zone_lost: bool
+
+    # Written out, since that of `dataclass` stays interpreted where the rules are compiled.
+    def __init__(self) -> None:
+        self.totals = set()
+        self.days = set()
+        self.new_totals = set()
+        self.new_days = set()
+        self.levels = set()
+        self.changed = self.taken_back = self.zone_lost = False
 
 
 @dataclass(slots=True)

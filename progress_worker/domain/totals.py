@@ -8,15 +8,30 @@ from dataclasses import dataclass
 from progress_worker.domain.completion import Completion
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Totals:
     """Counts and sums; grades are integers of hundredths of a percent, so means are exact."""
 
-    completions: int = 0
-    graded: int = 0
-    grade_hundredths: int = 0
-    time_spent_seconds: int = 0
-    hints_used: int = 0
+    completions: int
+    graded: int
+    grade_hundredths: int
+    time_spent_seconds: int
+    hints_used: int
+
+    # Written out, since that of `dataclass` stays interpreted where the rules are compiled.
+    def __init__(
+        self,
+        completions: int = 0,
+        graded: int = 0,
+        grade_hundredths: int = 0,
+        time_spent_seconds: int = 0,
+        hints_used: int = 0,
+    ) -> None:
+        self.completions = completions
+        self.graded = graded
+        self.grade_hundredths = grade_hundredths
+        self.time_spent_seconds = time_spent_seconds
+        self.hints_used = hints_used
 
     def merge(self, other: Totals) -> None:
         """Add another sum to this one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TypeAlias
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Outcome, Reducer, Unlock
@@ -16,12 +16,8 @@ from progress_worker.storage.learners import CompletionKey, Loaded
 from progress_worker.storage.outbox import OutboxRecord
 from progress_worker.storage.saving import Changes
 
-
-class Arrival(NamedTuple):
-    """A record and what it says."""
-
-    record: Record
-    decoded: Decoded
+#: A record and what it says.
+Arrival: TypeAlias = tuple[Record, Decoded]
 
 
 @dataclass(slots=True)

@@ -75,7 +75,7 @@ class Projector:
         for record in records:
             try:
                 decoded = decode(record.key, record.value, record.headers, now)
-                arrivals.append(Arrival(record, decoded))
+                arrivals.append((record, decoded))
             except PoisonError as error:
                 letters.append(DeadLetter(record, error))
         return arrivals, letters
@@ -86,7 +86,7 @@ class Projector:
             await self._transact(arrivals, letters)
         except PoisonError as error:
             if len(arrivals) <= 1:
-                refused = [DeadLetter(arrival.record, error) for arrival in arrivals]
+                refused = [DeadLetter(record, error) for record, _ in arrivals]
                 await self._transact([], [*letters, *refused])
                 return
             middle = len(arrivals) // 2
@@ -107,7 +107,7 @@ class Projector:
         self, connection: Connection, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]
     ) -> Fold:
         started = time.perf_counter()
-        completions = [arrival.decoded.completion for arrival in arrivals]
+        completions = [decoded.completion for _, decoded in arrivals]
         loaded = await learners.load(connection, self._reducer, self._cache, completions)
         started = self._observe("load", started)
         folded = self._fold(arrivals, loaded)
@@ -140,10 +140,7 @@ class Projector:
         for outcome, count in fold.outcomes.items():
             metrics.events.labels(outcome.value).inc(count)
         metrics.commit_latency.observe_all(
-            [
-                max(0.0, now - arrival.decoded.completion.completed_at.timestamp())
-                for arrival in arrivals
-            ]
+            [max(0.0, now - decoded.completion.completed_at.timestamp()) for _, decoded in arrivals]
         )
         for name, count in Counter(unlock.achievement.id for unlock in fold.unlocks).items():
             metrics.unlocks.labels(name).inc(count)
