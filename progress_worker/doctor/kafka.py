@@ -26,7 +26,8 @@ async def check_brokers(settings: KafkaSettings) -> list[Finding]:
 async def check_wanted_topics(settings: KafkaSettings) -> list[Finding]:
     """A complaint for each topic that is missing or set otherwise."""
     complaints = await check_topics(settings)
-    good = Finding(f"All topics are as wanted, with {settings.topic_partitions} partitions.")
+    count = f"{settings.completed_topic} with {settings.topic_partitions} partitions"
+    good = Finding(f"All topics are as wanted, {count}.")
     return [Finding(complaint, wrong=True) for complaint in complaints] or [good]
 
 

@@ -16,7 +16,9 @@ async def test_topics_are_created_once_and_as_wanted(deployment: Deployment) -> 
     settings = deployment.settings()
     assert await create_topics(settings) == []
     assert await check_topics(settings) == []
-    assert await check_topics(deployment.settings(TOPIC_PARTITIONS="5")) != []
+    assert await check_topics(deployment.settings(TOPIC_PARTITIONS="5")) == [
+        f"The topic {deployment.completed} has 4 partitions instead of 5."
+    ]
 
 
 async def test_events_become_progress_and_the_next_worker_goes_on(deployment: Deployment) -> None:

@@ -51,7 +51,8 @@ def test_all_is_well(deployment: Deployment, key_file: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert _wrong(done) == []
     assert f"ok     Kafka answers at {deployment.kafka.bootstrap}" in done.stdout
-    assert "ok     All topics are as wanted, with 4 partitions." in done.stdout
+    wanted = f"All topics are as wanted, {deployment.completed} with 4 partitions."
+    assert f"ok     {wanted}" in done.stdout
     assert f"ok     The consumer group {deployment.group} is Empty, members: 0." in done.stdout
     assert "ok     The database is at the revision of this release." in done.stdout
     assert "ok     The clocks here and of Postgres agree." in done.stdout
