@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from progress_worker.embedded.database import Database
-from progress_worker.embedded.wire import Wire
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
-from tests.harness.events import ENVELOPE, completed
+from tests.harness.events import completed
 from tests.harness.maven import UnavailableError
-from tests.harness.runbook import command
+from tests.harness.runbook import command, commands
 from tests.harness.storage import execute, fetch
 from tests.harness.terminal import Terminal
 from tests.harness.waiting import wait_until
-from tests.harness.worker import Deployment, WorkerProcess
+from tests.harness.worker import Deployment
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -53,3 +53,57 @@ def test_partitions_are_added(deployment: Deployment, terminal: Terminal) -> Non
     terminal.run(command("Scale", "--partitions 12", names))
     terminal.variables["TOPIC_PARTITIONS"] = "12"
     assert "The topics are as wanted." in terminal.run("progress-worker topics check")
+
+
+async def test_learners_are_recalculated(deployment: Deployment, terminal: Terminal) -> None:
+    learners = ("ada", 'Zoë "the \\ best"', "two\nlines")
+    await deployment.publish(*(completed(user_id) for user_id in learners))
+    url = deployment.database.owner_url
+
+    async def recalculated(times: int) -> None:
+        async def said() -> bool:
+            return deployment.running.said().count('"event": "recalculated"') == times
+
+        await wait_until(said, f"{times} learners are recalculated")
+
+    async def stored() -> bool:
+        return len(fetch(url, "SELECT 1 FROM learner")) == len(learners)
+
+    await wait_until(stored, "all learners are stored")
+    names = {"progress-commands": deployment.commands}
+    terminal.run(command("Recalculate learners", "echo", names))
+    await recalculated(1)
+    terminal.run(command("Recalculate learners", "everyone", names))
+    await recalculated(1 + len(learners))
+    assert {version for (version,) in fetch(url, "SELECT version FROM learner")} == {2, 3}
+    assert "dead_lettered" not in deployment.running.said()
+
+
+async def test_dead_letters_are_shown_and_redriven(
+    deployment: Deployment, terminal: Terminal
+) -> None:
+    url = deployment.database.owner_url
+    execute(url, "ALTER TABLE completion ADD CONSTRAINT no_graphs CHECK (topic <> 'graphs')")
+    await deployment.publish(
+        completed("ada", topic="graphs"), completed("ada", timezone="Mars/Olympus")
+    )
+    await deployment.kafka.read(deployment.dead_letters, 2)
+    listed = terminal.run(command("ProgressDeadLetters", "list"))
+    (place,) = re.findall(r"(\d+:\d+) .* rejected_by_database ", listed)
+    shown = terminal.run(command("ProgressDeadLetters", "show", {"5:0": place}))
+    assert "message: CheckViolation 23514 no_graphs" in shown
+    assert '"topic": "graphs"' in shown
+    execute(url, "ALTER TABLE completion DROP CONSTRAINT no_graphs")
+    dry, redrive = (
+        c.text.replace("unknown_timezone", "rejected_by_database")
+        for c in commands()
+        if c.section == "Redrive dead letters"
+    )
+    assert "Would re-drive 1 dead letters" in terminal.run(dry)
+    assert "Re-drove 1 dead letters" in terminal.run(redrive)
+    assert "Would re-drive 0 dead letters" in terminal.run(dry)
+
+    async def applied() -> bool:
+        return fetch(url, "SELECT topic FROM completion") == [("graphs",)]
+
+    await wait_until(applied, "the event counts")
