@@ -49,8 +49,8 @@ test: $(READY)
 	@$(RUN) -m pytest $(TWO) $(ARGS)
 
 test-faults: $(READY)
-	@echo "Running every round of the fault suite: brokers, databases and workers are killed"
-	@$(RUN) -m pytest $(TWO) tests/faults -m "faults or not faults" $(ARGS)
+	@echo "Running every round of the fault suite (brokers, databases, workers are killed), and the runbook"
+	@$(RUN) -m pytest $(TWO) tests/faults tests/operations/test_runbook_*.py -m "faults or not faults" $(ARGS)
 
 soak: $(READY)
 	@echo "Soaking two workers: they drain a backlog, take a mixed load, and may not grow"

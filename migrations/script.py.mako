@@ -2,7 +2,8 @@
 <%doc>
     Workers of the release before run on while this one is applied, and afterwards. They copy rows in
     by the binary form of their types: a wider number is a new column, not another type of the old one,
-    or they wait (08P01) until they are replaced. What is made outside
+    or they wait (08P01) until they are replaced. Nothing may rest on what they do not keep to: rows that
+    are deleted here may be in their memory (their UPDATE finds nothing), and are written again. What is made outside
     of a transaction (op.get_context().autocommit_block()) is not taken back when it fails, and is tried
     again: an index made concurrently waits for long readers, so set lock_timeout to 0 before it, and
     drop what an earlier try has left.

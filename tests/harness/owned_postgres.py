@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from progress_worker.embedded.database import OWNER as SUPERUSER
+from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
+from progress_worker.storage.migrate import migrate
+from tests.harness.storage import execute
 
 PASSWORD = "a-password"
 _ACCESS = f"""
@@ -33,6 +36,17 @@ class OwnedPostgres(Postgres):
             f"CREATE ROLE {{}} LOGIN CREATEDB CREATEROLE PASSWORD '{PASSWORD}'", self.owner
         )
         self._execute("GRANT pg_monitor, pg_signal_backend TO {}", self.owner)
+
+    def migrated_database(self, name: str = "progress") -> Database:
+        """A database of the owner's as `migrate` and a first password leave it.
+
+        Its `owner_url` is the superuser's, as everywhere.
+        """
+        execute(self.url(user=self.owner), f"CREATE DATABASE {name}")
+        owner = self.url(name, self.owner)
+        migrate(owner)
+        execute(owner, f"ALTER ROLE progress_worker LOGIN PASSWORD '{PASSWORD}'")
+        return self.database(name)
 
     def _initialise(self) -> None:
         super()._initialise()

@@ -13,10 +13,8 @@ from typer.core import TyperGroup
 from progress_worker.cli import cli
 from progress_worker.configuration import KINDS, variables
 from progress_worker.errors import Reason
-from progress_worker.storage.migrate import migrate
 from tests.harness.owned_postgres import OwnedPostgres
 from tests.harness.runbook import PAGE, commands, sections
-from tests.harness.storage import execute
 from tests.harness.terminal import Terminal
 
 ROOT = PAGE.parents[1]
@@ -67,12 +65,9 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """A terminal with a migrated database, whose owner is no superuser."""
     with OwnedPostgres("owner") as server:
         server.create_owner()
-        owner, url = server.url(user="owner"), server.url("progress", "owner")
-        execute(owner, "CREATE DATABASE progress")
-        migrate(url)
-        yield Terminal(
-            tmp_path_factory.mktemp("terminal"), {}, OWNER=url, SUPERUSER=server.url("progress")
-        )
+        database = server.migrated_database()
+        directory, owner = tmp_path_factory.mktemp("terminal"), server.url("progress", "owner")
+        yield Terminal(directory, {}, OWNER=owner, SUPERUSER=database.owner_url)
 
 
 def to_psql() -> Iterator[str]:
@@ -102,8 +97,10 @@ def test_every_other_name_exists() -> None:
     """Metrics, recording rules, events of the log, reasons, columns."""
     sentences = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
     named = {name for code in re.findall(r"`([^`]+)`", sentences) for name in NAME.findall(code)}
-    pages = [ROOT / "docs/metrics.md", ROOT / "deploy/prometheus/rules.yml"]
-    places = [*ROOT.glob("progress_worker/**/*.py"), *pages]
+    code = [
+        path for part in ("progress_worker", "migrations") for path in ROOT.glob(f"{part}/**/*.py")
+    ]
+    places = [*code, ROOT / "docs/metrics.md", ROOT / "deploy/prometheus/rules.yml"]
     ours = {name for path in places for name in NAME.findall(path.read_text(encoding="utf-8"))}
     assert named - ours == OTHERS
 

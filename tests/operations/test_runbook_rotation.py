@@ -20,7 +20,6 @@ from jwt.algorithms import ECAlgorithm
 
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import WORKER, Database
-from progress_worker.storage.migrate import migrate
 from tests.harness.apache_kafka import Cluster, Security
 from tests.harness.certificates import Authority
 from tests.harness.deploying import deploy
@@ -111,7 +110,7 @@ def server() -> Iterator[OwnedPostgres]:
 
 
 async def test_two_logins_take_turns(broker: Broker, server: OwnedPostgres, tmp_path: Path) -> None:
-    database = migrated(server)
+    database = server.migrated_database()
     deployment = await deploy(broker.bootstrap, database, tmp_path, idempotent=False)
     deployment.variables |= {"PARKED_RETENTION_DAYS": "30", "HOUSEKEEPING_SECONDS": "0.2"}
     terminal = Terminal(tmp_path, deployment.environment(), OWNER=server.url("progress", "owner"))
@@ -135,15 +134,6 @@ async def test_two_logins_take_turns(broker: Broker, server: OwnedPostgres, tmp_
             assert await traffic.differences() == []  # and so nothing is left in the outbox
             assert await new.terminate() == 0
     assert "transient_failure" not in old.said() + new.said()
-
-
-def migrated(server: OwnedPostgres) -> Database:
-    """A database of the owner's, as the first `migrate` and a first password leave it."""
-    execute(server.url(user=server.owner), "CREATE DATABASE progress")
-    owner = server.url("progress", server.owner)
-    migrate(owner)
-    execute(owner, f"ALTER ROLE progress_worker LOGIN PASSWORD '{PASSWORD}'")
-    return server.database("progress")
 
 
 @pytest.fixture

@@ -1,0 +1,64 @@
+"""The release before and this one, worker by worker, there and back, while events flow."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from progress_worker.embedded.broker import Broker
+from progress_worker.embedded.database import Database
+from progress_worker.storage.migrate import head_revision
+from tests.harness.deploying import deploy
+from tests.harness.older_release import UnknownHistoryError, older_release
+from tests.harness.storage import fetch
+from tests.harness.traffic import Traffic
+from tests.harness.waiting import LIMIT_SECONDS
+from tests.harness.worker import COMMAND, WorkerProcess, environment
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+
+async def test_workers_of_two_releases_side_by_side(
+    broker: Broker, database: Database, tmp_path: Path
+) -> None:
+    try:
+        older = older_release(tmp_path / "older")
+    except UnknownHistoryError as error:
+        pytest.skip(f"the release before cannot be had: {error}")
+    url = database.owner_url
+    assert await migrated(older, url) < head_revision()
+    deployment = await deploy(broker.bootstrap, database, tmp_path, idempotent=False)
+    # More than can flow meanwhile, however slow the machine is.
+    traffic = Traffic(deployment, seed=1, count=20_000)
+    async with AsyncExitStack() as stack:
+
+        async def start(release: Sequence[str]) -> WorkerProcess:
+            return await stack.enter_async_context(deployment.worker([*release, "worker"]))
+
+        async def replace_all() -> None:
+            workers = [await start(older), await start(older)]
+            assert await migrated(COMMAND, url) == head_revision()
+            for release in (COMMAND, COMMAND, older, older):
+                workers.append(await start(release))
+                assert await workers.pop(0).terminate() == 0
+
+        replacing = asyncio.create_task(replace_all())
+        while not replacing.done():
+            await traffic.send(25, rate=50)
+        await replacing
+        assert await traffic.differences() == []
+
+
+async def migrated(release: Sequence[str], url: str) -> str:
+    """The revision after a release's `migrate`."""
+    command, variables = [*release, "migrate"], environment({"MIGRATE_DATABASE_URL": url})
+    await asyncio.to_thread(
+        subprocess.run, command, env=variables, timeout=LIMIT_SECONDS, check=True
+    )
+    ((revision,),) = fetch(url, "SELECT version_num FROM alembic_version")
+    return str(revision)
