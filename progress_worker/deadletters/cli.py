@@ -167,16 +167,28 @@ def _aware(time: dt.datetime | None) -> dt.datetime | None:
 
 def _row(letter: Letter, marked: str) -> list[str]:
     origin = ":".join(map(str, letter.origin)) if letter.origin else "-"
-    failed_at = letter.failed_at.isoformat(timespec="seconds") if letter.failed_at else "-"
-    return [letter.place, failed_at, letter.reason, origin, marked, _printable(letter.message)]
+    failed_at, message = _moment(letter.failed_at), _printable(letter.message)
+    return [letter.place, failed_at, letter.reason, origin, marked, message]
 
 
 def _details(letter: Letter) -> list[str]:
-    names = ("place", "failed at", "reason", "origin", "message")
-    row = _row(letter, "")
-    lines = [f"{name}: {value}" for name, value in zip(names, row[:4] + row[5:], strict=True)]
+    place, failed_at, reason, origin, _, message = _row(letter, "")
+    about = {
+        "place": place,
+        "failed at": failed_at,
+        "reason": reason,
+        "message": message,
+        "origin": origin,
+        "sent at": _moment(letter.sent_at),
+        "worker version": _printable(letter.worker_version),
+    }
+    lines = [f"{name}: {value}" for name, value in about.items()]
     lines += [f"header {_printable(name)}: {_text(content)}" for name, content in letter.headers]
     return [*lines, f"key: {_text(letter.key)}", f"value: {_text(letter.value)}"]
+
+
+def _moment(time: dt.datetime | None) -> str:
+    return time.isoformat(timespec="seconds") if time else "-"
 
 
 def _text(content: bytes | None) -> str:

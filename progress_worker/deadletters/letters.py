@@ -27,8 +27,9 @@ class Origin(NamedTuple):
 class Letter:
     """A record of the dead-letter topic; key, value and headers are those of the original.
 
-    `partition` and `offset` are its place on the dead-letter topic. What somebody else wrote
-    there may have no `origin`, no `failed_at`, and `unknown` as its reason.
+    `partition` and `offset` are its place on the dead-letter topic; `sent_at` is when the original
+    was sent, `worker_version` the release that refused it. What somebody else wrote there may have
+    no `origin` and no times, and `unknown` as its reason.
     """
 
     partition: int
@@ -40,6 +41,8 @@ class Letter:
     message: str
     origin: Origin | None
     failed_at: dt.datetime | None
+    sent_at: dt.datetime | None
+    worker_version: str
 
     @property
     def place(self) -> str:
@@ -64,6 +67,8 @@ def read_letter(record: ConsumerRecord) -> Letter:
         message=about.get("message", ""),
         origin=_origin(about),
         failed_at=_time(about.get("failed-at", "")),
+        sent_at=_from_milliseconds(about.get("original-timestamp", "")),
+        worker_version=about.get("worker-version", UNKNOWN),
     )
 
 
@@ -116,3 +121,10 @@ def _time(text: str) -> dt.datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+def _from_milliseconds(text: str) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromtimestamp(int(text) / 1000, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from progress_worker import __version__
 from progress_worker.embedded.database import Database
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
@@ -93,6 +94,8 @@ async def test_dead_letters_are_shown_and_redriven(
     shown = terminal.run(command("ProgressDeadLetters", "show", {"5:0": place}))
     assert "message: CheckViolation 23514 no_graphs" in shown
     assert '"topic": "graphs"' in shown
+    assert f"worker version: {__version__}" in shown
+    assert re.search(r"^sent at: \d{4}-\d\d-\d\dT.*\+00:00$", shown, re.MULTILINE)
     execute(url, "ALTER TABLE completion DROP CONSTRAINT no_graphs")
     dry, redrive = (
         c.text.replace("unknown_timezone", "rejected_by_database")
