@@ -152,7 +152,8 @@ def topics_create() -> None:
     from progress_worker.topics import create_topics  # noqa: PLC0415
 
     created = asyncio.run(create_topics(load_kafka_settings()))
-    _console.print(f"Created: {', '.join(created)}." if created else "All topics exist.")
+    told = f"Created: {', '.join(created)}." if created else "All topics exist."
+    _console.print(told, soft_wrap=True)
 
 
 @topics_cli.command("check")
@@ -163,7 +164,7 @@ def topics_check() -> None:
 
     complaints = asyncio.run(check_topics(load_kafka_settings()))
     for complaint in complaints:
-        _console.print(complaint)
+        _console.print(complaint, soft_wrap=True)
     if complaints:
         raise typer.Exit(1)
     _console.print("The topics are as wanted.")

@@ -121,6 +121,9 @@ async def check_topics(settings: KafkaSettings) -> list[str]:
                 f"{topic.partitions}."
             )
         found = configurations.get(topic.name, {})
+        if isinstance(found, str):
+            complaints.append(f"Kafka does not tell how the topic {topic.name} is set: {found}.")
+            continue
         complaints += [
             f"The topic {topic.name} has {name}={found.get(name)} instead of {value}."
             for name, value in topic.configuration.items()
@@ -131,16 +134,17 @@ async def check_topics(settings: KafkaSettings) -> list[str]:
 
 async def _configurations(
     settings: KafkaSettings, names: Sequence[str]
-) -> dict[str, dict[str, str]]:
+) -> dict[str, dict[str, str] | str]:
+    """What is set for each topic, or the name of the error by which Kafka does not tell."""
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     if not resources:
         return {}
     async with _admin(settings) as admin:
         responses = await admin.describe_configs(resources)
     return {
-        name: {entry[0]: entry[1] for entry in entries}
+        name: for_code(code).__name__ if code else {entry[0]: entry[1] for entry in entries}
         for response in responses
-        for _error_code, _error_message, _type, name, entries in response.resources
+        for code, _error_message, _type, name, entries in response.resources
     }
 
 
