@@ -27,7 +27,6 @@ _STARTED = b"Kafka Server started"
 _PROTOCOLS = "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,SCRAM:SASL_SSL,MUTUAL:SSL"
 _SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 _SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-
 _LOG4J = """
 rootLogger.level = INFO
 rootLogger.appenderRefs = stdout
@@ -41,12 +40,16 @@ appender.stdout.layout.pattern = %d %p %c{1} %m%n
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """Listeners over TLS: one takes these users by SCRAM, one whoever `authority` certified."""
+    """Listeners over TLS: one takes these users by SCRAM, one whoever `authority` certified.
+
+    With an administrator, everybody else by these listeners may do only what is allowed.
+    """
 
     certificate: Certificate
     authority: Path
     host: str
     users: Mapping[str, str]
+    administrator: str | None = None
 
     @property
     def format_options(self) -> list[str]:
@@ -57,22 +60,35 @@ class Security:
             for user, password in self.users.items()
         ]
 
+    @property
+    def _authorizer(self) -> dict[str, object]:
+        if self.administrator is None:
+            return {}
+        return {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": f"User:ANONYMOUS;User:{self.administrator}",
+        }
+
     def settings(self, keystore: Path) -> dict[str, object]:
         """What a node is told, its key and its certificate in one PEM file."""
         keystore.write_bytes(
             self.certificate.key.read_bytes() + self.certificate.chain.read_bytes()
         )
-        return {
-            "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": keystore,
-            "ssl.truststore.type": "PEM",
-            "ssl.truststore.location": self.authority,
-            "listener.name.mutual.ssl.client.auth": "required",
-            "listener.name.scram.sasl.enabled.mechanisms": ",".join(_SCRAM),
-        } | {
-            f"listener.name.scram.{mechanism.lower()}.sasl.jaas.config": _SCRAM_LOGIN
-            for mechanism in _SCRAM
-        }
+        return (
+            self._authorizer
+            | {
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.location": keystore,
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.location": self.authority,
+                "listener.name.mutual.ssl.client.auth": "required",
+                "listener.name.scram.sasl.enabled.mechanisms": ",".join(_SCRAM),
+            }
+            | {
+                f"listener.name.scram.{mechanism.lower()}.sasl.jaas.config": _SCRAM_LOGIN
+                for mechanism in _SCRAM
+            }
+        )
 
 
 class Node(Server):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,17 +19,13 @@ from jwt.algorithms import ECAlgorithm
 
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import WORKER, Database
-from tests.harness.apache_kafka import Cluster, Security
-from tests.harness.certificates import Authority
 from tests.harness.deploying import deploy
-from tests.harness.maven import UnavailableError
 from tests.harness.owned_postgres import PASSWORD, OwnedPostgres
-from tests.harness.runbook import command, sections
+from tests.harness.runbook import command
 from tests.harness.storage import execute
 from tests.harness.terminal import Terminal
 from tests.harness.traffic import Traffic
 from tests.harness.view import ViewProcess
-from tests.harness.worker import Deployment
 
 pytestmark = pytest.mark.integration
 
@@ -134,76 +129,3 @@ async def test_two_logins_take_turns(broker: Broker, server: OwnedPostgres, tmp_
             assert await traffic.differences() == []  # and so nothing is left in the outbox
             assert await new.terminate() == 0
     assert "transient_failure" not in old.said() + new.said()
-
-
-@pytest.fixture
-def kafka(tmp_path: Path) -> Iterator[Cluster]:
-    """One node of Apache Kafka that takes a user by SCRAM over TLS."""
-    authority = Authority(tmp_path)
-    security = Security(authority.issue(HOST), authority.file, HOST, {USER: PASSWORD})
-    try:
-        cluster = Cluster(security=security)
-    except UnavailableError as error:
-        pytest.skip(f"Apache Kafka does not run here: {error}")
-    with cluster:
-        yield cluster
-
-
-def login_file(directory: Path, user: str, password: str) -> Path:
-    """What Kafka's own tools are given, as the page has it."""
-    (text,) = re.findall(r"```properties\n(.*?)```", sections()["Encrypt"], re.DOTALL)
-    for blank, filled in (
-        ("…", user),
-        ("…", password),
-        ("/path/ca.pem", f"{directory}/authority.pem"),
-    ):
-        text = text.replace(blank, filled, 1)
-    file = directory / "kafka.properties"
-    file.write_text(text)
-    return file
-
-
-@pytest.mark.faults
-async def test_two_users_of_kafka_take_turns(
-    kafka: Cluster, migrated_database: Database, tmp_path: Path
-) -> None:
-    deployment = await deploy(kafka.bootstrap, migrated_database, tmp_path, idempotent=True)
-    traffic = Traffic(deployment, seed=1, count=1_000)  # comes by the port without logins
-    deployment.variables |= {
-        "KAFKA_BOOTSTRAP": f"{HOST}:{kafka.nodes[0].scram_port}",
-        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-        "KAFKA_SSL_CA_FILE": str(tmp_path / "authority.pem"),
-        "KAFKA_SASL_USERNAME": USER,
-        "KAFKA_SASL_PASSWORD": PASSWORD,
-    }
-    before, terminal = deployment.environment(), kafka_terminal(deployment)
-    login = login_file(tmp_path, USER, PASSWORD)
-    with_login = {"--bootstrap-server": f"--command-config {login} --bootstrap-server"}
-    sending = asyncio.create_task(traffic.send(rate=60))
-    async with deployment.worker() as old:
-        terminal.run(command(ROTATE, "--add-config", with_login | {"…": NEXT_PASSWORD}))
-        deployment.variables |= {
-            "KAFKA_SASL_USERNAME": f"{USER}-b",
-            "KAFKA_SASL_PASSWORD": NEXT_PASSWORD,
-        }
-        terminal.variables = deployment.environment()
-        assert "Kafka answers" in terminal.run(command(ROTATE, "doctor"))
-        async with deployment.worker() as new:
-            assert await old.terminate() == 0
-            terminal.run(command(ROTATE, "--delete-config", with_login))
-            terminal.variables = before
-            assert "refuses the SASL user" in terminal.attempt("progress-worker doctor").stdout
-            await sending
-            assert await traffic.differences() == []
-            assert await new.terminate() == 0
-    assert "SaslAuthentication" not in old.said() + new.said()
-
-
-def kafka_terminal(deployment: Deployment) -> Terminal:
-    variables = deployment.environment()
-    try:
-        return Terminal(
-            deployment.directory, variables, kafka=True, KAFKA=variables["KAFKA_BOOTSTRAP"]
-        )
-    except UnavailableError as error:
-        pytest.skip(f"Kafka's tools do not run here: {error}")
