@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from progress_worker.embedded.database import Database
-from progress_worker.embedded.postgres import Postgres
 from progress_worker.storage.tables import LEARNER_TABLES
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
 from tests.harness.fleet import Fleet
 from tests.harness.maven import UnavailableError
+from tests.harness.owned_postgres import PASSWORD, OwnedPostgres
 from tests.harness.runbook import command
 from tests.harness.storage import execute, fetch
 from tests.harness.terminal import Terminal
@@ -26,8 +25,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.faults]
 REPLAY, RESTORE = "Replay", "Back up and restore"
 SOME_TIME = "2026-11-23T04:00:00.000"
 TOKENS = {"JWT_ISSUER": "https://issuer.test", "JWT_AUDIENCE": "progress", "JWT_SECRET": 8 * "four"}
-#: Restores as somebody who is no superuser, and who has another name than the owner there was.
-OWNER, KEEPER = "owner", "keeper"
 
 
 @pytest.fixture
@@ -129,54 +126,38 @@ async def test_a_replay_brings_back_what_was_lost(
     assert await announced(deployment) == sorted(2 * told)
 
 
-@pytest.fixture
-def old_server() -> Iterator[Postgres]:
-    """A server whose database belongs to somebody who is no superuser."""
-    with Postgres(durable=False) as server:
-        execute(server.url(), "CREATE ROLE owner LOGIN CREATEDB CREATEROLE")
-        execute(server.url(user=OWNER), "CREATE DATABASE progress")
-        yield server
-
-
-@pytest.fixture
-def new_server() -> Iterator[Postgres]:
-    """An empty server, whose keeper has another name."""
-    with Postgres(durable=False) as server:
-        execute(server.url(), "CREATE ROLE keeper LOGIN CREATEDB CREATEROLE")
-        yield server
-
-
 async def test_a_backup_is_restored_on_another_server(
-    apache_kafka: Cluster, old_server: Postgres, new_server: Postgres, tmp_path: Path
+    apache_kafka: Cluster, tmp_path: Path
 ) -> None:
-    database, restored = old_server.database("progress"), new_server.database("restored")
-    deployment = await deploy(apache_kafka.bootstrap, database, tmp_path, idempotent=True)
-    terminal = open_terminal(
-        deployment,
-        OWNER=old_server.url("progress", OWNER),
-        NEW_SERVER=new_server.url(user=KEEPER),
-        RESTORED=new_server.url("restored", KEEPER),
-    )
-    terminal.variables["MIGRATE_DATABASE_URL"] = terminal.names["OWNER"]
-    terminal.run("progress-worker migrate")
-    terminal.run("psql \"$OWNER\" -c 'ALTER ROLE progress_worker LOGIN'")
-    traffic = Traffic(deployment, seed=3, count=1_200)
-    async with Fleet(deployment, 2) as fleet:
-        await traffic.send(500)
-        await traffic.drained()
-        await fleet.scale(0)
-        await traffic.send(300)  # the backup is of workers that lag behind
-        terminal.run(command(RESTORE, "pg_dump"))
-        await fleet.scale(2)
-        await traffic.send()
-        assert await traffic.differences() == []
-    old_server.kill()
+    with OwnedPostgres("owner") as old_server, OwnedPostgres("keeper") as new_server:
+        old_server.create_owner()
+        new_server.create_owner()
+        database, restored = old_server.migrated_database(), new_server.database("restored")
+        deployment = await deploy(apache_kafka.bootstrap, database, tmp_path, idempotent=True)
+        terminal = open_terminal(
+            deployment,
+            OWNER=old_server.url("progress", "owner"),
+            NEW_SERVER=new_server.url(user="keeper"),
+            RESTORED=new_server.url("restored", "keeper"),
+        )
+        traffic = Traffic(deployment, seed=3, count=1_200)
+        async with Fleet(deployment, 2) as fleet:
+            await traffic.send(500)
+            await traffic.drained()
+            await fleet.scale(0)
+            await traffic.send(300)  # the backup is of workers that lag behind
+            terminal.run(command(RESTORE, "pg_dump"))
+            await fleet.scale(2)
+            await traffic.send()
+            assert await traffic.differences() == []
+        old_server.kill()
 
-    for step in ("CREATE ROLE", "createdb", "pg_restore"):
-        terminal.run(command(RESTORE, step))
-    deployment.database = restored
-    terminal.variables = deployment.environment(VIEW_DATABASE_URL=restored.view_url, **TOKENS)
-    terminal.run(command(RESTORE, "progress-worker doctor"))
-    terminal.run(replay(deployment, RESTORE, "--to-datetime", **{SOME_TIME: utc(hours_ago=1)}))
-    async with Fleet(deployment, 2):
-        assert await traffic.differences() == []
+        terminal.run(command(RESTORE, "CREATE ROLE", {"…": PASSWORD}))
+        terminal.run(command(RESTORE, "createdb"))
+        terminal.run(command(RESTORE, "pg_restore"))
+        deployment.database = restored
+        terminal.variables = deployment.environment(VIEW_DATABASE_URL=restored.view_url, **TOKENS)
+        terminal.run(command(RESTORE, "progress-worker doctor"))
+        terminal.run(replay(deployment, RESTORE, "--to-datetime", **{SOME_TIME: utc(hours_ago=1)}))
+        async with Fleet(deployment, 2):
+            assert await traffic.differences() == []
