@@ -45,7 +45,7 @@ class Terminal:
     ) -> None:
         self._programs = directory / "programs"
         self._programs.mkdir(exist_ok=True)
-        self._directory = directory
+        self.directory = directory
         self._install("progress-worker", COMMAND)
         if kafka:
             start = [java(), *_SMALL_JVM, "-cp", f"{fetched(_POM)}/*"]
@@ -65,7 +65,7 @@ class Terminal:
         path = [self._programs, _postgres_programs(), os.defpath]
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", typed],
-            cwd=self._directory,
+            cwd=self.directory,
             env=environment(self.variables)
             | self.names
             | {"PATH": os.pathsep.join(map(str, path))},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from progress_worker import __version__
 from progress_worker.embedded.database import Database
@@ -21,6 +23,8 @@ from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+RECALCULATE, PARKED = "Recalculate learners", "ProgressRecordsParked"
 
 
 @pytest.fixture
@@ -72,9 +76,9 @@ async def test_learners_are_recalculated(deployment: Deployment, terminal: Termi
 
     await wait_until(stored, "all learners are stored")
     names = {"progress-commands": deployment.commands}
-    terminal.run(command("Recalculate learners", "echo", names))
+    terminal.run(command(RECALCULATE, "echo", names))
     await recalculated(1)
-    terminal.run(command("Recalculate learners", "everyone", names))
+    terminal.run(command(RECALCULATE, "everyone", names))
     await recalculated(1 + len(learners))
     assert {version for (version,) in fetch(url, "SELECT version FROM learner")} == {2, 3}
     assert "dead_lettered" not in deployment.running.said()
@@ -110,3 +114,46 @@ async def test_dead_letters_are_shown_and_redriven(
         return fetch(url, "SELECT topic FROM completion") == [("graphs",)]
 
     await wait_until(applied, "the event counts")
+
+
+async def test_parked_records_are_let_go(deployment: Deployment, terminal: Terminal) -> None:
+    url = deployment.database.owner_url
+    named = {"achievement-unlocked": deployment.unlocked}
+    raise_limit = command(PARKED, "kafka-configs", named)
+    terminal.run(raise_limit.replace("4194304", "100"))
+    await deployment.publish(completed("ada"))
+
+    async def parked() -> bool:
+        return "MessageSizeTooLargeError" in await asyncio.to_thread(
+            terminal.run, command(PARKED, "SELECT")
+        )
+
+    await wait_until(parked, "Kafka refuses the record")
+    terminal.run(raise_limit)
+    terminal.run(command(PARKED, "UPDATE"))
+    assert await deployment.kafka.read(deployment.unlocked, 1)
+
+    async def empty() -> bool:
+        return fetch(url, "SELECT 1 FROM outbox") == []
+
+    await wait_until(empty, "nothing is left in the outbox")
+
+
+async def test_a_new_achievement_is_given_to_all_who_have_earned_it(
+    deployment: Deployment, terminal: Terminal
+) -> None:
+    await deployment.publish(completed("ada"))
+    await deployment.kafka.read(deployment.unlocked, 1)
+    assert await deployment.running.terminate() == 0
+    catalogue = yaml.safe_load(deployment.catalogue.read_text(encoding="utf-8"))
+    catalogue["version"] += 1
+    catalogue["achievements"].append(catalogue["achievements"][0] | {"id": "first_of_all"})
+    file = deployment.directory / "achievements.yaml"
+    file.write_text(yaml.safe_dump(catalogue), encoding="utf-8")
+    terminal.run(command("Change the catalogue", "config check"))
+    async with deployment.worker(CATALOGUE_FILE=str(file)):
+        terminal.run(command(RECALCULATE, "everyone", {"progress-commands": deployment.commands}))
+        given = await deployment.kafka.read(
+            deployment.unlocked, 1, lambda record: b'"first_of_all"' in record.value
+        )
+    assert b'"backdated":true' in given[0].value

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from progress_worker.embedded.broker import Broker
-from progress_worker.embedded.database import WORKER, Database
+from progress_worker.embedded.database import VIEW, WORKER, Database
 from tests.harness.deploying import deploy
 from tests.harness.owned_postgres import PASSWORD, OwnedPostgres
 from tests.harness.runbook import command
@@ -119,6 +119,7 @@ async def test_two_logins_take_turns(broker: Broker, server: OwnedPostgres, tmp_
         )
         terminal.variables = deployment.environment()
         assert "All that the worker does is granted." in terminal.run(command(ROTATE, "doctor"))
+        next_view(terminal, database)
         async with deployment.worker() as new:
             assert await old.terminate() == 0
             terminal.run(command(ROTATE, "NOLOGIN"))
@@ -129,3 +130,13 @@ async def test_two_logins_take_turns(broker: Broker, server: OwnedPostgres, tmp_
             assert await traffic.differences() == []  # and so nothing is left in the outbox
             assert await new.terminate() == 0
     assert "transient_failure" not in old.said() + new.said()
+
+
+def next_view(terminal: Terminal, database: Database) -> None:
+    """The page: the same with `progress_view` for the view."""
+    names = {"progress_worker": VIEW, "…": NEXT_PASSWORD}
+    terminal.run(command(ROTATE, "CREATE ROLE", names))
+    url = database.view_url.replace(f"{VIEW}:{PASSWORD}@", f"{VIEW}_b:{NEXT_PASSWORD}@")
+    viewing = {"VIEW_DATABASE_URL": url, "JWT_SECRET": 8 * "four"} | ISSUER
+    told = Terminal(terminal.directory, viewing).run("progress-worker doctor --for api")
+    assert f"The role {VIEW}_b can only read." in told
