@@ -69,11 +69,13 @@ async def _session(url: str, what: str) -> AsyncIterator[Connection]:
             autocommit=True,
             application_name="progress-worker doctor",
             connect_timeout=_SESSION_SECONDS,
-            options=f"-c statement_timeout={_SESSION_SECONDS}s -c default_transaction_read_only=on",
+            options=f"-c statement_timeout={_SESSION_SECONDS}s",
         )
     except psycopg.Error as error:
         raise TransientError(f"{what} cannot be reached: {_first_line(error)}") from error
     try:
+        # Not an option: an address that asks for a server that takes writes would find none.
+        await connection.execute("SET default_transaction_read_only = on")
         yield connection
     except psycopg.Error as error:
         raise TransientError(f"{what} refuses: {describe(error)}") from error

@@ -86,7 +86,7 @@ class ReadConnections:
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         limits = self._limits
-        return await psycopg.AsyncConnection.connect(
+        connection = await psycopg.AsyncConnection.connect(
             self._url,
             application_name=_APPLICATION_NAME,
             connect_timeout=limits.connect_seconds,
@@ -95,13 +95,20 @@ class ReadConnections:
             tcp_user_timeout=int(limits.read_seconds * _MILLISECONDS),
             options=_session(limits),
         )
+        try:
+            # Not an option: an address that asks for a server that takes writes would find none.
+            await connection.execute("SET default_transaction_read_only = on")
+            await connection.commit()
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
 
 def _session(limits: Limits) -> str:
     """Settings of every session; without JIT, which costs more than these small reads."""
     milliseconds = int(limits.statement_seconds * _MILLISECONDS)
     settings = {
-        "default_transaction_read_only": "on",
         "statement_timeout": milliseconds,
         "idle_in_transaction_session_timeout": milliseconds,
         "timezone": "UTC",

@@ -152,6 +152,16 @@ async def test_the_views_role_cannot_write(
     await connections.close()
 
 
+async def test_an_address_may_ask_for_the_server_that_takes_writes(
+    migrated_database: Database,
+) -> None:
+    url = f"{migrated_database.view_url}?target_session_attrs=read-write"
+    connections = ReadConnections(url, Limits(1, 1, 5, 0.5))
+    row = await connections.one(text("SHOW transaction_read_only"))
+    assert row == ("on",)
+    await connections.close()
+
+
 async def test_a_session_of_the_view_is_read_only_whatever_its_role(
     migrated_database: Database,
 ) -> None:

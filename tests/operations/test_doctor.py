@@ -67,6 +67,18 @@ def test_the_view_is_examined_alone(deployment: Deployment) -> None:
     assert "Kafka" not in done.stdout
 
 
+def test_an_address_may_ask_for_the_server_that_takes_writes(deployment: Deployment) -> None:
+    database, asks = deployment.database, "?target_session_attrs=read-write"
+    done = _doctor(
+        deployment,
+        DATABASE_URL=database.worker_url + asks,
+        VIEW_DATABASE_URL=database.view_url + asks,
+        JWT_SECRET=8 * "four",
+        **TOKENS,
+    )
+    assert _wrong(done) == []
+
+
 def test_nothing_was_made_yet(deployment: Deployment, database: Database) -> None:
     done = _doctor(
         deployment, DATABASE_URL=database.worker_url, UNLOCKED_TOPIC=f"{deployment.prefix}missing"

@@ -1,0 +1,72 @@
+"""The runbook's address with two servers: whoever has it finds the one that takes writes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from progress_worker.embedded.broker import Broker
+from progress_worker.embedded.database import VIEW, WORKER
+from progress_worker.embedded.postgres import Postgres
+from progress_worker.storage.migrate import migrate
+from tests.harness.deploying import deploy
+from tests.harness.fleet import Fleet
+from tests.harness.runbook import command
+from tests.harness.standby import Standby
+from tests.harness.storage import execute, fetch
+from tests.harness.terminal import Terminal
+from tests.harness.traffic import Traffic
+from tests.harness.view import ViewProcess
+from tests.harness.waiting import wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+TOKENS = {"JWT_ISSUER": "https://issuer.test", "JWT_AUDIENCE": "progress", "JWT_SECRET": 8 * "four"}
+
+
+async def test_workers_and_views_find_the_new_primary(broker: Broker, tmp_path: Path) -> None:
+    with Postgres() as primary, Standby(primary) as standby:
+        primary.create_roles()
+        name = primary.create_database("progress").name
+        migrate(primary.url(name))
+        await follow(primary)
+        # Not the primary first: the address and no luck has to find it.
+        ports = f"{standby.port},{primary.port}"
+        examples = {"one,two": "127.0.0.1,127.0.0.1", "5432,5432": ports, "…": "not-asked-for"}
+        line = command("Fail over", "target_session_attrs", examples)
+        address = line.split('"')[1]
+        deployment = await deploy(
+            broker.bootstrap, standby.database(name), tmp_path, idempotent=False
+        )
+        terminal = Terminal(tmp_path, deployment.environment())
+        assert f":{primary.port}." in terminal.run(f"{line} progress-worker doctor")
+        deployment.variables |= {
+            "DATABASE_URL": address,
+            "DATABASE_CONNECT_TIMEOUT_SECONDS": "2",
+            "DATABASE_STATEMENT_TIMEOUT_SECONDS": "3",
+        }
+        viewing = TOKENS | {"VIEW_DATABASE_URL": address.replace(WORKER, VIEW)}
+        traffic = Traffic(deployment, seed=1, count=1_000)
+        async with Fleet(deployment, 2) as fleet, ViewProcess(viewing, tmp_path) as view:
+            async with traffic.flowing(rate=150):
+                await asyncio.sleep(2)
+                await asyncio.to_thread(primary.kill)
+                await asyncio.to_thread(standby.promote)
+            assert await traffic.differences() == []
+            await wait_until(view.ready, "the view reads from the new primary")
+            assert fleet.ends == [], fleet.last_words
+        assert f":{standby.port}." in terminal.run(f"{line} progress-worker doctor")
+
+
+async def follow(primary: Postgres) -> None:
+    """From now on a commit waits for the standby, as the page advises."""
+    execute(primary.url(), "ALTER SYSTEM SET synchronous_standby_names = '*'")
+    execute(primary.url(), "SELECT pg_reload_conf()")
+
+    async def synchronous() -> bool:
+        query = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
+        return bool(fetch(primary.url(), query))
+
+    await wait_until(synchronous, "the standby follows")
