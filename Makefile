@@ -140,7 +140,7 @@ build/lock/.installed build/sbom/.installed build/audit/.installed: Makefile
 	@touch $@
 
 # All of the checkout, but with the package of the image's wheel.
-build/compiled/.built: $(BIN)/.installed deploy/compile_rules.py $(shell find progress_worker migrations -name '*.py')
+build/compiled/.built: $(BIN)/.installed deploy/compile_rules.py $(shell find progress_worker migrations -name '*.py' 2>/dev/null)
 	@echo "Compiling the rules (half a minute)"
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 $(BIN)/python -m build --wheel --no-isolation --outdir build/compiled . >/dev/null
