@@ -57,7 +57,9 @@ async def test_jumps(
 
             async def gone_on(seconds: int = seconds) -> bool:
                 await traffic.send(50, rate=400)
-                return all([await by_the_clock(worker, seconds) for worker in fleet.workers])
+                return await fleet.ready() and all(
+                    [await by_the_clock(worker, seconds) for worker in fleet.workers]
+                )
 
             await wait_until(gone_on, f"both commit by a clock that is {seconds} s off")
         assert await traffic.differences() == []
