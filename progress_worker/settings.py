@@ -3,63 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Literal, Self, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     Field,
     SecretStr,
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from progress_worker.addresses import PostgresUrl
 from progress_worker.errors import ConfigurationError
 
 PREFIX = "PROGRESS_"
-_POSTGRES_SCHEMES = {"postgresql", "postgres", "postgresql+psycopg"}
-_is_host = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[1-9][0-9]*)?").fullmatch
-_HALF_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})").search
-
-
-def _is_misread(url: str) -> bool:
-    """Whether a reader would take a part of the user or the password for something else.
-
-    Such an address would be quoted in errors, piece by piece.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return True
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    if _HALF_ENCODED(parts.netloc) or not all(map(_is_host, hosts)):
-        return True
-    elsewhere = parts.path if "@" in parts.netloc else parts.path + parts.query + parts.fragment
-    return parts.netloc.count("@") > 1 or "@" in elsewhere
-
-
-def _postgres_url(url: SecretStr) -> SecretStr:
-    value = url.get_secret_value()
-    if value.partition("://")[0] not in _POSTGRES_SCHEMES:
-        raise PydanticCustomError("database_url", "it must begin with postgresql://")
-    if _is_misread(value):
-        raise PydanticCustomError(
-            "database_url",
-            "its port is no number, or its user or password holds a character that has to be "
-            "percent-encoded",
-        )
-    return url
-
-
-#: An address of Postgres that every reader takes apart in the same way; holds a secret.
-PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 
 
 class LevelThreshold(BaseModel):
