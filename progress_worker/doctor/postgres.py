@@ -14,12 +14,15 @@ from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings import PREFIX, Settings, ViewSettings
 from progress_worker.storage import privileges
 from progress_worker.storage.database import Connection, check_migrated, describe
+from progress_worker.storage.tables import learner
 
 _SESSION_SECONDS: Final = 10
 _OLDEST_POSTGRES: Final = 160_000
 #: More is no longer the jitter of clocks that are kept in step.
 _SKEW_SECONDS: Final = 1.0
 _WRITE: Final = ("INSERT", "UPDATE", "DELETE")
+#: Who may do this owns the tables or is a superuser.
+_TOO_MUCH: Final = {learner.name: ("DELETE",)}
 _PRIVILEGE: Final[LiteralString] = "SELECT has_table_privilege(to_regclass(%s), %s)"
 
 
@@ -33,7 +36,17 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
         if findings[-1].wrong:
             return findings
         lacking = await _lacking(connection, privileges.WORKER)
-    return [*findings, *_privileges(role, lacking, "All that the worker does is granted.")]
+        refused = await _lacking(connection, _TOO_MUCH)
+    findings += _privileges(role, lacking, "All that the worker does is granted.")
+    if not refused:
+        findings.append(
+            Finding(
+                f"The role {role} can delete learners, which no worker does: give "
+                f"{PREFIX}DATABASE_URL a role with the rights of progress_worker and no more.",
+                wrong=True,
+            )
+        )
+    return findings
 
 
 async def check_view_database(settings: ViewSettings) -> list[Finding]:

@@ -123,6 +123,16 @@ def test_the_roles_are_the_wrong_ones(deployment: Deployment) -> None:
     ]
 
 
+def test_the_owner_is_more_than_a_worker_needs(deployment: Deployment) -> None:
+    changes = {"DATABASE_URL": deployment.database.owner_url}
+    done = run_command(deployment.environment(**changes), "doctor", "--for", "worker")
+    assert done.returncode == 1
+    assert _wrong(done) == [
+        "The role postgres can delete learners, which no worker does: give PROGRESS_DATABASE_URL a "
+        "role with the rights of progress_worker and no more."
+    ]
+
+
 def test_a_password_is_never_told(deployment: Deployment) -> None:
     with psycopg.connect(deployment.database.worker_url, connect_timeout=10) as connection:
         port = connection.info.port
