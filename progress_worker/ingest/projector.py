@@ -96,12 +96,12 @@ class Projector:
     async def _transact(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> None:
         try:
             async with connect_for(self._engine, self._time_limit) as connection:
-                fold = await self._write(connection, arrivals, letters)
+                folded = await self._write(connection, arrivals, letters)
         except ProgressError:
             # A Postgres that was away may come back with less than what is remembered.
             self._cache.clear()
             raise
-        self._committed(arrivals, fold)
+        self._committed(arrivals, folded)
 
     async def _write(
         self, connection: Connection, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]
@@ -133,24 +133,24 @@ class Projector:
             self._reducer, self._messages, arrivals, loaded, tell_levels=self._emit_level_changes
         )
 
-    def _committed(self, arrivals: Sequence[Arrival], fold: Fold) -> None:
+    def _committed(self, arrivals: Sequence[Arrival], folded: Fold) -> None:
         now = self._clock().timestamp()
         metrics = self._metrics
         metrics.last_progress.set(now)
-        for outcome, count in fold.outcomes.items():
+        for outcome, count in folded.outcomes.items():
             metrics.events.labels(outcome.value).inc(count)
         metrics.commit_latency.observe_all(
             [max(0.0, now - decoded.completion.completed_at.timestamp()) for _, decoded in arrivals]
         )
-        for name, count in Counter(unlock.achievement.id for unlock in fold.unlocks).items():
+        for name, count in Counter(unlock.achievement.id for unlock in folded.unlocks).items():
             metrics.unlocks.labels(name).inc(count)
         metrics.unlock_commit_latency.observe_all(
-            [max(0.0, now - timestamp / 1000) for timestamp in fold.unlocked_by]
+            [max(0.0, now - timestamp / 1000) for timestamp in folded.unlocked_by]
         )
-        metrics.events.labels("dead_lettered").inc(len(fold.letters))
+        metrics.events.labels("dead_lettered").inc(len(folded.letters))
         # One line for each reason and batch: a flood of broken records must not be one of the log.
-        firsts = {letter.error.reason: letter for letter in reversed(fold.letters)}
-        for reason, count in Counter(letter.error.reason for letter in fold.letters).items():
+        firsts = {letter.error.reason: letter for letter in reversed(folded.letters)}
+        for reason, count in Counter(letter.error.reason for letter in folded.letters).items():
             record, error, _ = firsts[reason]
             metrics.dead_letters.labels(reason.value).inc(count)
             _log.warning(
