@@ -22,9 +22,8 @@ from tests.harness.ledger import Ledger
 from tests.harness.proxied import through
 from tests.harness.proxy import Proxy
 from tests.harness.standby import Standby
-from tests.harness.storage import execute, fetch
+from tests.harness.storage import fetch
 from tests.harness.traffic import Traffic
-from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -82,7 +81,7 @@ async def test_a_failover_to_a_synchronous_standby(
     migrate(primary.url(name))
     rng = random.Random(seed)
     with Standby(primary) as standby:
-        await follow(primary)
+        await standby.followed()
         async with Proxy(primary.port) as proxy:
             database = through(standby.database(name), proxy.port)
             deployment = await impatient(broker.bootstrap, database)
@@ -100,15 +99,3 @@ async def test_a_failover_to_a_synchronous_standby(
                 assert fleet.ends == [], fleet.last_words
         assert fetch(standby.url(), "SELECT pg_is_in_recovery()") == [(False,)]
     ledger.add("Postgres failed over to a standby", traffic, 1)
-
-
-async def follow(primary: Postgres) -> None:
-    """From now on a commit waits for the standby."""
-    execute(primary.url(), "ALTER SYSTEM SET synchronous_standby_names = '*'")
-    execute(primary.url(), "SELECT pg_reload_conf()")
-
-    async def synchronous() -> bool:
-        query = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
-        return bool(fetch(primary.url(), query))
-
-    await wait_until(synchronous, "the standby follows")

@@ -250,10 +250,10 @@ class Cluster:
         self._guard.close()
 
 
-def cluster_or_skip(nodes: int) -> Iterator[Cluster]:
+def cluster_or_skip(nodes: int = 1, security: Security | None = None) -> Iterator[Cluster]:
     """For fixtures: a cluster that runs, or a skip that says what is missing."""
     try:
-        cluster = Cluster(nodes)
+        cluster = Cluster(nodes, security=security)
     except UnavailableError as error:
         pytest.skip(f"Apache Kafka does not run here: {error}")
     with cluster:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+#: A view's settings of tokens, where nobody asks it for a learner.
+TOKENS = {"JWT_ISSUER": "https://issuer.test", "JWT_AUDIENCE": "progress", "JWT_SECRET": 8 * "four"}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)

@@ -8,7 +8,8 @@ from pathlib import Path
 from progress_worker.embedded.database import OWNER
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.embedded.postgres import Postgres
-from tests.harness.storage import execute
+from tests.harness.storage import execute, fetch
+from tests.harness.waiting import wait_until
 
 
 class Standby(Postgres):
@@ -23,6 +24,17 @@ class Standby(Postgres):
         options = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
         address = [f"--host={LOOPBACK}", f"--port={self._primary.port}", f"--username={OWNER}"]
         return [copy, f"--pgdata={self._data}", *options, *address]
+
+    async def followed(self) -> None:
+        """From now on a commit of the primary waits for this one."""
+        execute(self._primary.url(), "ALTER SYSTEM SET synchronous_standby_names = '*'")
+        execute(self._primary.url(), "SELECT pg_reload_conf()")
+
+        async def synchronous() -> bool:
+            query = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
+            return bool(fetch(self._primary.url(), query))
+
+        await wait_until(synchronous, "the standby follows")
 
     def promote(self) -> None:
         """Make it a primary of its own."""

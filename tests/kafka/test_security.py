@@ -10,11 +10,10 @@ import pytest
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.embedded.wire import Wire
-from tests.harness.apache_kafka import Cluster, Security
+from tests.harness.apache_kafka import Cluster, Security, cluster_or_skip
 from tests.harness.certificates import Authority
 from tests.harness.deploying import deploy
 from tests.harness.events import completed
-from tests.harness.maven import UnavailableError
 from tests.harness.storage import fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, run_command
@@ -37,12 +36,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def cluster(authority: Authority) -> Iterator[Cluster]:
     """One node that takes one user by SCRAM, and on another port whoever the authority knows."""
     security = Security(authority.issue(HOST), authority.file, HOST, {USER: PASSWORD})
-    try:
-        cluster = Cluster(security=security)
-    except UnavailableError as error:
-        pytest.skip(f"Apache Kafka does not run here: {error}")
-    with cluster:
-        yield cluster
+    yield from cluster_or_skip(security=security)
 
 
 @pytest.fixture

@@ -11,14 +11,12 @@ from tests.harness.deploying import CATALOGUE_FILE
 from tests.harness.events import completed
 from tests.harness.kafka import Kafka
 from tests.harness.owned_postgres import PASSWORD, OwnedPostgres
-from tests.harness.runbook import commands
+from tests.harness.runbook import TOKENS, commands
 from tests.harness.storage import execute
 from tests.harness.terminal import Terminal
 from tests.harness.worker import Deployment
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
-
-TOKENS = {"JWT_ISSUER": "https://issuer.test", "JWT_AUDIENCE": "progress", "JWT_SECRET": 8 * "four"}
 
 
 async def test_deployment(broker: Broker, tmp_path: Path, topic_prefix: str) -> None:

@@ -13,9 +13,8 @@ from progress_worker.embedded.postgres import Postgres
 from progress_worker.storage.migrate import migrate
 from tests.harness.deploying import deploy
 from tests.harness.fleet import Fleet
-from tests.harness.runbook import command
+from tests.harness.runbook import TOKENS, command
 from tests.harness.standby import Standby
-from tests.harness.storage import execute, fetch
 from tests.harness.terminal import Terminal
 from tests.harness.traffic import Traffic
 from tests.harness.view import ViewProcess
@@ -23,15 +22,13 @@ from tests.harness.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
-TOKENS = {"JWT_ISSUER": "https://issuer.test", "JWT_AUDIENCE": "progress", "JWT_SECRET": 8 * "four"}
-
 
 async def test_workers_and_views_find_the_new_primary(broker: Broker, tmp_path: Path) -> None:
     with Postgres() as primary, Standby(primary) as standby:
         primary.create_roles()
         name = primary.create_database("progress").name
         migrate(primary.url(name))
-        await follow(primary)
+        await standby.followed()
         # Not the primary first: the address and no luck has to find it.
         ports = f"{standby.port},{primary.port}"
         examples = {"one,two": "127.0.0.1,127.0.0.1", "5432,5432": ports, "…": "not-asked-for"}
@@ -58,15 +55,3 @@ async def test_workers_and_views_find_the_new_primary(broker: Broker, tmp_path: 
             await wait_until(view.ready, "the view reads from the new primary")
             assert fleet.ends == [], fleet.last_words
         assert f":{standby.port}." in terminal.run(f"{line} progress-worker doctor")
-
-
-async def follow(primary: Postgres) -> None:
-    """From now on a commit waits for the standby, as the page advises."""
-    execute(primary.url(), "ALTER SYSTEM SET synchronous_standby_names = '*'")
-    execute(primary.url(), "SELECT pg_reload_conf()")
-
-    async def synchronous() -> bool:
-        query = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"
-        return bool(fetch(primary.url(), query))
-
-    await wait_until(synchronous, "the standby follows")

@@ -15,7 +15,6 @@ from progress_worker.embedded.database import Database
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
 from tests.harness.events import completed
-from tests.harness.maven import UnavailableError
 from tests.harness.runbook import command, commands
 from tests.harness.storage import execute, fetch
 from tests.harness.terminal import Terminal
@@ -41,10 +40,7 @@ async def deployment(
 def terminal(deployment: Deployment) -> Terminal:
     """A terminal with Kafka's own tools, which knows that deployment."""
     names = {"KAFKA": deployment.kafka.bootstrap, "OWNER": deployment.database.owner_url}
-    try:
-        return Terminal(deployment.directory, deployment.environment(), kafka=True, **names)
-    except UnavailableError as error:
-        pytest.skip(f"Kafka's tools do not run here: {error}")
+    return Terminal(deployment.directory, deployment.environment(), kafka=True, **names)
 
 
 def test_the_group_is_described(deployment: Deployment, terminal: Terminal) -> None:

@@ -11,10 +11,9 @@ import pytest
 
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.wire import Wire
-from tests.harness.apache_kafka import Cluster, Security
+from tests.harness.apache_kafka import Cluster, Security, cluster_or_skip
 from tests.harness.certificates import Authority
 from tests.harness.deploying import deploy
-from tests.harness.maven import UnavailableError
 from tests.harness.runbook import command, commands, sections
 from tests.harness.terminal import Terminal
 from tests.harness.traffic import Traffic
@@ -34,12 +33,7 @@ def kafka(tmp_path: Path) -> Iterator[Cluster]:
     authority = Authority(tmp_path)
     users = dict.fromkeys((USER, ADMINISTRATOR), PASSWORD)
     security = Security(authority.issue(HOST), authority.file, HOST, users, ADMINISTRATOR)
-    try:
-        cluster = Cluster(security=security)
-    except UnavailableError as error:
-        pytest.skip(f"Apache Kafka does not run here: {error}")
-    with cluster:
-        yield cluster
+    yield from cluster_or_skip(security=security)
 
 
 def login(user: str, password: str) -> dict[str, str]:
@@ -90,7 +84,7 @@ async def test_users_take_turns_with_no_more_rights_than_the_page_gives(
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "KAFKA_SSL_CA_FILE": str(tmp_path / "authority.pem"),
     } | login(USER, PASSWORD)
-    before, terminal = deployment.environment(), administration(deployment)
+    before, terminal = deployment.environment(), Administration(deployment)
     terminal.administer(may_only_read(deployment.completed))
     untold = f"Kafka does not tell how the topic {deployment.completed} is set: TopicAuthorization"
     assert untold in terminal.attempt("progress-worker topics check").stdout
@@ -115,13 +109,6 @@ async def test_users_take_turns_with_no_more_rights_than_the_page_gives(
             assert await new.terminate() == 0
     assert "Authorization" not in old.said() + new.said()
     assert "SaslAuthentication" not in old.said() + new.said()
-
-
-def administration(deployment: Deployment) -> Administration:
-    try:
-        return Administration(deployment)
-    except UnavailableError as error:
-        pytest.skip(f"Kafka's tools do not run here: {error}")
 
 
 def may_only_read(topic: str) -> str:

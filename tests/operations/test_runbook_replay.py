@@ -12,9 +12,8 @@ from progress_worker.storage.tables import LEARNER_TABLES
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
 from tests.harness.fleet import Fleet
-from tests.harness.maven import UnavailableError
 from tests.harness.owned_postgres import PASSWORD, OwnedPostgres
-from tests.harness.runbook import command
+from tests.harness.runbook import TOKENS, command
 from tests.harness.storage import execute, fetch
 from tests.harness.terminal import Terminal
 from tests.harness.traffic import Traffic
@@ -24,7 +23,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 REPLAY, RESTORE = "Replay", "Back up and restore"
 SOME_TIME = "2026-11-23T04:00:00.000"
-TOKENS = {"JWT_ISSUER": "https://issuer.test", "JWT_AUDIENCE": "progress", "JWT_SECRET": 8 * "four"}
 
 
 @pytest.fixture
@@ -44,10 +42,7 @@ def terminal(deployment: Deployment) -> Terminal:
 def open_terminal(deployment: Deployment, **names: str) -> Terminal:
     """The machine's time zone is not UTC."""
     names |= {"KAFKA": deployment.kafka.bootstrap, "TZ": "Asia/Tokyo"}
-    try:
-        return Terminal(deployment.directory, deployment.environment(), kafka=True, **names)
-    except UnavailableError as error:
-        pytest.skip(f"Kafka's tools do not run here: {error}")
+    return Terminal(deployment.directory, deployment.environment(), kafka=True, **names)
 
 
 def replay(deployment: Deployment, section: str, way: str, **examples: str) -> str:

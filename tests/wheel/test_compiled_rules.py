@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD_SECONDS = 300.0
+from tests.harness.wheel import ROOT, build_wheel, succeed
+
 TEST_SECONDS = 300.0
 TESTS = (
     "tests/unit/test_reducer.py",
@@ -37,11 +35,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
         pytest.skip("this Python came without its C headers")
     directory = tmp_path_factory.mktemp("compiled")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
-    hook = os.environ | {"HATCH_BUILD_HOOK_ENABLE_CUSTOM": "1"}
-    built = _run([*build, directory, ROOT], ROOT, BUILD_SECONDS, hook)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = directory.glob("*.whl")
+    wheel = build_wheel(directory, os.environ | {"HATCH_BUILD_HOOK_ENABLE_CUSTOM": "1"})
     with ZipFile(wheel) as archive:
         archive.extractall(directory)
     for part in ROOT.iterdir():
@@ -54,28 +48,12 @@ def test_what_is_asked_event_by_event_is_compiled(tree: Path) -> None:
     modules = ["filters", "ladders", "reducer", "rules", "state", "streaks", "totals", "zones"]
     names = [f"progress_worker.domain.{name}" for name in modules]
     program = f"import importlib as i\nfor n in {names}: print(i.import_module(n).__file__)"
-    found = _run([sys.executable, "-c", program], tree, TEST_SECONDS, os.environ)
+    found = succeed([sys.executable, "-c", program], tree, TEST_SECONDS, os.environ)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     expected = [str(tree / "progress_worker" / "domain" / (name + suffix)) for name in modules]
-    assert found.stdout.splitlines() == expected, found.stderr
+    assert found.splitlines() == expected
 
 
 def test_the_compiled_rules_are_the_same(tree: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *TESTS]
-    done = _run(command, tree, TEST_SECONDS, os.environ)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _run(
-    command: Sequence[str | Path], directory: Path, seconds: float, environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    succeed(command, tree, TEST_SECONDS, os.environ)

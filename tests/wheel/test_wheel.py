@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import venv
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +10,8 @@ from zipfile import ZipFile
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD_SECONDS = 120.0
+from tests.harness.wheel import ROOT, build_wheel, run, succeed
+
 PROBE_SECONDS = 60.0
 INSTALL_SECONDS = 400.0
 DEMO_SECONDS = 120.0
@@ -24,11 +22,7 @@ pytestmark = pytest.mark.wheel
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the checkout."""
-    directory = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
-    _succeed([*build, directory, ROOT], ROOT, BUILD_SECONDS)
-    (built,) = directory.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("dist"), _bare_environment())
 
 
 @pytest.fixture(scope="module")
@@ -91,32 +85,14 @@ def _skip_without_registry(programs: Path, directory: Path) -> None:
     """Skip when not even a tiny package can be had; every later failure is a failure."""
     download = ["download", "--quiet", "--no-cache-dir", "--no-deps", "--dest", str(directory)]
     limits = ["--retries", "1", "--timeout", "15"]
-    done = _run(
-        [programs / "python", "-m", "pip", *download, *limits, "six"], directory, PROBE_SECONDS
-    )
+    command: list[str | Path] = [programs / "python", "-m", "pip", *download, *limits, "six"]
+    done = run(command, directory, PROBE_SECONDS, _bare_environment())
     if done.returncode != 0:
         pytest.skip(f"pip reaches no registry: {done.stderr.strip().splitlines()[-1]}")
 
 
 def _succeed(command: list[str | Path], directory: Path, seconds: float) -> str:
-    done = _run(command, directory, seconds)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def _run(
-    command: list[str | Path], directory: Path, seconds: float
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=directory,
-        env=_bare_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    return succeed(command, directory, seconds, _bare_environment())
 
 
 def _bare_environment() -> Mapping[str, str]:
