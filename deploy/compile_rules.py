@@ -16,8 +16,19 @@ from mypyc.build import mypycify
 from setuptools import Distribution
 from setuptools.command.build_ext import build_ext
 
-_DOMAIN: Final = "progress_worker/domain"
-_HOT: Final = ("filters", "ladders", "reducer", "rules", "state", "streaks", "totals", "zones")
+_HOT: Final = (
+    "domain/filters",
+    "domain/ladders",
+    "domain/reducer",
+    "domain/rules",
+    "domain/skills",
+    "domain/state",
+    "domain/streaks",
+    "domain/totals",
+    "domain/zones",
+    "ingest/folding",
+    "storage/cache",
+)
 # Whoever builds has not the packages that we depend on, and `make check` has seen to the types.
 _MYPY: Final = ("--config-file=", "--ignore-missing-imports", "--python-version=3.11")
 
@@ -29,7 +40,7 @@ class CompileRules(BuildHookInterface[Any]):
         """Compile outside the checkout."""
         self._scratch = TemporaryDirectory()
         scratch = Path(self._scratch.name)
-        modules = [f"{_DOMAIN}/{name}.py" for name in _HOT]
+        modules = [f"progress_worker/{name}.py" for name in _HOT]
         extensions = mypycify(
             [*_MYPY, *modules],
             opt_level="3",

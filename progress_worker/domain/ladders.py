@@ -66,8 +66,9 @@ class Ladders:
         targets = state.next_targets or self._next_targets(state)
         found: list[Step] = []
         for number, value in ladders:
-            if value(state) >= targets[number]:
-                found += self._climb(state, number, value(state))
+            target = targets[number]
+            if target != _NEVER and (reached := value(state)) >= target:
+                found += self._climb(state, number, reached)
         if len(found) > 1:
             found.sort(key=lambda step: step.position)
         return found

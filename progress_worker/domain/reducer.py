@@ -185,7 +185,7 @@ class Reducer:
         state: LearnerState, completion: Completion, sign: int
     ) -> tuple[Totals, dict[Cell, Totals]]:
         """Returns the topic's sum and the day's cells; what has to be saved is marked."""
-        cell = Cell(completion.topic, completion.difficulty)
+        cell = completion.topic, completion.difficulty
         local_day, touched = completion.local_day, state.touched
         topic = state.topics.get(cell[0])
         if topic is None:
@@ -193,16 +193,18 @@ class Reducer:
         totals = state.totals.get(cell)
         if totals is None:
             totals = state.totals[cell] = Totals()
-            touched.new_totals.add(cell)
-        touched.totals.add(cell)
+            touched.totals[cell] = True
+        else:
+            touched.totals.setdefault(cell, False)
         day = state.days.get(local_day)
         if day is None:
             day = state.days[local_day] = {}
         of_day = day.get(cell)
         if of_day is None:
             of_day = day[cell] = Totals()
-            touched.new_days.add((local_day, cell))
-        touched.days.add((local_day, cell))
+            touched.days[local_day, cell] = True
+        else:
+            touched.days.setdefault((local_day, cell), False)
         share((state.overall, topic, totals, of_day), completion, sign)
         return topic, day
 
@@ -228,7 +230,7 @@ class Reducer:
         if level == before:
             return None
         state.levels[topic] = SkillLevel(level, before, arrival.completed_at)
-        state.touched.levels.add(topic)
+        state.touched.levels[topic] = state.levels[topic]
         return LevelChange(
             user_id=state.user_id,
             topic=topic,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from progress_worker.domain.totals import Totals
@@ -20,8 +19,16 @@ class Threshold:
     exercises: int
     mean_hundredths: int
 
+    def met_by(self, totals: Totals) -> bool:
+        """Whether both conditions hold; without a graded exercise there is no mean."""
+        return (
+            totals.completions >= self.exercises
+            and totals.graded > 0
+            and totals.grade_hundredths >= self.mean_hundredths * totals.graded
+        )
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class LevelRules:
     """The thresholds of the three levels above beginner, lowest first."""
 
@@ -43,20 +50,8 @@ class LevelRules:
 
     def level(self, totals: Totals) -> Level:
         """The highest level whose both conditions hold; a mean of just the asked grade does."""
-        graded = totals.graded
-        if graded and totals.completions >= self._fewest:
-            completions, hundredths = totals.completions, totals.grade_hundredths
-            for level, exercises, mean in self._highest_first:
-                if completions >= exercises and hundredths >= mean * graded:
-                    return level
-        return "beginner"
-
-    @cached_property
-    def _fewest(self) -> int:
-        """Below this many exercises everybody is a beginner."""
-        return min(exercises for _, exercises, _ in self._highest_first)
-
-    @cached_property
-    def _highest_first(self) -> list[tuple[Level, int, int]]:
-        thresholds = [(level, self.threshold(level)) for level in reversed(LEVELS[1:])]
-        return [(level, asked.exercises, asked.mean_hundredths) for level, asked in thresholds]
+        if self.expert.met_by(totals):
+            return "expert"
+        if self.advanced.met_by(totals):
+            return "advanced"
+        return "intermediate" if self.intermediate.met_by(totals) else "beginner"

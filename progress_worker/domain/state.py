@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.events.models import Difficulty, Level
 
+#: The finest grain of every sum: topic and difficulty. A plain tuple, since two are made per event.
+Cell: TypeAlias = tuple[str, Difficulty]
 
-class Cell(NamedTuple):
-    """The finest grain of every sum."""
-
-    topic: str
-    difficulty: Difficulty
-
-
-class NamedZone(NamedTuple):
-    """A zone that a completion named; the latest one is the learner's."""
-
-    completed_at: dt.datetime
-    event_id: UUID
-    timezone: str
+#: A zone that a completion named: `completed_at`, event id and the zone's name, of which the
+#: greatest is the learner's. A plain tuple too.
+NamedZone: TypeAlias = tuple[dt.datetime, UUID, str]
 
 
 class SkillLevel(NamedTuple):
@@ -37,14 +29,14 @@ class SkillLevel(NamedTuple):
 
 @dataclass(slots=True, init=False)
 class Touched:
-    """What has changed since the state was loaded, and so has to be saved."""
+    """What has changed since the state was loaded, and so has to be saved.
 
-    totals: set[Cell]
-    days: set[tuple[dt.date, Cell]]
-    #: Those of the two that were not there before.
-    new_totals: set[Cell]
-    new_days: set[tuple[dt.date, Cell]]
-    levels: set[str]
+    Of sums, it says whether they are new.
+    """
+
+    totals: dict[Cell, bool]
+    days: dict[tuple[dt.date, Cell], bool]
+    levels: dict[str, SkillLevel]
     changed: bool
     #: A completion's share was taken out, so that a day's sum may have come down to nothing.
     taken_back: bool
@@ -53,11 +45,9 @@ class Touched:
 
     # Written out, since that of `dataclass` stays interpreted where the rules are compiled.
     def __init__(self) -> None:
-        self.totals = set()
-        self.days = set()
-        self.new_totals = set()
-        self.new_days = set()
-        self.levels = set()
+        self.totals = {}
+        self.days = {}
+        self.levels = {}
         self.changed = self.taken_back = self.zone_lost = False
 
 
@@ -90,7 +80,7 @@ class LearnerState:
         """Derive the sums per topic and overall."""
         for cell, totals in self.totals.items():
             self.overall.merge(totals)
-            self.topics.setdefault(cell.topic, Totals()).merge(totals)
+            self.topics.setdefault(cell[0], Totals()).merge(totals)
 
     def level(self, topic: str) -> SkillLevel:
         """The skill level in a topic; beginner where nothing else is known."""

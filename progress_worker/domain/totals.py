@@ -41,6 +41,16 @@ class Totals:
         self.time_spent_seconds += other.time_spent_seconds
         self.hints_used += other.hints_used
 
+    def numbers(self) -> tuple[int, int, int, int, int]:
+        """The fields in their order."""
+        return (
+            self.completions,
+            self.graded,
+            self.grade_hundredths,
+            self.time_spent_seconds,
+            self.hints_used,
+        )
+
     @property
     def average_grade(self) -> float | None:
         """The mean grade in percent over graded completions, None without any."""

@@ -12,7 +12,7 @@ def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
     """The zone named by the latest completion that names one and counts."""
     return max(
         (
-            NamedZone(c.completed_at, c.event_id, c.timezone)
+            (c.completed_at, c.event_id, c.timezone)
             for c in completions
             if c.timezone is not None and not c.revoked
         ),
@@ -23,9 +23,9 @@ def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
 def name_zone(state: LearnerState, completion: Completion) -> None:
     """The latest completion that names a zone decides."""
     timezone, zone = completion.timezone, state.zone
-    if timezone is None or (zone is not None and completion.completed_at < zone.completed_at):
+    if timezone is None or (zone is not None and completion.completed_at < zone[0]):
         return
-    named = NamedZone(completion.completed_at, completion.event_id, timezone)
+    named = (completion.completed_at, completion.event_id, timezone)
     if zone is None or named > zone:
         state.zone = named
 
@@ -33,7 +33,7 @@ def name_zone(state: LearnerState, completion: Completion) -> None:
 def rename_zone(state: LearnerState, arrival: Completion, stored: Completion) -> None:
     """The same for a revision; lost is the zone whose completion no longer names one as late."""
     before = state.zone
-    if before is not None and before.event_id == stored.event_id:
+    if before is not None and before[1] == stored.event_id:
         state.zone = None
     if not arrival.revoked:
         name_zone(state, arrival)

@@ -38,7 +38,7 @@ def present_statistics(
     local = today(view.stamp.timezone, now)
     window = None if period == "all" else last_days(PERIOD_DAYS[period], local)
     cells = list(view.totals.items()) if window is None else _cells(view, window)
-    topics = sorted({cell.topic for cell, _ in cells})
+    topics = sorted({topic for (topic, _), _ in cells})
     return StatisticsAnswer(
         user_id=user_id,
         period=period,
@@ -46,13 +46,13 @@ def present_statistics(
         end_date=window and window.last,
         **_figures(totals for _, totals in cells),
         by_topic=[
-            TopicFigures(topic=topic, **_figures(t for cell, t in cells if cell.topic == topic))
+            TopicFigures(topic=topic, **_figures(t for cell, t in cells if cell[0] == topic))
             for topic in topics
         ],
         by_difficulty=[
             DifficultyFigures(
                 difficulty=difficulty,
-                **_figures(t for cell, t in cells if cell.difficulty == difficulty),
+                **_figures(t for cell, t in cells if cell[1] == difficulty),
             )
             for difficulty in _DIFFICULTIES
         ],

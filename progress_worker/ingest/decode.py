@@ -62,18 +62,23 @@ class Decoder:
                 Reason.TOO_LARGE,
                 f"the value has {len(value)} bytes, more than {self._max_value_bytes}",
             )
-        envelope = read_envelope(headers, value, EXERCISE_COMPLETED)
-        event = _parse(envelope.data)
+        ce_id, traceparent, data = read_envelope(headers, value, EXERCISE_COMPLETED)
+        event = _parse(data)
         if key is not None and key != event.user_id.encode():
             raise PoisonError(Reason.KEY_MISMATCH, "the record key is not user_id")
         completed_at = self._utc(event.completed_at, now)
-        return Decoded(_completion(event, completed_at, envelope.id), envelope.traceparent)
+        return Decoded(_completion(event, completed_at, ce_id), traceparent)
 
     def _utc(self, completed_at: dt.datetime, now: dt.datetime) -> dt.datetime:
-        try:
-            completed_at = completed_at.astimezone(dt.UTC)
-        except OverflowError:
-            raise PoisonError(Reason.TIME_OUT_OF_RANGE, "completed_at: not a UTC time") from None
+        if completed_at.tzinfo is not dt.UTC:
+            try:
+                completed_at = completed_at.astimezone(dt.UTC)
+            except OverflowError:
+                raise PoisonError(
+                    Reason.TIME_OUT_OF_RANGE, "completed_at: not a UTC time"
+                ) from None
+        if EARLIEST_COMPLETION <= completed_at <= now:  # as nearly always
+            return completed_at
         if completed_at < EARLIEST_COMPLETION:
             raise PoisonError(Reason.TIME_OUT_OF_RANGE, "completed_at: before 2000-01-01")
         if (completed_at - now).total_seconds() > self._max_future_seconds:

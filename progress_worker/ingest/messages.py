@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from functools import cache
+from typing import Final, NamedTuple, Protocol
 
 from pydantic_core import to_json
 
@@ -67,7 +68,7 @@ class Messages:
             f'{{"event_id":"{event_id}","user_id":{_json(user_id)},'
             f"{self._description(unlock.achievement)},"
             f'"unlocked_at":"{time}","triggering_event_id":"{trigger.event_id}",'
-            f'"criteria":{{"measure":{_json(progress.measure)},'
+            f'"criteria":{{"measure":{_constant(progress.measure)},'
             f'"value":{progress.current},"target":{progress.target}}},'
             f'"rule_version":{unlock.rule_version},'
             f'"backdated":{"true" if unlock.backdated else "false"}}}'
@@ -132,3 +133,6 @@ class Messages:
 
 def _json(value: object) -> str:
     return to_json(value).decode()
+
+
+_constant: Final = cache(_json)

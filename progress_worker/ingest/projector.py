@@ -21,7 +21,7 @@ from progress_worker.errors import PoisonError, ProgressError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.folding import Arrival, Fold, fold
 from progress_worker.ingest.messages import DeadLetter, Messages, Record
-from progress_worker.storage import learners, outbox
+from progress_worker.storage import learners
 from progress_worker.storage.cache import LearnerCache
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.saving import save
@@ -117,8 +117,7 @@ class Projector:
             self._messages.dead_letter(letter, failed_at) for letter in folded.letters
         ]
         started = self._observe("fold", started)
-        await save(connection, folded.changes)
-        await outbox.add(connection, folded.messages)
+        await save(connection, folded.changes, folded.messages)
         await self._settle(connection, loaded)
         self._observe("save", started)
         return folded

@@ -14,7 +14,7 @@ from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.zones import latest_zone
 from progress_worker.errors import PoisonError, Reason
 from progress_worker.ingest.messages import Messages
-from progress_worker.storage import learners, outbox
+from progress_worker.storage import learners
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.saving import Changes, save, touch_all
 
@@ -64,8 +64,8 @@ class Recalculation:
         derived.zone = latest_zone(completions)
         _keep_history(derived, stored, topic)
         touch_all(derived)
-        await save(connection, Changes([derived], unlocks=unlocks), instead=True)
-        await outbox.add(connection, [self._messages.unlocked(u, None) for u in unlocks])
+        messages = [self._messages.unlocked(unlock, None) for unlock in unlocks]
+        await save(connection, Changes([derived], unlocks=unlocks), messages, instead=True)
         return unlocks
 
 

@@ -18,7 +18,7 @@ _SEPARATOR: Final = "\0"
 def array(values: Iterable[Any]) -> str:
     """The literal of a one-dimensional array.
 
-    All values are of one type or None: texts, integers, booleans, UUIDs, dates or times.
+    All values are of one type or None: texts, bytes, integers, booleans, UUIDs, dates or times.
     Raises TypeError for another type and ValueError for a NUL, which Postgres cannot store.
     """
     column = values if isinstance(values, Sequence) else list(values)
@@ -30,7 +30,9 @@ def array(values: Iterable[Any]) -> str:
     form = _FORMS.get(type(sample))
     if form is None:
         raise TypeError(f"no array of {type(sample).__name__}")
-    return "{" + ",".join(["NULL" if v is None else form(v) for v in column]) + "}"
+    if None in column:
+        return "{" + ",".join(["NULL" if v is None else form(v) for v in column]) + "}"
+    return "{" + ",".join(map(form, column)) + "}"
 
 
 def _texts(column: Sequence[str | None]) -> str:
@@ -43,10 +45,12 @@ def _texts(column: Sequence[str | None]) -> str:
     return '{"' + escaped + '"}'
 
 
+_HEX: Final = "%032x".__mod__
 _FORMS: Final[dict[type, Callable[[Any], str]]] = {
     int: str,
     bool: str,
-    UUID: lambda value: value.hex,
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+    UUID: lambda value: _HEX(value.int),
     dt.date: dt.date.isoformat,
     dt.datetime: dt.datetime.isoformat,
 }

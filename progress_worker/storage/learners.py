@@ -11,6 +11,7 @@ import datetime as dt
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from psycopg import AsyncCursor
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Reducer
-from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
+from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays, Run
 from progress_worker.domain.totals import Totals
 from progress_worker.storage.arrays import array
@@ -170,13 +171,13 @@ def _assemble(
 ) -> dict[str, LearnerState]:
     sums: dict[str, dict[Cell, Totals]] = {}
     for user_id, topic, difficulty, *numbers in totals:
-        sums.setdefault(user_id, {})[Cell(topic, difficulty)] = Totals(*numbers)
+        sums.setdefault(user_id, {})[topic, difficulty] = Totals(*numbers)
     states = {
         row[0]: LearnerState(
             user_id=row[0],
             version=row[1],
             active_days=ActiveDays(parse_runs(row[2])),
-            zone=NamedZone(row[4], row[5], row[3]) if row[3] is not None else None,
+            zone=(row[4], row[5], row[3]) if row[3] is not None else None,
             counters=row[6],
             kept_from=row[7],
             totals=sums.get(row[0], {}),
@@ -196,7 +197,7 @@ def _add_days(
     for user_id, day in days:
         learners[user_id].days[day] = {}
     for user_id, local_day, topic, difficulty, *numbers in rows:
-        learners[user_id].days[local_day][Cell(topic, difficulty)] = Totals(*numbers)
+        learners[user_id].days[local_day][topic, difficulty] = Totals(*numbers)
 
 
 async def _recount(
@@ -228,8 +229,14 @@ def parse_runs(multirange: str) -> list[Run]:
 
 def format_runs(runs: Iterable[Run]) -> str:
     """Runs of ordinals as Postgres's text of a datemultirange."""
-    date = dt.date.fromordinal
-    return "{" + ",".join(f"[{date(first)},{date(last)}]" for first, last in runs) + "}"
+    return (
+        "{" + ",".join([f"[{_date_text(first)},{_date_text(last)}]" for first, last in runs]) + "}"
+    )
+
+
+@lru_cache(maxsize=10_000)  # 27 years
+def _date_text(ordinal: int) -> str:
+    return dt.date.fromordinal(ordinal).isoformat()
 
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")

@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from progress_worker.storage.appending import Appending, Row
 from progress_worker.storage.arrays import array
-from progress_worker.storage.copying import Copying
 from progress_worker.storage.database import Connection
 
 
@@ -38,8 +38,8 @@ class Backlog(NamedTuple):
     parked: int
 
 
-_ADD: Final = Copying(
-    "outbox", {"topic": "text", "key": "bytea", "value": "bytea", "headers": "text"}
+RECORDS: Final = Appending(
+    "outbox", {"topic": "text", "key": "bytea", "value": "bytea", "headers": "json"}
 )
 _NEXT: Final = """
 SELECT id, created_at, topic, key, value, headers::text
@@ -53,12 +53,6 @@ SELECT count(*) FILTER (WHERE parked IS NULL),
        count(*) FILTER (WHERE parked IS NOT NULL)
 FROM outbox
 """
-
-
-async def add(connection: Connection, records: Sequence[OutboxRecord]) -> None:
-    """Write records to the outbox, in the caller's transaction."""
-    if records:
-        await _ADD.write(connection, map(_row, records))
 
 
 async def next_records(connection: Connection, limit: int) -> list[PendingRecord]:
@@ -85,12 +79,24 @@ async def backlog(connection: Connection) -> Backlog:
     return Backlog(row[0], float(row[1]), row[2])
 
 
-def _row(record: OutboxRecord) -> tuple[str, bytes | None, bytes | None, str]:
-    headers = [
-        (name, None if content is None else content.decode("latin-1"))
-        for name, content in record.headers
-    ]
-    return record.topic, record.key, record.value, to_json(headers).decode()
+def row(record: OutboxRecord) -> Row:
+    """The record as a row for RECORDS."""
+    return record.topic, record.key, record.value, _headers(record.headers)
+
+
+def _headers(headers: Sequence[tuple[str, bytes | None]]) -> str:
+    """Headers as JSON, their bytes read as Latin-1, which has a character for each."""
+    try:
+        text = to_json(headers)
+    except PydanticSerializationError:  # not UTF-8
+        text = b"\xff"
+    if not text.isascii():
+        contents = [
+            (name, None if content is None else content.decode("latin-1"))
+            for name, content in headers
+        ]
+        text = to_json(contents)
+    return text.decode()
 
 
 def _pending(row: Sequence[Any]) -> PendingRecord:

@@ -6,7 +6,6 @@ that was loaded: whoever was faster wins, and the slower transaction fails as a 
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -16,12 +15,14 @@ from pydantic_core import to_json
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
-from progress_worker.domain.state import Cell, LearnerState
+from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
+from progress_worker.storage import outbox
+from progress_worker.storage.appending import Appending, Row
 from progress_worker.storage.arrays import array
-from progress_worker.storage.copying import Copying
 from progress_worker.storage.database import Connection
 from progress_worker.storage.learners import format_runs
+from progress_worker.storage.outbox import OutboxRecord
 
 _SAVE_LEARNERS: Final = """
 INSERT INTO learner AS l
@@ -47,7 +48,7 @@ FROM unnest(%s::text[], %s::uuid[], %s::integer[], %s::boolean[], %s::text[], %s
           time_spent_seconds, hints_used, completed_at, timezone, local_day)
 WHERE c.user_id = n.user_id AND c.event_id = n.event_id
 """
-_ADD_COMPLETIONS: Final = Copying(
+_COMPLETIONS: Final = Appending(
     "completion",
     {
         "user_id": "text",
@@ -73,8 +74,8 @@ _SUMS: Final = {
     "hints_used": "int8",
 }
 _CELL: Final = {"topic": "text", "difficulty": "text"}
-_ADD_TOTALS: Final = Copying("learner_total", {"user_id": "text"} | _CELL | _SUMS)
-_ADD_DAYS: Final = Copying("learner_day", {"user_id": "text", "local_day": "date"} | _CELL | _SUMS)
+_TOTALS: Final = Appending("learner_total", {"user_id": "text"} | _CELL | _SUMS)
+_DAYS: Final = Appending("learner_day", {"user_id": "text", "local_day": "date"} | _CELL | _SUMS)
 _SET_SUMS: Final = """
     completions = n.completions, graded = n.graded, grade_hundredths = n.grade_hundredths,
     time_spent_seconds = n.time_spent_seconds, hints_used = n.hints_used
@@ -110,7 +111,7 @@ ON CONFLICT (user_id, topic) DO UPDATE SET
     level = excluded.level, previous_level = excluded.previous_level,
     level_updated_at = excluded.level_updated_at
 """
-_ADD_UNLOCKS: Final = Copying(
+_UNLOCKS: Final = Appending(
     "achievement_unlock",
     {
         "user_id": "text",
@@ -152,8 +153,16 @@ class Changes:
     unlocks: Sequence[Unlock] = field(default_factory=list)
 
 
-async def save(connection: Connection, changes: Changes, *, instead: bool = False) -> None:
-    """Write the changes; the caller commits. With `instead`, sums not among them are deleted.
+async def save(
+    connection: Connection,
+    changes: Changes,
+    messages: Iterable[OutboxRecord] = (),
+    *,
+    instead: bool = False,
+) -> None:
+    """Write the changes, and messages to the outbox in their order; the caller commits.
+
+    With `instead`, sums that are not among the changes are deleted.
 
     Raises LearnerChangedError when another transaction changed one of the learners since it was
     loaded, and psycopg.Error. Blocks on row locks up to the connection's lock timeout.
@@ -166,8 +175,7 @@ async def save(connection: Connection, changes: Changes, *, instead: bool = Fals
         for statement in _FORGET_SUMS:
             await connection.execute(statement, [[state.user_id for state in learners]])
     await _forget_empty_days(connection, learners)
-    await _add(connection, learners, changes)
-    await _change(connection, learners, changes)
+    await _save_parts(connection, learners, changes, messages)
 
 
 async def _forget_empty_days(connection: Connection, learners: Iterable[LearnerState]) -> None:
@@ -178,39 +186,50 @@ async def _forget_empty_days(connection: Connection, learners: Iterable[LearnerS
             continue
         for day, cell in list(state.touched.days):
             if not state.days[day][cell].completions:
-                del state.days[day][cell]
-                state.touched.days.discard((day, cell))
-                state.touched.new_days.discard((day, cell))
+                del state.days[day][cell], state.touched.days[day, cell]
                 empty.append((state.user_id, day, *cell))
     await _write(connection, _FORGET_DAYS, empty)
 
 
-async def _add(connection: Connection, learners: Sequence[LearnerState], changes: Changes) -> None:
-    """Append what is new, in the order of the primary keys, which keeps their pages local."""
-    rows: list[tuple[Copying, Sequence[Sequence[Any]]]] = [
-        (_ADD_COMPLETIONS, sorted(changes.added, key=_user_id)),
-        (_ADD_TOTALS, [r for s in learners for r in _total_rows(s, s.touched.new_totals)]),
-        (_ADD_DAYS, [r for s in learners for r in _day_rows(s, sorted(s.touched.new_days))]),
-        (_ADD_UNLOCKS, [_unlock_row(u) for u in sorted(changes.unlocks, key=_user_id)]),
-    ]
-    for copying, new in rows:
-        if new:
-            await copying.write(connection, new)
-
-
-async def _change(
-    connection: Connection, learners: Sequence[LearnerState], changes: Changes
+async def _save_parts(
+    connection: Connection,
+    learners: Sequence[LearnerState],
+    changes: Changes,
+    messages: Iterable[OutboxRecord],
 ) -> None:
-    """Bring what was there before up to date."""
-    totals, days, levels, lost = [], [], [], []
+    """Append what is new, learner by learner, which keeps pages local; change what was there."""
+    new_totals: list[Row] = []
+    new_days: list[Row] = []
+    totals: list[Row] = []
+    days: list[Row] = []
+    levels: list[Row] = []
+    lost: list[str] = []
     for state in learners:
-        touched = state.touched
-        totals += _total_rows(state, touched.totals - touched.new_totals)
-        days += _day_rows(state, touched.days - touched.new_days)
-        levels += [(state.user_id, topic, *state.levels[topic]) for topic in touched.levels]
+        user_id, touched = state.user_id, state.touched
+        for cell, new in touched.totals.items():
+            total = (user_id, *cell, *state.totals[cell].numbers())
+            (new_totals if new else totals).append(total)
+        for (day, cell), new in touched.days.items():
+            of_day = (user_id, day, *cell, *state.days[day][cell].numbers())
+            (new_days if new else days).append(of_day)
+        for topic, level in touched.levels.items():
+            levels.append((user_id, topic, *level))
         if touched.zone_lost:
-            lost.append(state.user_id)
+            lost.append(user_id)
+    appended: list[tuple[Appending, Sequence[Row]]] = [
+        (_COMPLETIONS, sorted(changes.added, key=_user_id)),
+        (_TOTALS, new_totals),
+        (_DAYS, new_days),
+        (_UNLOCKS, [_unlock_row(unlock) for unlock in sorted(changes.unlocks, key=_user_id)]),
+        (outbox.RECORDS, [outbox.row(message) for message in messages]),
+    ]
+    for table, rows in appended:
+        if table.are_many(rows):
+            await table.copy(connection, rows)
     async with connection.pipeline():
+        for table, rows in appended:
+            if not table.are_many(rows):
+                await table.insert(connection, rows)
         await _write(connection, _REVISE_COMPLETIONS, changes.revised)
         await _write(connection, _CHANGE_TOTALS, totals)
         await _write(connection, _CHANGE_DAYS, days)
@@ -219,7 +238,7 @@ async def _change(
             await connection.execute(_FIND_ZONES, [lost])
 
 
-async def _write(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> Any:
+async def _write(connection: Connection, statement: str, rows: Sequence[Row]) -> Any:
     """Run a statement whose parameters are the columns of the rows, if there are rows."""
     if not rows:
         return None
@@ -228,36 +247,23 @@ async def _write(connection: Connection, statement: str, rows: Sequence[Sequence
     )
 
 
-def _total_rows(state: LearnerState, cells: Iterable[Cell]) -> list[tuple[Any, ...]]:
-    totals = state.totals
-    return [(state.user_id, *cell, *_numbers(totals[cell])) for cell in cells]
-
-
-def _day_rows(state: LearnerState, cells: Iterable[tuple[dt.date, Cell]]) -> list[tuple[Any, ...]]:
-    days = state.days
-    return [(state.user_id, day, *cell, *_numbers(days[day][cell])) for day, cell in cells]
-
-
 _user_id: Final = attrgetter("user_id")
-_numbers: Final = attrgetter(
-    "completions", "graded", "grade_hundredths", "time_spent_seconds", "hints_used"
-)
 
 
-def _learner_row(state: LearnerState) -> tuple[Any, ...]:
-    zone = state.zone
+def _learner_row(state: LearnerState) -> Row:
+    named_at, named_by, timezone = state.zone or (None, None, None)
     return (
         state.user_id,
         state.version + 1,
         format_runs(state.active_days.runs),
-        zone.timezone if zone else None,
-        zone.completed_at if zone else None,
-        zone.event_id if zone else None,
+        timezone,
+        named_at,
+        named_by,
         to_json(state.counters).decode(),
     )
 
 
-def _unlock_row(unlock: Unlock) -> tuple[Any, ...]:
+def _unlock_row(unlock: Unlock) -> Row:
     trigger = unlock.trigger
     return (
         unlock.user_id,
@@ -275,8 +281,6 @@ def _unlock_row(unlock: Unlock) -> tuple[Any, ...]:
 
 def touch_all(state: LearnerState) -> None:
     """Mark everything that the state holds as new, so that all of it is saved."""
-    state.touched.totals = state.touched.new_totals = set(state.totals)
-    state.touched.days = state.touched.new_days = {
-        (day, cell) for day, cells in state.days.items() for cell in cells
-    }
-    state.touched.levels = set(state.levels)
+    state.touched.totals = dict.fromkeys(state.totals, True)
+    state.touched.days = {(day, cell): True for day, cells in state.days.items() for cell in cells}
+    state.touched.levels = dict(state.levels)

@@ -139,7 +139,7 @@ def statistics_view(row: Any) -> StatisticsView:
     """Decode a row of STATISTICS; without one, the view of a learner never seen."""
     days: defaultdict[dt.date, dict[Cell, Totals]] = defaultdict(dict)
     for day, topic, difficulty, *sums in (row and row.days) or ():
-        days[dt.date.fromisoformat(day)][Cell(topic, difficulty)] = Totals(*sums)
+        days[dt.date.fromisoformat(day)][topic, difficulty] = Totals(*sums)
     return StatisticsView(_stamp(row), _totals(row and row.totals), days)
 
 
@@ -161,7 +161,7 @@ def _stamp(row: Any) -> Stamp:
 
 
 def _totals(rows: Any) -> dict[Cell, Totals]:
-    return {Cell(topic, level): Totals(*sums) for topic, level, *sums in rows or ()}
+    return {(topic, level): Totals(*sums) for topic, level, *sums in rows or ()}
 
 
 def _day_totals(rows: Any) -> dict[dt.date, Totals]:

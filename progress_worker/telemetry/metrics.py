@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter as Counted
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
@@ -29,9 +28,13 @@ class BulkHistogram(Histogram):
     def observe_all(self, amounts: Sequence[float]) -> None:
         """The same as `observe` with each of the amounts."""
         self._sum.inc(sum(amounts))
-        bounds, buckets = self._upper_bounds, self._buckets
-        for number, count in Counted(bisect_left(bounds, amount) for amount in amounts).items():
-            buckets[number].inc(count)
+        ordered = sorted(amounts)
+        below = 0
+        for bound, bucket in zip(self._upper_bounds, self._buckets, strict=True):
+            upto = bisect_right(ordered, bound)
+            if upto > below:
+                bucket.inc(upto - below)
+            below = upto
 
 
 class Metrics:

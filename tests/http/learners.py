@@ -77,9 +77,9 @@ class Learners:
                         Range(dt.date.fromordinal(first), dt.date.fromordinal(last + 1))
                         for first, last in state.active_days.runs
                     ],
-                    "timezone": state.zone and state.zone.timezone,
-                    "timezone_at": state.zone and state.zone.completed_at,
-                    "timezone_event_id": state.zone and state.zone.event_id,
+                    "timezone": state.zone and state.zone[2],
+                    "timezone_at": state.zone and state.zone[0],
+                    "timezone_event_id": state.zone and state.zone[1],
                     "counters": state.counters,
                 }
             ],
@@ -89,13 +89,13 @@ class Learners:
                 if c.user_id == state.user_id
             ],
             learner_total: [
-                {**user, **cell._asdict(), **asdict(totals)}
-                for cell, totals in state.totals.items()
+                {**user, "topic": topic, "difficulty": difficulty, **asdict(totals)}
+                for (topic, difficulty), totals in state.totals.items()
             ],
             learner_day: [
-                {**user, "local_day": day, **cell._asdict(), **asdict(totals)}
+                user | {"local_day": day, "topic": topic, "difficulty": difficulty} | asdict(totals)
                 for day, cells in state.days.items()
-                for cell, totals in cells.items()
+                for (topic, difficulty), totals in cells.items()
             ],
             skill_level: [
                 {

@@ -13,9 +13,9 @@ from psycopg import sql
 from progress_worker.app import Worker
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.demo_read import read_topic
-from progress_worker.storage import outbox
 from progress_worker.storage.database import connect
 from progress_worker.storage.outbox import OutboxRecord
+from progress_worker.storage.saving import Changes, save
 from tests.harness.apache_kafka import Cluster
 from tests.harness.kafka import Kafka
 from tests.harness.storage import Rows, fetch
@@ -46,7 +46,7 @@ async def owe(deployment: Deployment, *records: OutboxRecord) -> None:
     """Commit records to the outbox."""
     worker = Worker(deployment.settings())
     async with connect(worker.engine) as connection:
-        await outbox.add(connection, records)
+        await save(connection, Changes(()), records)
         await connection.commit()
     await worker.engine.dispose()
 

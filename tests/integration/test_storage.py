@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, event
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
+from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.embedded.database import Database
@@ -222,10 +222,10 @@ def learner_state() -> LearnerState:
         active_days=ActiveDays(
             [(DAY.toordinal() - 40, DAY.toordinal() - 30), (DAY.toordinal(),) * 2]
         ),
-        zone=NamedZone(NOON, UUID(int=7), "Europe/Berlin"),
+        zone=(NOON, UUID(int=7), "Europe/Berlin"),
         counters=REDUCER.new_learner("x").counters,
-        totals={Cell("sets", "hard"): Totals(3, 2, 150_00, 600, 4)},
-        days={DAY: {Cell("sets", "hard"): Totals(3, 2, 150_00, 600, 4)}},
+        totals={("sets", "hard"): Totals(3, 2, 150_00, 600, 4)},
+        days={DAY: {("sets", "hard"): Totals(3, 2, 150_00, 600, 4)}},
         levels={"sets": SkillLevel("advanced", "beginner", NOON)},
     )
     touch_all(state)
@@ -291,7 +291,7 @@ async def test_a_save_on_another_version_changes_nothing(
         await connection.commit()
     before = progress(migrated_database.owner_url)
     state.version = version
-    state.totals[Cell("sets", "hard")].completions = 99
+    state.totals[("sets", "hard")].completions = 99
     with pytest.raises(LearnerChangedError):
         async with connect(projected.engine) as connection:
             await save(connection, Changes([other, state], added=[arrival(state)]))

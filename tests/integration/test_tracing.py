@@ -24,9 +24,9 @@ from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.embedded.wire import Wire
 from progress_worker.errors import PoisonError, Reason, TransientError
 from progress_worker.ingest.messages import DeadLetter
-from progress_worker.storage import outbox
 from progress_worker.storage.database import connect
 from progress_worker.storage.outbox import OutboxRecord
+from progress_worker.storage.saving import Changes, save
 from progress_worker.telemetry.tracing import Tracing
 from tests.harness.collector import collecting
 from tests.harness.events import ENVELOPE, Event, Record, completed, records, wire
@@ -337,7 +337,8 @@ async def test_a_send_that_fails_is_told_by_its_span(deployment: Deployment) -> 
     headers = [("traceparent", b"\xff")]
     large = OutboxRecord(deployment.dead_letters, b"ada", b"x" * 5_000_000, headers)
     async with connect(worker.engine) as connection:
-        await outbox.add(connection, [large, OutboxRecord(deployment.unlocked, b"ada", b"", [])])
+        small = OutboxRecord(deployment.unlocked, b"ada", b"", [])
+        await save(connection, Changes(()), [large, small])
         await connection.commit()
     await worker.relay.start()
     await deployment.kafka.read(deployment.unlocked, 1)

@@ -14,6 +14,19 @@ import pytest
 from tests.harness.wheel import ROOT, build_wheel, succeed
 
 TEST_SECONDS = 300.0
+COMPILED = (
+    "domain.filters",
+    "domain.ladders",
+    "domain.reducer",
+    "domain.rules",
+    "domain.skills",
+    "domain.state",
+    "domain.streaks",
+    "domain.totals",
+    "domain.zones",
+    "ingest.folding",
+    "storage.cache",
+)
 TESTS = (
     "tests/unit/test_reducer.py",
     "tests/unit/test_streaks.py",
@@ -21,6 +34,7 @@ TESTS = (
     "tests/property/test_laws.py",
     "tests/property/test_streaks.py",
     "tests/property/test_unlock_laws.py",
+    "tests/integration/test_storage.py",
     "tests/integration/test_real_input.py",
 )
 
@@ -45,12 +59,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_asked_event_by_event_is_compiled(tree: Path) -> None:
-    modules = ["filters", "ladders", "reducer", "rules", "state", "streaks", "totals", "zones"]
-    names = [f"progress_worker.domain.{name}" for name in modules]
+    names = [f"progress_worker.{module}" for module in COMPILED]
     program = f"import importlib as i\nfor n in {names}: print(i.import_module(n).__file__)"
     found = succeed([sys.executable, "-c", program], tree, TEST_SECONDS, os.environ)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    expected = [str(tree / "progress_worker" / "domain" / (name + suffix)) for name in modules]
+    expected = [str(tree / (name.replace(".", "/") + suffix)) for name in names]
     assert found.splitlines() == expected
 
 
