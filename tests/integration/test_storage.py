@@ -26,10 +26,12 @@ from progress_worker.domain.totals import Totals
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, LearnerChangedError
+from progress_worker.storage import outbox
 from progress_worker.storage.cache import LearnerCache
 from progress_worker.storage.database import check_migrated, connect
 from progress_worker.storage.learners import format_runs, load, load_learner, parse_runs
 from progress_worker.storage.migrate import head_revision, migrate, sqlalchemy_url
+from progress_worker.storage.outbox import OutboxRecord
 from progress_worker.storage.saving import Changes, save, touch_all
 from progress_worker.storage.tables import LEARNER_TABLES, metadata
 from tests.harness.events import completed, records
@@ -264,6 +266,38 @@ async def test_a_learner_comes_back_as_saved(projected: Projection) -> None:
     state.version += 1
     state.touched = back.touched
     assert back == state
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 101])
+async def test_rows_are_the_same_however_many_there_are(projected: Projection, count: int) -> None:
+    """Few are inserted from arrays, many are copied."""
+    state = learner_state()
+    stored = [
+        arrival(state, exercise_id=f"\"{{\\N,😀}}' {number}", grade_hundredths=number % 2 or None)
+        for number in range(count)
+    ]
+    odd = b"\x00\xff\\\"'{},NULL \n"
+    headers: list[tuple[str, bytes | None]] = [
+        ("none", None),
+        ('odd \\"{}', odd),
+        ("é", "é".encode()),
+        ("text", b"NULL"),
+    ]
+    owed = [
+        OutboxRecord("t", None if number % 3 else odd, odd * (number % 2), headers[: number % 5])
+        for number in range(count)
+    ]
+    async with connect(projected.engine) as connection:
+        await save(
+            connection, Changes([state], added=stored), [*owed, OutboxRecord("t", b"", None, [])]
+        )
+        await connection.commit()
+    async with connect(projected.engine) as connection:
+        loaded = await load(connection, REDUCER, LearnerCache(0), stored)
+        pending = await outbox.next_records(connection, count + 1)
+    assert sorted(loaded.stored.values()) == sorted(stored)
+    assert [waiting.record for waiting in pending[:-1]] == owed
+    assert pending[-1].record == OutboxRecord("t", b"", None, [])
 
 
 async def test_a_learner_never_seen_is_a_new_one(projected: Projection) -> None:
