@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from progress_worker.errors import FatalError, PoisonError, Reason, TooSlowError, TransientError
-from progress_worker.storage.migrate import head_revision, sqlalchemy_url
+from progress_worker.storage.revisions import head_revision
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -57,6 +57,14 @@ def create_engine(
             f"-c idle_in_transaction_session_timeout={limit} {_PLANNER}",
         },
     )
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same address with the dialect and driver that SQLAlchemy is to use."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+        raise FatalError("A database URL must begin with postgresql://.")
+    return f"postgresql+psycopg://{rest}"
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -19,7 +18,8 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from progress_worker.errors import FatalError
-from progress_worker.storage import privileges
+from progress_worker.storage import privileges, revisions
+from progress_worker.storage.database import sqlalchemy_url
 
 #: The advisory lock that a migration holds; any number that nobody else uses.
 _MIGRATION_LOCK: Final = 7_281_936_401
@@ -46,7 +46,7 @@ def migrate(
     try:
         with _locked(url, deadline) as connection:
             current = _current(connection)
-            if revision == "head" and current is not None and current > head_revision():
+            if revision == "head" and current is not None and current > revisions.head_revision():
                 return current
             if _moved_up(connection, revision, deadline):
                 grant_roles(url, worker_role, view_role)
@@ -70,14 +70,6 @@ def _moved_up(connection: Connection, revision: str, deadline: float) -> bool:
             time.sleep(_PAUSE_SECONDS)
         else:
             return not down
-
-
-def head_revision() -> str:
-    """The revision that this release needs."""
-    head = _scripts(Config()).get_current_head()
-    if head is None:
-        raise FatalError("This installation holds no migrations.")
-    return head
 
 
 def grant_roles(url: str, worker_role: str, view_role: str) -> None:
@@ -123,31 +115,11 @@ def _lock(connection: Connection, deadline: float) -> None:
     connection.commit()
 
 
-def sqlalchemy_url(url: str) -> str:
-    """The same address with the dialect and driver that SQLAlchemy is to use."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
-        raise FatalError("A database URL must begin with postgresql://.")
-    return f"postgresql+psycopg://{rest}"
-
-
 def _configuration(connection: Connection) -> Config:
     configuration = Config()
-    configuration.set_main_option("script_location", str(_scripts_path()))
+    configuration.set_main_option("script_location", str(revisions.scripts_path()))
     configuration.attributes["connection"] = connection
     return configuration
-
-
-def _scripts(configuration: Config) -> ScriptDirectory:
-    configuration.set_main_option("script_location", str(_scripts_path()))
-    return ScriptDirectory.from_config(configuration)
-
-
-def _scripts_path() -> Path:
-    """Inside the wheel the migrations lie in the package, in a checkout beside it."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "migrations"
-    return inside if inside.is_dir() else package.parent / "migrations"
 
 
 def _current(connection: Connection) -> str | None:
@@ -160,7 +132,7 @@ def _behind(current: str | None, configuration: Config) -> set[str]:
     """The revisions that lie behind where the database stands."""
     if current is None:
         return set()
-    scripts = _scripts(configuration)
+    scripts = ScriptDirectory.from_config(configuration)
     return {script.revision for script in scripts.iterate_revisions(current, "base")} - {
         current
     } | {"base"}

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from progress_worker import cli
-from progress_worker.storage import migrate
+from progress_worker.storage import revisions
 
 #: What later revisions may do while workers run, one after the other.
 UPGRADES = (
@@ -40,8 +40,8 @@ UPGRADES = (
 
 def write_migrations(directory: Path) -> str:
     """Make the later release's migrations; returns their last revision."""
-    shutil.copytree(migrate._scripts_path(), directory)
-    revision = migrate.head_revision()
+    shutil.copytree(revisions.scripts_path(), directory)
+    revision = revisions.head_revision()
     for upgrade in UPGRADES:
         before, revision = revision, f"{int(revision) + 1:04d}"
         script = f'''"""Of a later release."""
@@ -61,6 +61,6 @@ def upgrade() -> None:
 
 if __name__ == "__main__":
     scripts = Path(sys.argv[1])
-    setattr(migrate, "_scripts_path", lambda: scripts)  # noqa: B010
+    setattr(revisions, "scripts_path", lambda: scripts)  # noqa: B010
     sys.argv[1:] = ["migrate"]
     cli.main()

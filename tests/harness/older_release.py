@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from progress_worker.storage.migrate import head_revision
+from progress_worker.storage.revisions import head_revision
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 30.0

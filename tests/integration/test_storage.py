@@ -28,10 +28,11 @@ from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, LearnerChangedError
 from progress_worker.storage import outbox
 from progress_worker.storage.cache import LearnerCache
-from progress_worker.storage.database import check_migrated, connect
+from progress_worker.storage.database import check_migrated, connect, sqlalchemy_url
 from progress_worker.storage.learners import format_runs, load, load_learner, parse_runs
-from progress_worker.storage.migrate import head_revision, migrate, sqlalchemy_url
+from progress_worker.storage.migrate import migrate
 from progress_worker.storage.outbox import OutboxRecord
+from progress_worker.storage.revisions import head_revision
 from progress_worker.storage.saving import Changes, save, touch_all
 from progress_worker.storage.tables import LEARNER_TABLES, metadata
 from tests.harness.events import completed, records

@@ -20,7 +20,7 @@ from progress_worker.doctor.postgres import clock_finding
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
-from progress_worker.storage.migrate import head_revision
+from progress_worker.storage.revisions import head_revision
 from tests.harness.deploying import deploy
 from tests.harness.worker import Deployment, run_command
 
