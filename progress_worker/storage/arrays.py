@@ -30,9 +30,7 @@ def array(values: Iterable[Any]) -> str:
     form = _FORMS.get(type(sample))
     if form is None:
         raise TypeError(f"no array of {type(sample).__name__}")
-    if None in column:
-        return "{" + ",".join(["NULL" if v is None else form(v) for v in column]) + "}"
-    return "{" + ",".join(map(form, column)) + "}"
+    return "{" + ",".join(["NULL" if v is None else form(v) for v in column]) + "}"
 
 
 def _texts(column: Sequence[str | None]) -> str:
