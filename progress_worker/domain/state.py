@@ -11,7 +11,7 @@ from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.events.models import Difficulty, Level
 
-#: The finest grain of every sum: topic and difficulty. A plain tuple, since two are made per event.
+#: The finest grain of every sum: topic and difficulty. A plain tuple: every event makes one.
 Cell: TypeAlias = tuple[str, Difficulty]
 
 #: A zone that a completion named: `completed_at`, event id and the zone's name, of which the

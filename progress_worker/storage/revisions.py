@@ -1,4 +1,4 @@
-"""The migrations that this release comes with, without Alembic: a worker needs not 8 MB of it."""
+"""The migrations that this release comes with, found without the 9 MB of memory of Alembic."""
 
 from __future__ import annotations
 
