@@ -22,7 +22,7 @@ Step = Callable[..., Awaitable[Any]]
 #: Where each step's function lives, and whether death comes before it or after it.
 STEPS: dict[str, tuple[object, str, bool]] = {
     "loaded": (projector, "save", True),
-    "written": (outbox, "add", False),
+    "written": (projector, "save", False),
     "database_committed": (Lane, "_commit_offsets", True),
     "offsets_committed": (Lane, "_commit_offsets", False),
     "read_from_outbox": (RelayService, "_publish", True),
