@@ -26,6 +26,8 @@ pytestmark = pytest.mark.integration
 
 #: Between the two halves of what has to happen both.
 CRUCIAL = ["database_committed", "produced"]
+#: The relay may get through with all that 400 events unlock at once.
+RELAYED = {"read_from_outbox", "produced", "deleted"}
 LAUNCHER = str(Path(die_at.__file__))
 
 
@@ -39,7 +41,8 @@ async def test_killed_at_each_step_of_a_batch(
     steps = rng.sample(sorted(die_at.STEPS), len(die_at.STEPS)) if seed else CRUCIAL
     for step in steps:
         await traffic.send(400)
-        command = (sys.executable, LAUNCHER, step, str(rng.randint(1, 3)))
+        nth = 1 if step in RELAYED else rng.randint(1, 3)
+        command = (sys.executable, LAUNCHER, step, str(nth))
         async with deployment.worker(command, await_ready=False) as worker:
             assert await worker.ended() == -signal.SIGKILL, worker.said()
     async with Fleet(deployment):
