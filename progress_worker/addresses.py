@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
-_POSTGRES_SCHEMES = {"postgresql", "postgres", "postgresql+psycopg"}
+POSTGRES_SCHEMES = {"postgresql", "postgres", "postgresql+psycopg"}
 _is_host = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[1-9][0-9]*)?").fullmatch
 _HALF_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})").search
 
@@ -32,7 +32,7 @@ def _is_misread(url: str) -> bool:
 
 def _postgres_url(url: SecretStr) -> SecretStr:
     value = url.get_secret_value()
-    if value.partition("://")[0] not in _POSTGRES_SCHEMES:
+    if value.partition("://")[0] not in POSTGRES_SCHEMES:
         raise PydanticCustomError("database_url", "it must begin with postgresql://")
     if _is_misread(value):
         raise PydanticCustomError(

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from psycopg import sql
 
-from progress_worker.storage.arrays import array
+from progress_worker.storage.arrays import arrays
 from progress_worker.storage.database import Connection
 
 Row: TypeAlias = tuple[Any, ...]
@@ -31,9 +31,9 @@ class Appending:
         into = sql.SQL("{} ({})").format(
             sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
         )
-        arrays = sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in columns.values())
+        columns_of = sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in columns.values())
         self._copy = sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(into)
-        self._insert = sql.SQL("INSERT INTO {} SELECT * FROM unnest({})").format(into, arrays)
+        self._insert = sql.SQL("INSERT INTO {} SELECT * FROM unnest({})").format(into, columns_of)
 
     @staticmethod
     def are_many(rows: Sequence[Row]) -> bool:
@@ -56,5 +56,4 @@ class Appending:
     async def insert(self, connection: Connection, rows: Sequence[Row]) -> None:
         """The same for a few rows, or none."""
         if rows:
-            columns = [array(column) for column in zip(*rows, strict=True)]
-            await connection.execute(self._insert, columns)
+            await connection.execute(self._insert, arrays(rows))

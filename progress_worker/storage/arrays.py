@@ -33,6 +33,11 @@ def array(values: Iterable[Any]) -> str:
     return "{" + ",".join(["NULL" if v is None else form(v) for v in column]) + "}"
 
 
+def arrays(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """The columns of the rows, of which there is at least one, each as `array` has it."""
+    return [array(column) for column in zip(*rows, strict=True)]
+
+
 def _texts(column: Sequence[str | None]) -> str:
     if None in column:
         return "{" + ",".join(["NULL" if v is None else _texts((v,))[1:-1] for v in column]) + "}"

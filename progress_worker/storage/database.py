@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from progress_worker.addresses import POSTGRES_SCHEMES
 from progress_worker.errors import FatalError, PoisonError, Reason, TooSlowError, TransientError
 from progress_worker.storage.revisions import head_revision
 
@@ -62,7 +63,7 @@ def create_engine(
 def sqlalchemy_url(url: str) -> str:
     """The same address with the dialect and driver that SQLAlchemy is to use."""
     scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+    if not separator or scheme not in POSTGRES_SCHEMES:
         raise FatalError("A database URL must begin with postgresql://.")
     return f"postgresql+psycopg://{rest}"
 

@@ -19,7 +19,7 @@ from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage import outbox
 from progress_worker.storage.appending import Appending, Row
-from progress_worker.storage.arrays import array
+from progress_worker.storage.arrays import arrays
 from progress_worker.storage.database import Connection
 from progress_worker.storage.learners import format_runs
 from progress_worker.storage.outbox import OutboxRecord
@@ -242,9 +242,7 @@ async def _write(connection: Connection, statement: str, rows: Sequence[Row]) ->
     """Run a statement whose parameters are the columns of the rows, if there are rows."""
     if not rows:
         return None
-    return await connection.execute(
-        statement, [array(column) for column in zip(*rows, strict=True)]
-    )
+    return await connection.execute(statement, arrays(rows))
 
 
 _user_id: Final = attrgetter("user_id")
