@@ -6,6 +6,7 @@ first asked for, not when this module is imported.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Callable
 from functools import cache, partial
@@ -74,6 +75,7 @@ class Worker:
             max_value_bytes=settings.max_value_bytes,
             max_future_seconds=settings.max_future_seconds,
         )
+        outbox_filled = asyncio.Event()
         new_projector, send_records = _traced(tracing) if tracing else (Projector, send)
         projector = new_projector(
             self.engine,
@@ -81,6 +83,7 @@ class Worker:
             decoder,
             messages,
             self.metrics,
+            outbox_filled=outbox_filled,
             time_limit_seconds=limit,
             cached_learners=settings.cached_learners,
             emit_level_changes=settings.emit_level_changes,
@@ -88,7 +91,9 @@ class Worker:
         recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)
         self.ingest = IngestService(settings, self.engine, projector, retry, self.metrics)
         self.commands = CommandHandler(recalculation, projector, retry, self.ingest.crash)
-        self.relay = RelayService(settings, self.engine, retry, self.metrics, send_records)
+        self.relay = RelayService(
+            settings, self.engine, retry, self.metrics, outbox_filled, send_records
+        )
         self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
         self.housekeeping = Housekeeping(settings, self.engine, self.metrics)
         self.metrics.ready.set_function(lambda: not self.obstacles)

@@ -8,6 +8,7 @@ in which they are given; applying a record again changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from collections import Counter
@@ -41,16 +42,19 @@ class Projector:
         messages: Messages,
         metrics: Metrics,
         *,
+        outbox_filled: asyncio.Event,
         time_limit_seconds: float,
         cached_learners: int,
         emit_level_changes: bool = False,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
+        """`outbox_filled` is set when a batch has committed records for the outbox."""
         self._engine = engine
         self._reducer = reducer
         self._decoder = decoder
         self._messages = messages
         self._metrics = metrics
+        self._outbox_filled = outbox_filled
         self._time_limit = time_limit_seconds
         self._emit_level_changes = emit_level_changes
         self._cache = LearnerCache(cached_learners)
@@ -101,6 +105,8 @@ class Projector:
             # A Postgres that was away may come back with less than what is remembered.
             self._cache.clear()
             raise
+        if folded.messages:
+            self._outbox_filled.set()
         self._committed(arrivals, folded)
 
     async def _write(

@@ -54,13 +54,16 @@ class RelayService(WorkerService):
         engine: AsyncEngine,
         retry: RetryPolicy,
         metrics: Metrics,
+        filled: asyncio.Event,
         send: Send = send,
     ) -> None:
+        """`filled` is set when this process has committed records; those of others are polled."""
         super().__init__()
         self._settings = settings
         self._engine = engine
         self._retry = retry
         self._metrics = metrics
+        self._filled = filled
         self._send = send
         self._at_rest = asyncio.Event()
         self._at_rest.set()
@@ -100,11 +103,13 @@ class RelayService(WorkerService):
         self._metrics.relay_leader.set(1)
         _log.info("relay_leading")
         async with _producer(self._settings) as producer:
+            limit = self._settings.outbox_batch
             while not self.should_stop:
-                pending = await outbox.next_records(connection, self._settings.outbox_batch)
+                self._filled.clear()
+                pending = await outbox.next_records(connection, limit)
                 await self._publish(producer, connection, pending)
-                if not pending:
-                    await self.sleep(self._settings.outbox_poll_seconds)
+                if len(pending) < limit:
+                    await self.wait(self._filled.wait(), timeout=self._settings.outbox_poll_seconds)
         await connection.execute("SELECT pg_advisory_unlock(%s)", [_RELAY_LOCK])
 
     async def _publish(

@@ -17,6 +17,7 @@ from progress_worker.storage.database import connect
 from progress_worker.storage.outbox import OutboxRecord
 from progress_worker.storage.saving import Changes, save
 from tests.harness.apache_kafka import Cluster
+from tests.harness.events import completed, records
 from tests.harness.kafka import Kafka
 from tests.harness.storage import Rows, fetch
 from tests.harness.waiting import wait_until
@@ -92,6 +93,20 @@ async def test_records_keep_their_order_per_key_and_their_bytes(deployment: Depl
     assert len(by_key) == 5
     for numbers in by_key.values():
         assert numbers == sorted(set(numbers))
+
+
+async def test_a_batch_wakes_the_relay_of_its_worker(deployment: Deployment) -> None:
+    async with relaying(deployment, OUTBOX_POLL_SECONDS="600") as worker:
+
+        async def leading() -> bool:
+            return leads(worker)
+
+        await wait_until(leading, "the relay leads")
+        for user_id in ("ada", "bo"):
+            await worker.ingest._projector.apply(records(completed(user_id)))
+            await all_published(deployment)
+    found = await deployment.kafka.read(deployment.unlocked, 2)
+    assert {record.key for record in found} == {b"ada", b"bo"}
 
 
 async def test_a_record_waits_in_the_outbox_until_kafka_has_it(deployment: Deployment) -> None:
