@@ -19,8 +19,12 @@ from progress_worker.storage.revisions import head_revision
 Connection = psycopg.AsyncConnection[Any]
 
 #: Every statement of ours reads by primary key. Statistics of a young or fast-growing table may
-#: tell the planner otherwise, so plans that read a whole table are priced out.
-_PLANNER: Final = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+#: tell the planner otherwise, so plans that read a whole table are priced out, and no statement is
+#: planned anew for its values.
+_PLANNER: Final = (
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c plan_cache_mode=force_generic_plan"
+)
 
 #: Errors about the prepared statements of a session; a session that failed is not used again.
 _OF_ONE_SESSION: Final = (

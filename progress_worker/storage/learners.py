@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence, Set
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -86,33 +87,34 @@ async def load(
     users = {user_id for user_id, _ in keys}
     learners = cache.take(users)
     missing = users - learners.keys()
+    wanted = _columns((user, event_id) for (user, _), event_id in keys.items())
+    async with connection.pipeline() if missing else nullcontext():
+        answers = await _ask_for_learners(connection, missing) if missing else []
+        stored = await _execute(connection, _STORED, *wanted)
     if missing:
-        learners |= await _load_learners(connection, reducer, missing)
-    days = _unloaded_days(learners, arrivals)
-    async with connection.pipeline():
-        stored = await _execute(
-            connection, _STORED, *_columns((user, event_id) for (user, _), event_id in keys.items())
-        )
-        snapshots = await _execute(connection, _DAYS, *_columns(days))
+        learners |= await _read_learners(connection, reducer, missing, answers)
     found = {key_of(c): c for c in map(Completion._make, await stored.fetchall())}
-    _add_days(learners, days, await snapshots.fetchall())
-    if former := _unloaded_days(learners, found.values()):
-        result = await _execute(connection, _DAYS, *_columns(former))
-        _add_days(learners, former, await result.fetchall())
+    await _load_days(connection, learners, [*arrivals, *found.values()])
     return Loaded(learners, found)
 
 
-def _unloaded_days(
-    learners: dict[str, LearnerState], completions: Iterable[Completion]
-) -> set[tuple[str, dt.date]]:
-    """The days of the completions that have rows; a day that is not active has none."""
+async def _load_days(
+    connection: Connection, learners: dict[str, LearnerState], completions: Iterable[Completion]
+) -> None:
+    """Load the days of the completions that have rows; a day that is not active has none."""
     unloaded = set()
     for completion in completions:
         user_id, day = completion.user_id, completion.local_day
         state = learners[user_id]
         if day not in state.days and day in state.active_days:
             unloaded.add((user_id, day))
-    return unloaded
+    if not unloaded:
+        return
+    for user_id, day in unloaded:
+        learners[user_id].days[day] = {}
+    result = await _execute(connection, _DAYS, *_columns(unloaded))
+    for user_id, local_day, topic, difficulty, *numbers in await result.fetchall():
+        learners[user_id].days[local_day][topic, difficulty] = Totals(*numbers)
 
 
 def key_of(completion: Completion) -> CompletionKey:
@@ -132,21 +134,27 @@ async def load_learner(
     connection: Connection, reducer: Reducer, user_id: str
 ) -> LearnerState | None:
     """One learner without day snapshots; None when there is no such learner."""
-    state = (await _load_learners(connection, reducer, {user_id}))[user_id]
+    async with connection.pipeline():
+        answers = await _ask_for_learners(connection, {user_id})
+    state = (await _read_learners(connection, reducer, {user_id}, answers))[user_id]
     return state if state.version else None
 
 
-async def _load_learners(
-    connection: Connection, reducer: Reducer, users: Set[str]
+async def _ask_for_learners(connection: Connection, users: Set[str]) -> list[AsyncCursor[Any]]:
+    return [
+        await _execute(connection, statement, users)
+        for statement in (_LEARNERS, _TOTALS, _LEVELS, _UNLOCKED)
+    ]
+
+
+async def _read_learners(
+    connection: Connection,
+    reducer: Reducer,
+    users: Set[str],
+    answers: Sequence[AsyncCursor[Any]],
 ) -> dict[str, LearnerState]:
     """The learners as they are stored, without day snapshots; one never seen has version 0."""
-    async with connection.pipeline():
-        results = [
-            await _execute(connection, statement, users)
-            for statement in (_LEARNERS, _TOTALS, _LEVELS, _UNLOCKED)
-        ]
-    learners, totals, levels, unlocked = [await result.fetchall() for result in results]
-    states = _assemble(learners, totals, levels, unlocked)
+    states = _assemble(*[await answer.fetchall() for answer in answers])
     for user_id in users - states.keys():
         states[user_id] = reducer.new_learner(user_id)
     await _recount(connection, reducer, states.values())
@@ -189,15 +197,6 @@ def _assemble(
     for user_id, achievement_id in unlocked:
         states[user_id].unlocked.add(achievement_id)
     return states
-
-
-def _add_days(
-    learners: dict[str, LearnerState], days: Iterable[tuple[str, dt.date]], rows: list[Any]
-) -> None:
-    for user_id, day in days:
-        learners[user_id].days[day] = {}
-    for user_id, local_day, topic, difficulty, *numbers in rows:
-        learners[user_id].days[local_day][topic, difficulty] = Totals(*numbers)
 
 
 async def _recount(

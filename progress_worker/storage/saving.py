@@ -18,7 +18,7 @@ from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage import outbox
-from progress_worker.storage.appending import Appending, Row
+from progress_worker.storage.appending import Appending, Row, Together
 from progress_worker.storage.arrays import arrays
 from progress_worker.storage.database import Connection
 from progress_worker.storage.learners import format_runs
@@ -126,6 +126,14 @@ _UNLOCKS: Final = Appending(
         "backdated": "bool",
     },
 )
+_APPENDED: Final = (_COMPLETIONS, _TOTALS, _DAYS, _UNLOCKS, outbox.RECORDS)
+_PARTS: Final = Together(
+    *(table.insert for table in _APPENDED),
+    _REVISE_COMPLETIONS,
+    _CHANGE_TOTALS,
+    _CHANGE_DAYS,
+    _SAVE_LEVELS,
+)
 _FIND_ZONES: Final = """
 UPDATE learner AS l
 SET timezone = z.timezone, timezone_at = z.completed_at, timezone_event_id = z.event_id
@@ -216,26 +224,20 @@ async def _save_parts(
             levels.append((user_id, topic, *level))
         if touched.zone_lost:
             lost.append(user_id)
-    appended: list[tuple[Appending, Sequence[Row]]] = [
-        (_COMPLETIONS, sorted(changes.added, key=_user_id)),
-        (_TOTALS, new_totals),
-        (_DAYS, new_days),
-        (_UNLOCKS, [_unlock_row(unlock) for unlock in sorted(changes.unlocks, key=_user_id)]),
-        (outbox.RECORDS, [outbox.row(message) for message in messages]),
+    appended: list[Sequence[Row]] = [
+        sorted(changes.added, key=_user_id),
+        new_totals,
+        new_days,
+        [_unlock_row(unlock) for unlock in sorted(changes.unlocks, key=_user_id)],
+        [outbox.row(message) for message in messages],
     ]
-    for table, rows in appended:
+    for number, (table, rows) in enumerate(zip(_APPENDED, appended, strict=True)):
         if table.are_many(rows):
             await table.copy(connection, rows)
-    async with connection.pipeline():
-        for table, rows in appended:
-            if not table.are_many(rows):
-                await table.insert(connection, rows)
-        await _write(connection, _REVISE_COMPLETIONS, changes.revised)
-        await _write(connection, _CHANGE_TOTALS, totals)
-        await _write(connection, _CHANGE_DAYS, days)
-        await _write(connection, _SAVE_LEVELS, levels)
-        if lost:
-            await connection.execute(_FIND_ZONES, [lost])
+            appended[number] = ()
+    await _PARTS.run(connection, *appended, changes.revised, totals, days, levels)
+    if lost:
+        await connection.execute(_FIND_ZONES, [lost])
 
 
 async def _write(connection: Connection, statement: str, rows: Sequence[Row]) -> Any:
