@@ -43,7 +43,7 @@ def run_trial(contestant: Contestant, workload: Workload) -> Measurement:
     """Measure once. Raises TrialError, and FatalError when a server does not start."""
     with EmbeddedStack(durable=True) as stack:
         _make_tables(contestant, stack, workload)
-        settings = kafka_settings(stack)
+        settings = kafka_settings(stack.broker.bootstrap)
         counts = asyncio.run(_fill(settings, workload))
         backlog = Backlog(stack.broker.bootstrap, stack.database.owner_url, counts)
         with Contestants(contestant, stack) as running:
@@ -57,10 +57,10 @@ def run_trial(contestant: Contestant, workload: Workload) -> Measurement:
     return measurement
 
 
-def kafka_settings(stack: EmbeddedStack) -> KafkaSettings:
-    """How this process speaks to the stack's Kafka."""
+def kafka_settings(bootstrap: str) -> KafkaSettings:
+    """How this process speaks to the Kafka that is measured with."""
     return load_kafka_settings(
-        kafka_bootstrap=stack.broker.bootstrap,
+        kafka_bootstrap=bootstrap,
         kafka_idempotent_producer=False,
         topic_partitions=PARTITIONS,
         topic_replication=1,
@@ -98,15 +98,19 @@ async def _fill(settings: KafkaSettings, workload: Workload) -> list[int]:
 class Contestants:
     """A contestant's processes, which end with this one whatever ends it."""
 
-    def __init__(self, contestant: Contestant, stack: EmbeddedStack) -> None:
+    def __init__(
+        self, contestant: Contestant, stack: EmbeddedStack, bootstrap: str | None = None
+    ) -> None:
+        """`bootstrap` is that of another Kafka than the stack's own."""
         self._contestant = contestant
         self._stack = stack
+        self._bootstrap = bootstrap or stack.broker.bootstrap
         self._guard = Guard()
         self.pids: list[int] = []
 
     def __enter__(self) -> Contestants:
         """Start the processes."""
-        site = Site(self._stack.broker.bootstrap, self._stack.database.owner_url)
+        site = Site(self._bootstrap, self._stack.database.owner_url)
         try:
             for command in self._contestant.commands(site):
                 log = self._guard.directory / f"{len(self.pids)}.log"
@@ -123,7 +127,11 @@ class Contestants:
     def _environment(self) -> dict[str, str]:
         """Each process has the defaults of the embedded stack, and a web port of its own."""
         variables = {name: value for name, value in os.environ.items() if PREFIX not in name}
-        own = {PREFIX + "WEB_PORT": str(free_port()), "PYTHONPATH": str(_ROOT)}
+        own = {
+            PREFIX + "WEB_PORT": str(free_port()),
+            PREFIX + "KAFKA_BOOTSTRAP": self._bootstrap,
+            "PYTHONPATH": str(_ROOT),
+        }
         return variables | self._stack.environment() | own
 
     def check(self) -> None:
