@@ -25,6 +25,8 @@ from tests.harness.worker import environment, run_command
 pytestmark = pytest.mark.integration
 
 STALE_PLAN = "FeatureNotSupported 0A000"
+#: A session prepares a statement that it runs for the sixth time, and a worker has six sessions.
+BATCHES = 40
 #: A statement's limit and a batch's are the same.
 LOCKED = ("LockNotAvailable 55P03", "QueryCanceled 57014", "Postgres did not answer in time")
 
@@ -49,6 +51,9 @@ async def test_a_migration_under_running_workers(
     owner = {"MIGRATE_DATABASE_URL": url}
     async with Fleet(deployment, 2) as fleet:
         await traffic.send(rng.randint(200, 500), rate=200)
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while min(await batches(fleet)) < BATCHES:
+                await traffic.send(25, rate=200)
         later = [asyncio.to_thread(migrate_later, scripts, owner) for _ in range(2)]
         migrating = asyncio.gather(*later)
         while not migrating.done():
@@ -66,6 +71,13 @@ async def test_a_migration_under_running_workers(
         assert await traffic.differences() == []
         assert fleet.ends == [], fleet.last_words
     ledger.add("migrated by a later release", traffic, len(newer_release.UPGRADES))
+
+
+async def batches(fleet: Fleet) -> list[float]:
+    """How many each worker has saved."""
+    return [
+        await worker.metric("progress_batch_seconds_count", step="save") for worker in fleet.workers
+    ]
 
 
 def migrate_later(scripts: Path, owner: dict[str, str]) -> subprocess.CompletedProcess[str]:
