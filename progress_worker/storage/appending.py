@@ -7,8 +7,12 @@ a few rows do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, Final, TypeAlias
+
+from psycopg import AsyncRawCursor
 
 from progress_worker.storage.arrays import arrays
 from progress_worker.storage.database import Connection
@@ -63,7 +67,9 @@ class Together:
     def __init__(self, *statements: str) -> None:
         self._nothing = [["{}"] * statement.count("%s") for statement in statements]
         parts = ", ".join(f"part_{number} AS ({text})" for number, text in enumerate(statements))
-        self._statement = f"WITH {parts} SELECT"
+        numbers = count(1)
+        # As Postgres itself has parameters: psycopg forgets how a statement with so many is read.
+        self._statement = re.sub("%s", lambda _: f"${next(numbers)}", f"WITH {parts} SELECT")
 
     async def run(self, connection: Connection, *rows: Sequence[Row]) -> None:
         """Run the statements, each on its rows; one that has none does nothing.
@@ -76,4 +82,5 @@ class Together:
                 for of_part, nothing in zip(rows, self._nothing, strict=True)
                 for column in (arrays(of_part) if of_part else nothing)
             ]
-            await connection.execute(self._statement, columns)
+            async with AsyncRawCursor(connection) as cursor:
+                await cursor.execute(self._statement, columns)
