@@ -197,7 +197,9 @@ class Settings(KafkaSettings):
         default=500, ge=1, description="Records that the relay sends at once."
     )
     outbox_poll_seconds: float = Field(
-        default=0.05, gt=0, description="How often an idle relay looks for records of other workers."
+        default=0.05,
+        gt=0,
+        description="How often an idle relay looks for records of other workers.",
     )
     emit_level_changes: bool = Field(
         default=False, description="Publish `skill.level.changed.v1` too."
