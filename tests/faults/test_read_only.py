@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 REFUSED = "ReadOnlySqlTransaction 25006"
 
 
-@pytest.mark.parametrize("seed", rounds(quick=1, all_in_all=5))
+@pytest.mark.parametrize("seed", rounds(quick=0, all_in_all=5))
 async def test_a_database_that_is_set_to_read_only(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
