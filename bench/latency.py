@@ -16,6 +16,7 @@ import datetime as dt
 import gc
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -35,6 +36,7 @@ from bench.watch import TrialError
 from bench.workload import completions
 from progress_worker.domain.completion import Completion
 from progress_worker.embedded.stack import EmbeddedStack
+from progress_worker.errors import ProgressError
 from progress_worker.storage.migrate import migrate
 from progress_worker.topics import create_topics, wanted_topics
 
@@ -75,7 +77,10 @@ def main() -> None:
     rates = [int(rate) for rate in options.rates.split(",")]
     # A search for cycles would stop the clock that is read here for a tenth of a second at a time.
     gc.disable()
-    found = asyncio.run(measure(rates, options.seconds, console, options.bootstrap))
+    try:
+        found = asyncio.run(measure(rates, options.seconds, console, options.bootstrap))
+    except (TrialError, ProgressError) as error:
+        sys.exit(str(error))
     console.print(_table(found))
     _RESULTS.mkdir(exist_ok=True)
     document = {
