@@ -107,7 +107,8 @@ async def measure(
     with EmbeddedStack(durable=True) as stack:
         _keep_commit_times(stack)
         migrate(stack.database.owner_url)
-        settings = kafka_settings(bootstrap or stack.broker.bootstrap)
+        bootstrap = bootstrap or stack.broker.bootstrap
+        settings = kafka_settings(bootstrap)
         if len(await create_topics(settings)) < len(wanted_topics(settings)):
             raise TrialError("that Kafka has topics of ours already: give an empty one")
         # Each learner's events are sent in their order; nobody has a second event before a first.

@@ -46,7 +46,7 @@ def run_trial(contestant: Contestant, workload: Workload) -> Measurement:
         settings = kafka_settings(stack.broker.bootstrap)
         counts = asyncio.run(_fill(settings, workload))
         backlog = Backlog(stack.broker.bootstrap, stack.database.owner_url, counts)
-        with Contestants(contestant, stack) as running:
+        with Contestants(contestant, stack, stack.broker.bootstrap) as running:
             usage = Usage(running.pids, stack.postgres.pid, stack.broker.pid)
             watch = Watch(backlog, usage, running.check)
             measurement = asyncio.run(watch.run(_LIMIT_SECONDS, drains_outbox=contestant.ours))
@@ -98,13 +98,11 @@ async def _fill(settings: KafkaSettings, workload: Workload) -> list[int]:
 class Contestants:
     """A contestant's processes, which end with this one whatever ends it."""
 
-    def __init__(
-        self, contestant: Contestant, stack: EmbeddedStack, bootstrap: str | None = None
-    ) -> None:
-        """`bootstrap` is that of another Kafka than the stack's own."""
+    def __init__(self, contestant: Contestant, stack: EmbeddedStack, bootstrap: str) -> None:
+        """`bootstrap` is that of the Kafka that is measured with."""
         self._contestant = contestant
         self._stack = stack
-        self._bootstrap = bootstrap or stack.broker.bootstrap
+        self._bootstrap = bootstrap
         self._guard = Guard()
         self.pids: list[int] = []
 

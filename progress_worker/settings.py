@@ -199,7 +199,7 @@ class Settings(KafkaSettings):
     outbox_poll_seconds: float = Field(
         default=0.05,
         gt=0,
-        description="How often an idle relay looks for records of other workers.",
+        description="How often an idle relay looks for records that no batch of its worker wrote.",
     )
     emit_level_changes: bool = Field(
         default=False, description="Publish `skill.level.changed.v1` too."

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence, Set
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -88,11 +87,13 @@ async def load(
     learners = cache.take(users)
     missing = users - learners.keys()
     wanted = _columns((user, event_id) for (user, _), event_id in keys.items())
-    async with connection.pipeline() if missing else nullcontext():
-        answers = await _ask_for_learners(connection, missing) if missing else []
-        stored = await _execute(connection, _STORED, *wanted)
     if missing:
+        async with connection.pipeline():
+            answers = await _ask_for_learners(connection, missing)
+            stored = await _execute(connection, _STORED, *wanted)
         learners |= await _read_learners(connection, reducer, missing, answers)
+    else:
+        stored = await _execute(connection, _STORED, *wanted)
     found = {key_of(c): c for c in map(Completion._make, await stored.fetchall())}
     await _load_days(connection, learners, [*arrivals, *found.values()])
     return Loaded(learners, found)

@@ -67,6 +67,13 @@ def leads(worker: Worker) -> bool:
     return worker.metrics.registry.get_sample_value("progress_relay_leader") == 1.0
 
 
+async def leadership(worker: Worker) -> None:
+    async def leading() -> bool:
+        return leads(worker)
+
+    await wait_until(leading, "the relay leads")
+
+
 def failures(worker: Worker) -> float:
     """How often the relay had to try again."""
     labels = {"part": "relay"}
@@ -97,11 +104,7 @@ async def test_records_keep_their_order_per_key_and_their_bytes(deployment: Depl
 
 async def test_a_batch_wakes_the_relay_of_its_worker(deployment: Deployment) -> None:
     async with relaying(deployment, OUTBOX_POLL_SECONDS="600") as worker:
-
-        async def leading() -> bool:
-            return leads(worker)
-
-        await wait_until(leading, "the relay leads")
+        await leadership(worker)
         for user_id in ("ada", "bo"):
             await worker.ingest._projector.apply(records(completed(user_id)))
             await all_published(deployment)
@@ -117,13 +120,10 @@ async def test_a_record_waits_in_the_outbox_until_kafka_has_it(deployment: Deplo
         settings = {"KAFKA_REQUEST_TIMEOUT_SECONDS": "2"}
         async with relaying(deployment, **settings) as worker:
 
-            async def leading() -> bool:
-                return leads(worker)
-
             async def failed() -> bool:
                 return failures(worker) > 0
 
-            await wait_until(leading, "the relay leads")
+            await leadership(worker)
             broker.kill()
             await owe(deployment, *numbered(deployment.unlocked, 10))
             await wait_until(failed, "a publication has failed")
