@@ -14,6 +14,12 @@ _is_host = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[1-9][0-9]*)?").fullmatch
 _HALF_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})").search
 
 
+def libpq_url(url: str) -> str:
+    """The same address in the form that psycopg and libpq read."""
+    _, separator, rest = url.partition("://")
+    return f"postgresql{separator}{rest}"
+
+
 def _is_misread(url: str) -> bool:
     """Whether a reader would take a part of the user or the password for something else.
 

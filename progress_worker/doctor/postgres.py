@@ -14,6 +14,7 @@ from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings import PREFIX, Settings, ViewSettings
 from progress_worker.storage import privileges
 from progress_worker.storage.database import Connection, check_migrated, describe
+from progress_worker.storage.sessions import check_encoding
 from progress_worker.storage.tables import learner
 
 _SESSION_SECONDS: Final = 10
@@ -102,6 +103,10 @@ def _who(connection: Connection) -> Finding:
     told = f"Postgres {version // 10_000} answers {info.user} at {info.host}:{info.port}."
     if version < _OLDEST_POSTGRES:
         return Finding(f"{told} PostgreSQL 16 or newer is needed.", wrong=True)
+    try:
+        check_encoding(info)
+    except FatalError as error:
+        return Finding(str(error), wrong=True)
     return Finding(told)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, cast
 
 import psycopg
@@ -12,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from progress_worker.addresses import POSTGRES_SCHEMES
+from progress_worker.addresses import libpq_url
 from progress_worker.errors import FatalError, PoisonError, Reason, TooSlowError, TransientError
+from progress_worker.storage import sessions
 from progress_worker.storage.revisions import head_revision
 
 Connection = psycopg.AsyncConnection[Any]
@@ -21,11 +23,16 @@ Connection = psycopg.AsyncConnection[Any]
 #: Every statement of ours reads by primary key. Statistics of a young or fast-growing table may
 #: tell the planner otherwise, so plans that read a whole table are priced out, and no statement is
 #: planned anew for its values.
-_PLANNER: Final = (
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-    " -c plan_cache_mode=force_generic_plan"
-)
+_PLANNER: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 
+_FIND_REVISIONS: Final = (
+    "SELECT to_regclass('alembic_version') IS NOT NULL, current_setting('search_path')"
+)
 #: Errors about the prepared statements of a session; a session that failed is not used again.
 _OF_ONE_SESSION: Final = (
     psycopg.errors.InvalidSqlStatementName,
@@ -46,30 +53,33 @@ def create_engine(
 ) -> AsyncEngine:
     """A pool whose connections end every statement, lock and idle transaction in time."""
     limit = int(statement_timeout_seconds * 1000)
+    timeouts = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    limits = {**_PLANNER, **dict.fromkeys(timeouts, str(limit))}
+
+    async def open_session() -> Connection:
+        connection: Connection = await psycopg.AsyncConnection.connect(
+            libpq_url(url),
+            application_name=application_name,
+            connect_timeout=max(1, int(connect_timeout_seconds)),
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=limit,
+        )
+        try:
+            await sessions.prepare(connection, limits)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
     return create_async_engine(
-        sqlalchemy_url(url),
+        "postgresql+psycopg://",
+        async_creator=open_session,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=connect_timeout_seconds + statement_timeout_seconds,
-        connect_args={
-            "application_name": application_name,
-            "connect_timeout": max(1, int(connect_timeout_seconds)),
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": limit,
-            "options": f"-c timezone=UTC -c statement_timeout={limit} -c lock_timeout={limit} "
-            f"-c idle_in_transaction_session_timeout={limit} {_PLANNER}",
-        },
     )
-
-
-def sqlalchemy_url(url: str) -> str:
-    """The same address with the dialect and driver that SQLAlchemy is to use."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in POSTGRES_SCHEMES:
-        raise FatalError("A database URL must begin with postgresql://.")
-    return f"postgresql+psycopg://{rest}"
 
 
 @asynccontextmanager
@@ -127,6 +137,19 @@ def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError
     return TransientError(f"Postgres: {describe(error)}")
 
 
+@contextmanager
+def values_refused() -> Iterator[None]:
+    """Treat a value that cannot even be sent as one that Postgres refuses.
+
+    Raises PoisonError for what the driver says of such a value outside its own errors, as of a
+    text that has no form in UTF-8.
+    """
+    try:
+        yield
+    except (ValueError, OverflowError, struct.error) as error:
+        raise PoisonError(Reason.REJECTED_BY_DATABASE, type(error).__name__) from error
+
+
 def _prepared_anew(error: psycopg.Error) -> bool:
     """Whether a prepared statement is gone, there already, or of a table that has changed since."""
     return isinstance(error, _OF_ONE_SESSION) or error.diag.source_function == _STALE_PLAN
@@ -150,10 +173,14 @@ def _first_line(error: BaseException) -> str:
 async def check_migrated(connection: Connection) -> None:
     """Raises FatalError, with the command that mends it, unless the schema is this release's."""
     needed = head_revision()
-    try:
-        row = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
-    except psycopg.errors.UndefinedTable:
-        row = None
+    found = await (await connection.execute(_FIND_REVISIONS)).fetchone()
+    if found is None or not found[0]:
+        raise FatalError(
+            f"The database {connection.info.dbname} has no tables of ours in the schemas of its "
+            f"search_path ({found[1] if found else ''}): run `progress-worker migrate`, or give "
+            "this address the search_path that the migration had."
+        )
+    row = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
     if row is None or row[0] < needed:
         raise FatalError(
             f"The database is at revision {row[0] if row else 'none'} and this release needs "

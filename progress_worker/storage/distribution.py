@@ -11,9 +11,9 @@ from typing import Final, LiteralString
 import psycopg
 
 from progress_worker.errors import FatalError
+from progress_worker.storage.sessions import connect_owner
 from progress_worker.storage.tables import LEARNER_TABLES
 
-_CONNECT_TIMEOUT_SECONDS: Final = 10
 _KEY: Final = "user_id"
 
 _INSTALLED: Final[LiteralString] = "SELECT to_regclass('pg_dist_partition') IS NOT NULL"
@@ -32,7 +32,7 @@ def distribute(url: str, shards: int) -> list[str]:
     Raises FatalError with one sentence when Postgres cannot be reached, refuses, or is no Citus.
     """
     try:
-        with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS) as connection:
+        with connect_owner(url) as connection:
             if not _holds(connection, _INSTALLED):
                 raise FatalError(
                     "This database has no Citus: run CREATE EXTENSION citus in it, on every node, "

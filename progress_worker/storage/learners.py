@@ -7,11 +7,8 @@ that a change that comes later cannot go unseen.
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -20,17 +17,18 @@ from psycopg import AsyncCursor
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
-from progress_worker.domain.streaks import ActiveDays, Run
+from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
+from progress_worker.storage.active_days import BOUNDS, read_runs
 from progress_worker.storage.arrays import array
 from progress_worker.storage.cache import LearnerCache
-from progress_worker.storage.database import Connection
+from progress_worker.storage.database import Connection, values_refused
 
 #: A completion's identity: the learner and the event id as a number, which is hashed faster.
 CompletionKey = tuple[str, int]
 
-_LEARNERS: Final = """
-SELECT user_id, version, active_days::text, timezone, timezone_at, timezone_event_id, counters,
+_LEARNERS: Final = f"""
+SELECT user_id, version, {BOUNDS}, timezone, timezone_at, timezone_event_id, counters,
        completions_kept_from
 FROM learner WHERE user_id = ANY(%s::text[])
 """
@@ -80,8 +78,15 @@ async def load(
 
     Learners are taken from the cache where it has them; the save finds out whether they still are
     as they were. Raises psycopg.Error. Waits no longer than the connection's statement timeout per
-    statement.
+    statement. Raises PoisonError for a key that cannot be sent.
     """
+    with values_refused():
+        return await _load(connection, reducer, cache, arrivals)
+
+
+async def _load(
+    connection: Connection, reducer: Reducer, cache: LearnerCache, arrivals: Sequence[Completion]
+) -> Loaded:
     keys = {key_of(arrival): arrival.event_id for arrival in arrivals}
     users = {user_id for user_id, _ in keys}
     learners = cache.take(users)
@@ -185,7 +190,7 @@ def _assemble(
         row[0]: LearnerState(
             user_id=row[0],
             version=row[1],
-            active_days=ActiveDays(parse_runs(row[2])),
+            active_days=ActiveDays(read_runs(row[2])),
             zone=(row[4], row[5], row[3]) if row[3] is not None else None,
             counters=row[6],
             kept_from=row[7],
@@ -219,24 +224,3 @@ async def _recount(
     for user_id, counters in before.items():
         counted = behind[user_id].counters
         counted |= {key: counters[key] for key in counted.keys() & counters.keys()}
-
-
-def parse_runs(multirange: str) -> list[Run]:
-    """Postgres's text of a datemultirange as runs of ordinals, both ends included."""
-    bounds = [dt.date.fromisoformat(found).toordinal() for found in _DATE.findall(multirange)]
-    return [(first, after - 1) for first, after in zip(bounds[::2], bounds[1::2], strict=True)]
-
-
-def format_runs(runs: Iterable[Run]) -> str:
-    """Runs of ordinals as Postgres's text of a datemultirange."""
-    return (
-        "{" + ",".join([f"[{_date_text(first)},{_date_text(last)}]" for first, last in runs]) + "}"
-    )
-
-
-@lru_cache(maxsize=10_000)  # 27 years
-def _date_text(ordinal: int) -> str:
-    return dt.date.fromordinal(ordinal).isoformat()
-
-
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import psycopg
 from alembic import command
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from progress_worker.errors import FatalError
 from progress_worker.storage import privileges, revisions
-from progress_worker.storage.database import sqlalchemy_url
+from progress_worker.storage.sessions import connect_owner
 
 #: The advisory lock that a migration holds; any number that nobody else uses.
 _MIGRATION_LOCK: Final = 7_281_936_401
@@ -27,7 +28,6 @@ _PATIENCE_SECONDS: Final = 120.0
 #: Whoever wants a table that a migration waits for waits behind it: rather give up and try again.
 _LOCK_TIMEOUT: Final = "2s"
 _PAUSE_SECONDS: Final = 0.5
-_CONNECT_TIMEOUT_SECONDS: Final = 10
 
 
 def migrate(
@@ -75,13 +75,14 @@ def _moved_up(connection: Connection, revision: str, deadline: float) -> bool:
 def grant_roles(url: str, worker_role: str, view_role: str) -> None:
     """Create the two roles where they are missing; on our tables they get just what they need."""
     every_table = sql.SQL(", ").join(map(sql.Identifier, privileges.WORKER))
-    with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_SECONDS) as connection:
+    with connect_owner(url) as connection:
         for name, granted in ((worker_role, privileges.WORKER), (view_role, privileges.VIEW)):
             role = sql.Identifier(name)
             if not connection.execute(
                 "SELECT 1 FROM pg_roles WHERE rolname = %s", [name]
             ).fetchone():
                 connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
+            _grant_schema(connection, role, name)
             # A release before may have granted more.
             connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(every_table, role))
             for table, rights in granted.items():
@@ -91,14 +92,23 @@ def grant_roles(url: str, worker_role: str, view_role: str) -> None:
                 )
 
 
+def _grant_schema(connection: psycopg.Connection[Any], role: sql.Identifier, name: str) -> None:
+    """Let the role look into the schema of the tables, as it may into `public` already."""
+    schema = connection.execute(
+        "SELECT s FROM current_schema() AS s WHERE NOT has_schema_privilege(%s, s, 'USAGE')", [name]
+    ).fetchone()
+    if schema:
+        usage = sql.SQL("GRANT USAGE ON SCHEMA {} TO {}")
+        connection.execute(usage.format(sql.Identifier(schema[0]), role))
+
+
 @contextmanager
 def _locked(url: str, deadline: float) -> Iterator[Connection]:
     engine = create_engine(
-        sqlalchemy_url(url), connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS}
+        "postgresql+psycopg://", creator=partial(connect_owner, url, lock_timeout=_LOCK_TIMEOUT)
     )
     try:
         with engine.connect() as connection:
-            connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
             _lock(connection, deadline)
             yield connection
     finally:

@@ -18,10 +18,10 @@ from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage import outbox
+from progress_worker.storage.active_days import format_runs
 from progress_worker.storage.appending import Appending, Row, Together
 from progress_worker.storage.arrays import arrays
-from progress_worker.storage.database import Connection
-from progress_worker.storage.learners import format_runs
+from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.outbox import OutboxRecord
 
 _SAVE_LEARNERS: Final = """
@@ -173,8 +173,20 @@ async def save(
     With `instead`, sums that are not among the changes are deleted.
 
     Raises LearnerChangedError when another transaction changed one of the learners since it was
-    loaded, and psycopg.Error. Blocks on row locks up to the connection's lock timeout.
+    loaded, PoisonError for a value that cannot be sent, and psycopg.Error. Blocks on row locks up
+    to the connection's lock timeout.
     """
+    with values_refused():
+        await _save(connection, changes, messages, instead=instead)
+
+
+async def _save(
+    connection: Connection,
+    changes: Changes,
+    messages: Iterable[OutboxRecord],
+    *,
+    instead: bool,
+) -> None:
     learners = sorted(changes.learners, key=_user_id)
     saved = await _write(connection, _SAVE_LEARNERS, [_learner_row(s) for s in learners])
     if saved is not None and saved.rowcount != len(learners):

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     ColumnElement,
     FromClause,
+    Integer,
     ScalarSelect,
     Select,
     Table,
     bindparam,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy import text as sql
 
+from progress_worker.storage.active_days import BOUNDS
 from progress_worker.storage.tables import (
     achievement_unlock,
     learner,
@@ -81,9 +85,11 @@ def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
 #: What an unchanged answer is recognised by: one look-up by primary key.
 STAMP: Final = _learner_and("stamp")
 
+_ACTIVE_DAYS: Final = literal_column(BOUNDS, ARRAY(Integer)).label("active_days")
+
 #: Everything that does not depend on a day: sums, streak, levels, unlocks, counters.
 _STATE: Final[tuple[ColumnElement[Any], ...]] = (
-    learner.c.active_days,
+    _ACTIVE_DAYS,
     learner.c.counters,
     _cells(learner_total, "topic", "difficulty").scalar_subquery().label("totals"),
     _rows(skill_level, "topic", "level", "previous_level", "level_updated_at")
@@ -113,7 +119,7 @@ STATISTICS: Final = _learner_and(
 #: The sums of each day of a window, those of all days before it, active days, unlocks' days.
 HISTORY: Final = _learner_and(
     "history",
-    learner.c.active_days,
+    _ACTIVE_DAYS,
     _days_before().label("before"),
     _days_within().label("days"),
     _rows(achievement_unlock, "achievement_id", "local_day")

@@ -13,6 +13,7 @@ from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import TransientError
+from progress_worker.storage.active_days import read_runs
 from progress_worker.storage.view_connections import ReadConnections
 from progress_worker.storage.view_statements import (
     HISTORY,
@@ -121,7 +122,7 @@ def learner_view(user_id: str, row: Any) -> LearnerView:
     state = LearnerState(
         user_id,
         version=row.version,
-        active_days=_active_days(row.active_days),
+        active_days=ActiveDays(read_runs(row.active_days)),
         # A filter of a catalogue newer than the learner's last event has no counter yet.
         counters=defaultdict(int, row.counters),
         totals=_totals(row.totals),
@@ -149,7 +150,7 @@ def history_view(row: Any) -> HistoryView:
         return HistoryView(Stamp(), ActiveDays(), Totals(), {}, {})
     return HistoryView(
         _stamp(row),
-        _active_days(row.active_days),
+        ActiveDays(read_runs(row.active_days)),
         Totals(*row.before),
         _day_totals(row.days),
         {name: dt.date.fromisoformat(day) for name, day in row.unlocks or ()},
@@ -166,7 +167,3 @@ def _totals(rows: Any) -> dict[Cell, Totals]:
 
 def _day_totals(rows: Any) -> dict[dt.date, Totals]:
     return {dt.date.fromisoformat(day): Totals(*sums) for day, *sums in rows or ()}
-
-
-def _active_days(ranges: Any) -> ActiveDays:
-    return ActiveDays((run.lower.toordinal(), run.upper.toordinal() - 1) for run in ranges)

@@ -17,7 +17,6 @@ from progress_worker.domain.reducer import Reducer, Unlock
 from progress_worker.domain.skills import LevelRules
 from progress_worker.domain.state import LearnerState
 from progress_worker.embedded.database import Database
-from progress_worker.storage.database import sqlalchemy_url
 from progress_worker.storage.tables import (
     achievement_unlock,
     completion,
@@ -39,7 +38,8 @@ class Learners:
         self._completions: dict[tuple[str, UUID], Completion] = {}
         self._unlocks: list[Unlock] = []
         self._engine = create_async_engine(
-            sqlalchemy_url(database.owner_url), connect_args={"connect_timeout": 10}
+            database.owner_url.replace("postgresql:", "postgresql+psycopg:"),
+            connect_args={"connect_timeout": 10},
         )
 
     async def close(self) -> None:

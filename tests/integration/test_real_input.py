@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from progress_worker.domain.streaks import ActiveDays
-from progress_worker.storage.learners import parse_runs
 from tests.harness.events import Event
 from tests.harness.storage import fetch
 from tests.harness.waiting import wait_until
@@ -134,9 +133,10 @@ def learners(url: str) -> dict[str, Learner]:
     """What the view's role reads of every learner, in the shape of what is expected."""
     found: dict[str, Learner] = defaultdict(lambda: json.loads(json.dumps(EMPTY)))
     for user_id, timezone, active_days in fetch(
-        url, "SELECT user_id, timezone, active_days::text FROM learner"
+        url, "SELECT user_id, timezone, active_days FROM learner"
     ):
-        found[user_id] |= {"timezone": timezone} | streaks(ActiveDays(parse_runs(active_days)))
+        runs = [(run.lower.toordinal(), run.upper.toordinal() - 1) for run in active_days]
+        found[user_id] |= {"timezone": timezone} | streaks(ActiveDays(runs))
     for user_id, topic, difficulty, count, graded, grades, time, hints in fetch(
         url, "SELECT * FROM learner_total WHERE completions > 0"
     ):

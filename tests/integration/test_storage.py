@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
@@ -27,13 +28,15 @@ from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, LearnerChangedError
 from progress_worker.storage import outbox
+from progress_worker.storage.active_days import BOUNDS, format_runs, read_runs
 from progress_worker.storage.cache import LearnerCache
-from progress_worker.storage.database import check_migrated, connect, sqlalchemy_url
-from progress_worker.storage.learners import format_runs, load, load_learner, parse_runs
+from progress_worker.storage.database import check_migrated, connect
+from progress_worker.storage.learners import load, load_learner
 from progress_worker.storage.migrate import migrate
 from progress_worker.storage.outbox import OutboxRecord
 from progress_worker.storage.revisions import head_revision
 from progress_worker.storage.saving import Changes, save, touch_all
+from progress_worker.storage.sessions import connect_owner
 from progress_worker.storage.tables import LEARNER_TABLES, metadata
 from tests.harness.events import completed, records
 from tests.harness.storage import REDUCER, Projection, execute, fetch, progress
@@ -76,7 +79,9 @@ def test_migrations_go_up_down_and_up_again(database: Database) -> None:
 
 
 def test_the_migrated_database_is_what_the_tables_say(migrated_database: Database) -> None:
-    engine = create_engine(sqlalchemy_url(migrated_database.owner_url))
+    engine = create_engine(
+        "postgresql+psycopg://", creator=partial(connect_owner, migrated_database.owner_url)
+    )
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
@@ -168,7 +173,9 @@ def test_an_unmigrated_database_stops_the_worker(
     assert done.returncode == 1
     last_words = done.stderr.strip().splitlines()[-1]
     assert re.fullmatch(
-        "The database is at revision none .*: run `progress-worker migrate`.", last_words
+        r"The database \w+ has no tables of ours in the schemas of its search_path "
+        r"\(\"\$user\", public\): run `progress-worker migrate`, .*",
+        last_words,
     )
 
 
@@ -334,7 +341,7 @@ async def test_a_save_on_another_version_changes_nothing(
 
 
 @pytest.fixture(scope="module")
-def plain_connection(postgres: Postgres) -> Iterator[psycopg.Connection[tuple[str]]]:
+def plain_connection(postgres: Postgres) -> Iterator[psycopg.Connection[tuple[list[int]]]]:
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         yield connection
 
@@ -344,16 +351,15 @@ def plain_connection(postgres: Postgres) -> Iterator[psycopg.Connection[tuple[st
 )
 @given(days=st.sets(st.dates(dt.date(1999, 12, 31), dt.date(9999, 12, 30)), max_size=40))
 def test_active_days_survive_postgres(
-    plain_connection: psycopg.Connection[tuple[str]], days: set[dt.date]
+    plain_connection: psycopg.Connection[tuple[list[int]]], days: set[dt.date]
 ) -> None:
     active = ActiveDays()
     for day in days:
         active.add(day)
-    row = plain_connection.execute(
-        "SELECT %s::datemultirange::text", [format_runs(active.runs)]
-    ).fetchone()
+    query = f"SELECT {BOUNDS} FROM (SELECT %s::datemultirange) AS learner (active_days)"
+    row = plain_connection.execute(query.encode(), [format_runs(active.runs)]).fetchone()
     assert row is not None
-    assert parse_runs(row[0]) == active.runs
+    assert read_runs(row[0]) == active.runs
 
 
 SEED: tuple[LiteralString, ...] = (

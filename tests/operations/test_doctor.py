@@ -20,7 +20,6 @@ from progress_worker.doctor.postgres import clock_finding
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
-from progress_worker.storage.revisions import head_revision
 from tests.harness.deploying import deploy
 from tests.harness.worker import Deployment, run_command
 
@@ -86,8 +85,9 @@ def test_nothing_was_made_yet(deployment: Deployment, database: Database) -> Non
     assert done.returncode == 1
     assert _wrong(done) == [
         f"The topic {deployment.prefix}missing does not exist.",
-        f"The database is at revision none and this release needs {head_revision()}: "
-        "run `progress-worker migrate`.",
+        f"The database {database.name} has no tables of ours in the schemas of its search_path "
+        '("$user", public): run `progress-worker migrate`, or give this address the search_path '
+        "that the migration had.",
     ]
 
 

@@ -1,0 +1,99 @@
+"""Settings that every session of ours has, whatever the server, database, role or environment say.
+
+Two settings are left to the operator on purpose: `search_path`, which says where the tables are,
+and `default_transaction_read_only`, by which a database is closed to writers for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, LiteralString
+
+import psycopg
+
+from progress_worker.addresses import libpq_url
+from progress_worker.errors import FatalError
+
+_CONNECT_TIMEOUT_SECONDS: Final = 10
+
+#: What decides how values are read and written, what a transaction sees, and when a session ends.
+PINNED: Final[Mapping[str, str]] = {
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    # A policy that hides rows is an error then, and not a learner without days.
+    "row_security": "off",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+}
+
+#: The owner's work may take as long as it needs; only its waits for locks are limited.
+_OWNER: Final[Mapping[str, str]] = {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+# A server that does not know a setting, as PostgreSQL 16 does not know transaction_timeout, is not
+# asked for it. An offset is committed after Postgres has said that its transaction is safe, so
+# `synchronous_commit` may be anything but off.
+_SET: Final[LiteralString] = """
+SELECT set_config(name, value, false)
+FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)
+WHERE current_setting(name, true) IS NOT NULL
+UNION ALL
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') = 'off'
+"""
+
+
+async def prepare(connection: psycopg.AsyncConnection[Any], limits: Mapping[str, str]) -> None:
+    """Give a new session the pinned settings and its own limits.
+
+    Raises FatalError for a database that cannot hold every text, and psycopg.Error.
+    """
+    check_encoding(connection.info)
+    await connection.execute(_SET, _wanted(limits))
+    await connection.commit()
+
+
+def connect_owner(
+    url: str, *, lock_timeout: str = "0", autocommit: bool = False
+) -> psycopg.Connection[Any]:
+    """A session of the role that owns the tables, with the pinned settings.
+
+    Raises FatalError for a database that cannot hold every text, and psycopg.Error.
+    """
+    connection = psycopg.connect(
+        libpq_url(url), autocommit=autocommit, connect_timeout=_CONNECT_TIMEOUT_SECONDS
+    )
+    try:
+        check_encoding(connection.info)
+        connection.execute(_SET, _wanted({**_OWNER, "lock_timeout": lock_timeout}))
+        connection.commit()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def check_encoding(info: psycopg.ConnectionInfo) -> None:
+    """Raises FatalError, with the cure, for a database that cannot hold every text."""
+    encoding = info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise FatalError(
+            f"The database {info.dbname} has the encoding {encoding} and cannot store every text: "
+            "use a database that was created with ENCODING 'UTF8' TEMPLATE template0."
+        )
+
+
+def _wanted(limits: Mapping[str, str]) -> list[list[str]]:
+    settings = {**PINNED, **limits}
+    return [list(settings), list(settings.values())]
