@@ -15,10 +15,15 @@ class UnknownTimezoneError(KeyError):
 @cache
 def zone(name: str) -> ZoneInfo:
     """The zone of that IANA name, case-sensitive; raises UnknownTimezoneError."""
-    if name not in _zone_names():
+    if not is_zone(name):
         raise UnknownTimezoneError("not a zone of the IANA database")
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as rules:
         return ZoneInfo.from_file(rules, key=name)
+
+
+def is_zone(name: str) -> bool:
+    """Whether `zone` knows that name."""
+    return name in _zone_names()
 
 
 def local_day(completed_at: dt.datetime, timezone: str | None) -> dt.date:

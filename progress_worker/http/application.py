@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from progress_worker.domain.catalogue import Catalogue
 from progress_worker.domain.skills import LevelRules
 from progress_worker.http import documentation, export, page, page_login, probes, routes
 from progress_worker.http.authentication import Authenticator
+from progress_worker.http.computing import Computing
 from progress_worker.http.conditional import Tagger
 from progress_worker.http.context import ViewContext
 from progress_worker.http.metrics import ViewMetrics
@@ -24,6 +26,7 @@ from progress_worker.http.middleware import RequestMiddleware
 from progress_worker.http.openapi import describe
 from progress_worker.http.presentation import Presenter
 from progress_worker.http.problems import add_problem_handlers
+from progress_worker.http.zones import UnknownZones
 from progress_worker.settings import ViewSettings
 from progress_worker.storage.view_connections import Limits, ReadConnections
 from progress_worker.storage.view_export import ExportReads
@@ -94,16 +97,19 @@ def create_app(
         finally:
             await reads.close()
             await exports.close()
+            computing.close()
 
     app = ViewApplication(lifespan)
     metrics = ViewMetrics()
+    computing = Computing()
     app.state.view = ViewContext(
         clock=clock,
         metrics=metrics,
         authenticator=Authenticator(settings, metrics),
-        reads=ProgressReads(reads),
+        reads=ProgressReads(reads, UnknownZones(metrics).note),
         exports=ExportReads(exports),
         presenter=Presenter(catalogue, level_rules),
+        computing=computing,
         tagger=Tagger(catalogue, level_rules),
         development_login=settings.view_development_login,
     )
@@ -119,8 +125,11 @@ def serve(settings: ViewSettings, catalogue: Catalogue, level_rules: LevelRules)
     Requests are logged by the application, without queries, so uvicorn's own log is off.
     """
     configure_logs(settings)
+    app = create_app(settings, catalogue, level_rules)
+    app.openapi()  # Makes the document now: it takes too long to be made between requests.
+    gc.freeze()  # What is there stays, and would be walked through again and again.
     uvicorn.run(
-        create_app(settings, catalogue, level_rules),
+        app,
         host=settings.view_host,
         port=settings.view_port,
         access_log=False,

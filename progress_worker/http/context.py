@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
@@ -16,6 +17,7 @@ from starlette.responses import Response
 
 from progress_worker.events.models import NO_NUL
 from progress_worker.http.authentication import MAX_USER_ID, READ_ANY, Authenticator, Principal
+from progress_worker.http.computing import Computing
 from progress_worker.http.conditional import (
     Tagger,
     asks_for_change,
@@ -25,16 +27,11 @@ from progress_worker.http.conditional import (
 )
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.presentation import Presenter
+from progress_worker.http.responses import to_json
 from progress_worker.storage.view_export import ExportReads
-from progress_worker.storage.views import ProgressReads, Stamp
+from progress_worker.storage.views import ProgressReads, Stamp, StoredRow
 
-
-class _Stamped(Protocol):
-    @property
-    def stamp(self) -> Stamp: ...
-
-
-_Read = TypeVar("_Read", bound=_Stamped)
+_View = TypeVar("_View")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,7 @@ class ViewContext:
     reads: ProgressReads
     exports: ExportReads
     presenter: Presenter
+    computing: Computing
     tagger: Tagger
     development_login: bool = False
 
@@ -88,23 +86,35 @@ class Asked:
 
     async def answer(
         self,
-        read: Callable[[ProgressReads], Awaitable[_Read]],
-        present: Callable[[_Read], BaseModel],
+        read: Callable[[ProgressReads], Awaitable[StoredRow[_View]]],
+        present: Callable[[_View], BaseModel],
+        *,
+        check: Callable[[Stamp], object] = lambda _: None,
+        rows: int = 0,
     ) -> Response:
         """Read, present and tag the answer; 304 when the client has it already.
 
         A question with a tag costs a look-up by primary key first; any other is one read.
+        `check` refuses a question that makes no sense for this learner, whatever the client has.
+        `rows` is how many rows the answer has whatever is read: of days, of achievements.
         """
         if asks_for_change(self.request):
-            tag = self.tag(await self.view.reads.stamp(self.user_id))
-            if matches(self.request, tag):
-                return not_modified(tag)
+            stamp = await self.view.reads.stamp(self.user_id)
+            check(stamp)
+            if unchanged := self.unchanged(stamp):
+                return unchanged
         found = await read(self.view.reads)
-        return Response(
-            present(found).model_dump_json(),
-            media_type="application/json",
-            headers=caching_headers(self.tag(found.stamp)),
+        check(found.stamp)
+        body = await self.view.computing.make(
+            found.characters, lambda: to_json(present(found.decode())).encode(), rows=rows
         )
+        headers = caching_headers(self.tag(found.stamp))
+        return Response(body, media_type="application/json", headers=headers)
+
+    def unchanged(self, stamp: Stamp) -> Response | None:
+        """304 when the client has the answer that the stamp leads to."""
+        tag = self.tag(stamp)
+        return not_modified(tag) if matches(self.request, tag) else None
 
     def tag(self, stamp: Stamp) -> str:
         """The tag of the answer that the learner's stamp leads to."""
@@ -122,15 +132,25 @@ async def asked(
             max_length=MAX_USER_ID,
             pattern=NO_NUL,
             description=f"Another learner, for tokens with the scope `{READ_ANY}` only.",
+            examples=["learner-17"],
         ),
     ] = None,
 ) -> Asked:
     """Whom the request asks about: the token's learner, or for a few tokens any."""
     if user_id is not None and not who.may_read_any:
         raise HTTPException(403, f"`user_id` needs a token with the scope {READ_ANY}.")
-    if len(request.query_params.getlist("user_id")) > 1:
-        raise invalid("user_id", "give it once")
+    refuse_repeated(request)
     return Asked(request, view, user_id or who.user_id, view.clock())
+
+
+def refuse_repeated(request: Request) -> None:
+    """Refuse a request that gives one of its route's parameters more than once.
+
+    FastAPI would take the last one. Parameters that the route does not have are ignored.
+    """
+    for name in sorted(_query_parameters(request.scope["route"].dependant)):
+        if len(request.query_params.getlist(name)) > 1:
+            raise invalid(name, "give it once")
 
 
 def invalid(parameter: str, message: str) -> RequestValidationError:
@@ -138,3 +158,9 @@ def invalid(parameter: str, message: str) -> RequestValidationError:
     return RequestValidationError(
         [{"type": "value_error", "loc": ("query", parameter), "msg": message}]
     )
+
+
+def _query_parameters(dependant: Dependant) -> set[str]:
+    """The names of a route's query parameters, and of what it depends on."""
+    own = {parameter.alias for parameter in dependant.query_params}
+    return own.union(*(_query_parameters(part) for part in dependant.dependencies))

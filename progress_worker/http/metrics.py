@@ -41,6 +41,11 @@ class ViewMetrics:
             ["result"],
             registry=self.registry,
         )
+        self.unknown_zones = Counter(
+            "progress_view_unknown_zones",
+            "Reads of a learner whose zone this release does not know; answered in UTC.",
+            registry=self.registry,
+        )
         # From the start on, so that the first of a kind is an increase too.
         for result in ("ok", "failed"):
             self.key_refreshes.labels(result)

@@ -13,7 +13,6 @@ from progress_worker.http.conditional import (
     asks_for_change,
     caching_headers,
     matches,
-    not_modified,
 )
 from progress_worker.http.context import Asked, ViewContext, asked, view_context
 from progress_worker.http.page_login import token_in_cookie
@@ -21,6 +20,7 @@ from progress_worker.http.page_presentation import days_to_read, present_page
 from progress_worker.http.page_refusal import PageRoute
 from progress_worker.http.page_templates import ICON, PAGE_HEADERS, STYLESHEET, render
 from progress_worker.http.routes import ReadRouter
+from progress_worker.http.windows import MAX_DAYS
 
 router = ReadRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -60,19 +60,21 @@ async def looked_at(
 async def page(question: Annotated[Asked, Depends(looked_at)]) -> Response:
     """Totals, streak, calendar, last days, skill levels and badges, made to be read."""
     view = question.view
+    headers = PAGE_HEADERS | _VARY
     if asks_for_change(question.request):
-        tag = question.tag(await view.reads.stamp(question.user_id))
-        if matches(question.request, tag):
-            unchanged = not_modified(tag)
-            unchanged.headers.update(PAGE_HEADERS | _VARY)
+        unchanged = question.unchanged(await view.reads.stamp(question.user_id))
+        if unchanged:
+            unchanged.headers.update(headers)
             return unchanged
     days = days_to_read(question.now)
     found = await view.reads.page(question.user_id, days.first, days.last)
-    shown = present_page(view.presenter, found, question.now)
-    tag = question.tag(found.learner.stamp)
-    return HTMLResponse(
-        render("progress.html", page=shown), headers=caching_headers(tag) | PAGE_HEADERS | _VARY
-    )
+
+    def make() -> bytes:
+        shown = present_page(view.presenter, found.decode(), question.now)
+        return render("progress.html", page=shown).encode()
+
+    body = await view.computing.make(found.characters, make, rows=MAX_DAYS + view.presenter.size)
+    return HTMLResponse(body, headers=caching_headers(question.tag(found.stamp)) | headers)
 
 
 @router.get(STYLESHEET.path)
@@ -89,7 +91,7 @@ async def icon(request: Request) -> Response:
 
 def _asset(request: Request, content: bytes, media_type: str, version: str) -> Response:
     tag = f'"{version}"'
-    current = request.query_params.get("v") == version
+    current = request.query_params.getlist("v") == [version]
     headers = {"ETag": tag, "Cache-Control": _A_YEAR if current else "no-cache"}
     if matches(request, tag):
         return Response(status_code=304, headers=headers)

@@ -61,20 +61,20 @@ class Bar:
     is_today: bool
 
 
-def months_until(today: dt.date) -> Window:
-    """The twelve calendar months that end with today's, from the first day through today."""
-    months = today.year * 12 + today.month - MONTHS
-    return Window(dt.date(months // 12, months % 12 + 1, 1), today)
+def months_until(last: dt.date) -> Window:
+    """The twelve calendar months that end with that day's, from the first day through that day."""
+    months = last.year * 12 + last.month - MONTHS
+    return Window(dt.date(months // 12, months % 12 + 1, 1), last)
 
 
-def draw_months(days: Mapping[dt.date, Totals], today: dt.date) -> list[Month]:
-    """The calendar of the twelve months that end with today's."""
-    return [_month(first, days, today) for first in _firsts(months_until(today))]
+def draw_months(days: Mapping[dt.date, Totals], today: dt.date, last: dt.date) -> list[Month]:
+    """The calendar of the twelve months that end with the last day's."""
+    return [_month(first, days, today) for first in _firsts(months_until(last))]
 
 
-def draw_bars(days: Mapping[dt.date, Totals], today: dt.date) -> list[Bar]:
-    """The exercises of the last seven days; the busiest one has the highest bar."""
-    dates = [today - ONE_DAY * back for back in reversed(range(len(last_days(TREND_DAYS, today))))]
+def draw_bars(days: Mapping[dt.date, Totals], today: dt.date, last: dt.date) -> list[Bar]:
+    """The exercises of the seven days until the last one; the busiest has the highest bar."""
+    dates = [last - ONE_DAY * back for back in reversed(range(len(last_days(TREND_DAYS, last))))]
     totals = [days.get(date, Totals()) for date in dates]
     most = max(found.completions for found in totals) or 1
     return [

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from progress_worker.http.context import view_context
+from progress_worker.http.context import refuse_repeated, view_context
 from progress_worker.http.page_refusal import PageRoute
 from progress_worker.http.routes import ReadRouter
 
@@ -24,6 +24,7 @@ def token_in_cookie(request: Request) -> str | None:
 @router.get("/login")
 async def login(request: Request, token: Annotated[str, Query()] = "") -> Response:
     """Keep a good token until the browser is closed, and go on to the page."""
+    refuse_repeated(request)
     await view_context(request).authenticator.verify(token)
     response = RedirectResponse("/", 303, headers={"Cache-Control": "no-store"})
     response.set_cookie(

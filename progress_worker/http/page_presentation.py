@@ -8,6 +8,8 @@ from typing import Final
 
 from progress_worker.domain.calendar import today
 from progress_worker.domain.skills import LEVELS
+from progress_worker.domain.state import SkillLevel
+from progress_worker.domain.totals import Totals
 from progress_worker.http.page_drawings import Bar, Month, draw_bars, draw_months, months_until
 from progress_worker.http.page_text import counted, duration, grade, number
 from progress_worker.http.presentation import Presenter, Standing
@@ -19,7 +21,7 @@ from progress_worker.http.responses import (
     RuleProgress,
     SkillLevelAnswer,
 )
-from progress_worker.http.windows import ONE_DAY, Window
+from progress_worker.http.windows import Window, earliest_today, last_shown
 from progress_worker.storage.views import PageView
 
 _NEAREST: Final = 4
@@ -82,26 +84,25 @@ class Page:
 
 def days_to_read(now: dt.datetime) -> Window:
     """What has to be read to draw the calendar in any zone."""
-    utc = now.astimezone(dt.UTC).date()
-    return Window(months_until(utc - ONE_DAY).first, utc + ONE_DAY)
+    return Window(months_until(earliest_today(now)).first, dt.date.max)
 
 
 def present_page(presenter: Presenter, view: PageView, now: dt.datetime) -> Page:
     """The page of a learner; the view's days span the calendar."""
     learner = view.learner
-    local = today(learner.stamp.timezone, now)
+    local, last = today(learner.stamp.timezone, now), last_shown(learner.stamp, now)
     levels = presenter.skill_levels(learner).skill_levels
     badges = presenter.badges(learner)
     standings = {found.achievement.id: found for found in presenter.standings(learner)}
     return Page(
         today=local,
         progress=presenter.progress(learner, now),
-        months=draw_months(view.days, local),
-        bars=draw_bars(view.days, local),
+        months=draw_months(view.days, local, last),
+        bars=draw_bars(view.days, local, last),
         skills=[_skill(level) for level in sorted(levels, key=lambda x: -x.exercises_completed)],
         badges=badges,
         nearest=[_near(badge, standings[badge.id]) for badge in _nearest(badges)],
-        first_level=presenter.skill_level(learner, "").next_level,
+        first_level=presenter.skill_level("", Totals(), SkillLevel()).next_level,
     )
 
 

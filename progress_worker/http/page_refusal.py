@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple
 import structlog
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from progress_worker.errors import TransientError
 from progress_worker.http.page_templates import PAGE_HEADERS, render
+from progress_worker.http.paths import ExactRoute
 from progress_worker.http.problems import RETRY_AFTER_SECONDS
 
 
@@ -47,7 +47,7 @@ _REFUSALS: Final = {
 }
 
 
-class PageRoute(APIRoute):
+class PageRoute(ExactRoute):
     """A route for browsers: what goes wrong is told to a person, not to a program."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

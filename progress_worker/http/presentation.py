@@ -11,7 +11,7 @@ from progress_worker.domain.calendar import today
 from progress_worker.domain.catalogue import Achievement, Catalogue
 from progress_worker.domain.rules import Condition, compile_rule
 from progress_worker.domain.skills import LEVELS, RANK, LevelRules
-from progress_worker.domain.state import LearnerState
+from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.http.responses import (
@@ -57,6 +57,11 @@ class Presenter:
     def __init__(self, catalogue: Catalogue, level_rules: LevelRules) -> None:
         self._conditions = [(found, compile_rule(found.rule)) for found in catalogue.achievements]
         self._level_rules = level_rules
+
+    @property
+    def size(self) -> int:
+        """How many achievements the catalogue has."""
+        return len(self._conditions)
 
     def progress(self, view: LearnerView, now: dt.datetime) -> ProgressAnswer:
         """A learner's progress at a glance."""
@@ -123,13 +128,14 @@ class Presenter:
         """The level in every topic that has a completion."""
         return SkillLevelsAnswer(
             user_id=view.state.user_id,
-            skill_levels=[self.skill_level(view, topic) for topic, _ in _topics(view.state)],
+            skill_levels=[
+                self.skill_level(topic, totals, view.state.level(topic))
+                for topic, totals in _topics(view.state)
+            ],
         )
 
-    def skill_level(self, view: LearnerView, topic: str) -> SkillLevelAnswer:
-        """The level in a topic; everybody is a beginner in a topic without a completion."""
-        totals = view.state.topics.get(topic, Totals())
-        skill = view.state.level(topic)
+    def skill_level(self, topic: str, totals: Totals, skill: SkillLevel) -> SkillLevelAnswer:
+        """The level in a topic, and the way to the next one."""
         return SkillLevelAnswer(
             topic=topic,
             level=skill.level,
@@ -187,7 +193,7 @@ def _streak(days: ActiveDays, today: dt.date) -> Streak:
         current=current,
         longest=days.longest,
         last_active_day=last,
-        active_today=today in days,
+        active_today=last is not None and last >= today,
         at_risk=current > 0 and last is not None and last < today,
     )
 

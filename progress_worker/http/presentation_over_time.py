@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, Final, TypeVar
 
-from progress_worker.domain.calendar import today
 from progress_worker.domain.state import Cell
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
@@ -23,42 +23,45 @@ from progress_worker.http.responses_over_time import (
     Sums,
     TopicFigures,
 )
-from progress_worker.http.windows import PERIOD_DAYS, TREND_DAYS, Range, Window, last_days
+from progress_worker.http.windows import (
+    PERIOD_DAYS,
+    TREND_DAYS,
+    Range,
+    Window,
+    last_days,
+    last_shown,
+)
 from progress_worker.storage.views import HistoryView, StatisticsView
 
 _DIFFICULTIES: Final[tuple[Difficulty, ...]] = ("easy", "medium", "hard")
 
 _Cells = list[tuple[Cell, Totals]]
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 def present_statistics(
     view: StatisticsView, user_id: str, period: Period, now: dt.datetime
 ) -> StatisticsAnswer:
     """The period's figures; the view's days span it and the trend."""
-    local = today(view.stamp.timezone, now)
-    window = None if period == "all" else last_days(PERIOD_DAYS[period], local)
+    last = last_shown(view.stamp, now)
+    window = None if period == "all" else last_days(PERIOD_DAYS[period], last)
     cells = list(view.totals.items()) if window is None else _cells(view, window)
-    topics = sorted({topic for (topic, _), _ in cells})
+    topics = _sums_by((topic, totals) for (topic, _), totals in cells)
+    difficulties = _sums_by((difficulty, totals) for (_, difficulty), totals in cells)
     return StatisticsAnswer(
         user_id=user_id,
         period=period,
         start_date=window and window.first,
         end_date=window and window.last,
-        **_figures(totals for _, totals in cells),
-        by_topic=[
-            TopicFigures(topic=topic, **_figures(t for cell, t in cells if cell[0] == topic))
-            for topic in topics
-        ],
+        **_figures(_sum(difficulties.values())),
+        by_topic=[TopicFigures(topic=topic, **_figures(topics[topic])) for topic in sorted(topics)],
         by_difficulty=[
-            DifficultyFigures(
-                difficulty=difficulty,
-                **_figures(t for cell, t in cells if cell[1] == difficulty),
-            )
+            DifficultyFigures(difficulty=difficulty, **_figures(difficulties[difficulty]))
             for difficulty in _DIFFICULTIES
         ],
         trend=[
-            DayFigures(date=day, **_figures(view.days.get(day, {}).values()))
-            for day in _days(last_days(TREND_DAYS, local))
+            DayFigures(date=day, **_figures(_sum(view.days.get(day, {}).values())))
+            for day in _days(last_days(TREND_DAYS, last))
         ],
     )
 
@@ -66,13 +69,13 @@ def present_statistics(
 def present_history(
     view: HistoryView, user_id: str, asked: Range, now: dt.datetime
 ) -> HistoryAnswer:
-    """A row per day of the range until today; raises ValueError when the range is too long.
+    """A row per day of the range; raises ValueError when the range is too long.
 
     The view spans the range, and perhaps a day more on either side.
     """
-    local = today(view.stamp.timezone, now)
-    window = asked.window(local)
-    shown = Window(window.first, min(window.last, local))
+    last = last_shown(view.stamp, now)
+    window = asked.window(last)
+    shown = Window(window.first, min(window.last, last))
     return HistoryAnswer(
         user_id=user_id,
         start_date=window.first,
@@ -103,13 +106,13 @@ def _history_days(view: HistoryView, window: Window) -> Iterator[HistoryDay]:
     for day, totals in view.days.items():
         if day < window.first:
             cumulative.merge(totals)
-    unlock_days = list(view.unlocks.values())
-    unlocked = sum(day < window.first for day in unlock_days)
+    unlocks_on = Counter(view.unlocks.values())
+    unlocked = sum(count for day, count in unlocks_on.items() if day < window.first)
     for day, (current, longest) in zip(
         _days(window), streaks_by_day(view.active_days, window), strict=True
     ):
         totals = view.days.get(day, Totals())
-        unlocks = unlock_days.count(day)
+        unlocks = unlocks_on[day]
         cumulative.merge(totals)
         unlocked += unlocks
         yield HistoryDay(
@@ -129,10 +132,22 @@ def _cells(view: StatisticsView, window: Window) -> _Cells:
     return [pair for day, cells in view.days.items() if day in window for pair in cells.items()]
 
 
-def _figures(parts: Iterable[Totals]) -> dict[str, Any]:
+def _sum(parts: Iterable[Totals]) -> Totals:
     totals = Totals()
     for part in parts:
         totals.merge(part)
+    return totals
+
+
+def _sums_by(parts: Iterable[tuple[_Key, Totals]]) -> defaultdict[_Key, Totals]:
+    """The sum of each key's parts; nothing where a key has none."""
+    sums: defaultdict[_Key, Totals] = defaultdict(Totals)
+    for key, part in parts:
+        sums[key].merge(part)
+    return sums
+
+
+def _figures(totals: Totals) -> dict[str, Any]:
     count = totals.completions
     return {
         "exercises_completed": count,

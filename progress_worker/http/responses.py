@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Final, Literal
 
+import pydantic_core
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from progress_worker.events.models import Level, Tier
@@ -16,6 +17,23 @@ class Answer(BaseModel):
     """An answer, or a part of one."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def to_json(value: object) -> str:
+    """The value as JSON, just as `model_dump_json` writes it.
+
+    Lists are written row by row: no other thread can run while a long answer is written at once.
+    """
+    if isinstance(value, list):
+        return f"[{','.join(map(_row_to_json, value))}]"
+    if isinstance(value, Answer):
+        names = type(value).model_fields
+        return "{" + ",".join(f'"{name}":{to_json(getattr(value, name))}' for name in names) + "}"
+    return pydantic_core.to_json(value).decode()
+
+
+def _row_to_json(row: object) -> str:
+    return row.model_dump_json() if isinstance(row, Answer) else to_json(row)
 
 
 UserId = Annotated[str, Field(description="The learner.", examples=[_LEARNER])]
@@ -47,7 +65,10 @@ class Streak(Answer):
     )
     longest: int = Field(ge=0, description="The length of the longest run ever.", examples=[12])
     last_active_day: dt.date | None = Field(description="The last active day; null without any.")
-    active_today: bool = Field(description="Whether today is an active day.")
+    active_today: bool = Field(
+        description="Whether today is an active day, or a day after it, as after a move to a zone "
+        "that is behind."
+    )
     at_risk: bool = Field(
         description="Whether the current streak ends unless an exercise is completed today."
     )

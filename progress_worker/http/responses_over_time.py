@@ -66,7 +66,8 @@ class InWindow(Answer):
     period: Period = Field(description="The window that was asked for.")
     start_date: dt.date | None = Field(description="The window's first local day; null for all.")
     end_date: dt.date | None = Field(
-        description="The window's last local day, which is today; null for all."
+        description="The window's last local day, which is today, or the last active day where "
+        "that is later; null for all."
     )
 
 
@@ -91,7 +92,10 @@ class StatisticsAnswer(Figures, InWindow):
         description="Per difficulty, from easy to hard, those without exercises included."
     )
     trend: list[DayFigures] = Field(
-        min_length=7, max_length=7, description="The last seven local days, oldest first."
+        min_length=7,
+        max_length=7,
+        description="The seven local days until today, or until the last active day where "
+        "that is later; oldest first.",
     )
 
 
@@ -126,7 +130,10 @@ class HistoryAnswer(Answer):
 
     user_id: UserId
     start_date: dt.date = Field(description="The first local day that was asked for.")
-    end_date: dt.date = Field(description="The last one; days after today have no row.")
+    end_date: dt.date = Field(
+        description="The last one. Days after today have no row, but for those until the last "
+        "active day."
+    )
     days: list[HistoryDay] = Field(max_length=366, description="The days, oldest first.")
 
 

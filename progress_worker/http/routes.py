@@ -7,11 +7,12 @@ import re
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
 from progress_worker.events.models import NO_NUL
 from progress_worker.http.context import Asked, asked, invalid
+from progress_worker.http.paths import ExactRoute
 from progress_worker.http.presentation_over_time import present_history, present_statistics
 from progress_worker.http.responses import (
     AchievementsAnswer,
@@ -21,10 +22,18 @@ from progress_worker.http.responses import (
     SkillLevelsAnswer,
 )
 from progress_worker.http.responses_over_time import HistoryAnswer, Period, StatisticsAnswer
-from progress_worker.http.windows import MAX_DAYS, Range, span
-from progress_worker.storage.views import HistoryView
+from progress_worker.http.windows import (
+    DEFAULT_DAYS,
+    MAX_DAYS,
+    Range,
+    earliest_today,
+    last_shown,
+    span,
+)
+from progress_worker.storage.views import Stamp
 
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def _iso_date(value: str) -> dt.date:
@@ -33,6 +42,13 @@ def _iso_date(value: str) -> dt.date:
     return dt.date.fromisoformat(value)
 
 
+def _whole_number(value: str) -> int:
+    if not _NUMBER.fullmatch(value):
+        raise ValueError("a whole number is written as in 30")
+    return int(value)
+
+
+DayCount = Annotated[int, Field(ge=1, le=MAX_DAYS), BeforeValidator(_whole_number)]
 LocalDate = Annotated[
     dt.date, BeforeValidator(_iso_date), WithJsonSchema({"type": "string", "format": "date"})
 ]
@@ -40,7 +56,10 @@ Question = Annotated[Asked, Depends(asked)]
 
 
 class ReadRouter(APIRouter):
-    """Routes that can be read: HEAD works wherever GET does."""
+    """Routes that can be read: HEAD works wherever GET does, and paths match exactly."""
+
+    def __init__(self, route_class: type[ExactRoute] = ExactRoute, **options: Any) -> None:
+        super().__init__(route_class=route_class, **options)
 
     def add_api_route(self, path: str, endpoint: Any, **options: Any) -> None:
         """Add the route for GET, and once more, undocumented, for HEAD."""
@@ -50,10 +69,25 @@ class ReadRouter(APIRouter):
         )
 
 
+def _leads_to_topic(topic: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI link from the topic at that place of an answer to the topic's skill level."""
+    link = {
+        "operationId": "skill_level",
+        "parameters": {"topic": f"$response.body#{topic}"},
+        "description": "The skill level in a topic of the answer. Pass the same `user_id`, if any.",
+    }
+    return {200: {"links": {"skill_level": link}}}
+
+
 router = ReadRouter(prefix="/api/progress", tags=["progress"])
 
 
-@router.get("", operation_id="progress", response_model=ProgressAnswer)
+@router.get(
+    "",
+    operation_id="progress",
+    response_model=ProgressAnswer,
+    responses=_leads_to_topic("/skill_levels/0/topic"),
+)
 async def progress(question: Question) -> Response:
     """Totals, streak, latest achievements and skill levels at a glance."""
     view = question.view
@@ -67,7 +101,9 @@ async def progress(question: Question) -> Response:
 async def achievements(question: Question) -> Response:
     """Every achievement of the catalogue, unlocked or not, with its progress."""
     return await question.answer(
-        lambda reads: reads.learner(question.user_id), question.view.presenter.achievements
+        lambda reads: reads.learner(question.user_id),
+        question.view.presenter.achievements,
+        rows=question.view.presenter.size,
     )
 
 
@@ -75,16 +111,28 @@ async def achievements(question: Question) -> Response:
 async def badges(question: Question) -> Response:
     """Earned badges and those still to be had."""
     return await question.answer(
-        lambda reads: reads.learner(question.user_id), question.view.presenter.badges
+        lambda reads: reads.learner(question.user_id),
+        question.view.presenter.badges,
+        rows=question.view.presenter.size,
     )
 
 
-@router.get("/statistics", operation_id="statistics", response_model=StatisticsAnswer)
+@router.get(
+    "/statistics",
+    operation_id="statistics",
+    response_model=StatisticsAnswer,
+    responses=_leads_to_topic("/by_topic/0/topic"),
+)
 async def statistics(
     question: Question,
     period: Annotated[
         Period,
-        Query(description="Today, the last 7 or the last 30 local days, today included, or all."),
+        Query(
+            description="Today, the last 7 or the last 30 local days, today included, or all. "
+            "They end with the last active day where that is after today, as after a move to a "
+            "zone that is behind.",
+            examples=["weekly"],
+        ),
     ] = "all",
 ) -> Response:
     """Figures of a window of the learner's local days, and the trend of the last seven."""
@@ -99,42 +147,56 @@ async def statistics(
 async def history(
     question: Question,
     days: Annotated[
-        int | None,
+        DayCount | None,
         Query(
-            ge=1,
-            le=MAX_DAYS,
-            description="So many local days up to `end_date`; 30 when nothing is given. Not "
+            description="How many local days up to `end_date`; 30 when nothing is given. Not "
             "together with `start_date`.",
         ),
     ] = None,
     start_date: Annotated[
         LocalDate | None,
-        Query(description="The first local day, at most 366 days before the last one."),
+        Query(
+            description="The first local day, at most 366 days before the last one.",
+            examples=["2026-11-01"],
+        ),
     ] = None,
     end_date: Annotated[
         LocalDate | None,
-        Query(description="The last local day; today when not given. Later days have no row."),
+        Query(
+            description="The last local day. When not given: today, or the last active day where "
+            "that is later, as after a move to a zone that is behind. Later days have no row.",
+            examples=["2026-11-23"],
+        ),
     ] = None,
 ) -> Response:
     """A row for every local day of a range, idle days included."""
     try:
         wanted = Range(days, start_date, end_date)
+        wanted.window(earliest_today(question.now))
     except ValueError as error:
         raise invalid("start_date", str(error)) from error
     read = wanted.span(question.now)
 
-    def present(found: HistoryView) -> HistoryAnswer:
+    def check(stamp: Stamp) -> None:
         try:
-            return present_history(found, question.user_id, wanted, question.now)
+            wanted.window(last_shown(stamp, question.now))
         except ValueError as error:
             raise invalid("start_date", str(error)) from error
 
     return await question.answer(
-        lambda reads: reads.history(question.user_id, read.first, read.last), present
+        lambda reads: reads.history(question.user_id, read.first, read.last),
+        lambda found: present_history(found, question.user_id, wanted, question.now),
+        check=check,
+        rows=MAX_DAYS if start_date else days or DEFAULT_DAYS,
     )
 
 
-@router.get("/skill-levels", operation_id="skill_levels", response_model=SkillLevelsAnswer)
+@router.get(
+    "/skill-levels",
+    operation_id="skill_levels",
+    response_model=SkillLevelsAnswer,
+    responses=_leads_to_topic("/skill_levels/0/topic"),
+)
 async def skill_levels(question: Question) -> Response:
     """The skill level in every topic with a completed exercise, and the way to the next one."""
     return await question.answer(
@@ -143,17 +205,23 @@ async def skill_levels(question: Question) -> Response:
 
 
 @router.get(
-    "/skill-levels/{topic:path}", operation_id="skill_level", response_model=SkillLevelAnswer
+    "/skill-levels/{topic:any_text}", operation_id="skill_level", response_model=SkillLevelAnswer
 )
 async def skill_level(
     question: Question,
     topic: Annotated[
         str,
-        Path(min_length=1, max_length=128, pattern=NO_NUL, description="The topic's name."),
+        Path(
+            min_length=1,
+            max_length=128,
+            pattern=NO_NUL,
+            description="The topic's name.",
+            examples=["algorithms"],
+        ),
     ],
 ) -> Response:
     """One topic's skill level; everybody is a beginner in a topic that is new to them."""
     return await question.answer(
-        lambda reads: reads.learner(question.user_id),
-        lambda learner: question.view.presenter.skill_level(learner, topic),
+        lambda reads: reads.topic(question.user_id, topic),
+        lambda found: question.view.presenter.skill_level(topic, found.totals, found.level),
     )

@@ -1,7 +1,10 @@
-"""Windows of local days: which days an answer needs, before the learner's zone is known.
+"""Windows of local days: which days an answer shows, and which have to be read for it.
 
-Somewhere it is still yesterday and somewhere already tomorrow, so reads span one day more on
-either side of UTC's date, and the answer is cut to the learner's own days afterwards.
+A window that is not given an end ends today. Who moves to a zone that is behind has active days
+after today: such a window ends with the last of them.
+
+What is read begins early enough for every zone and has no end, since neither the learner's zone
+nor the last active day is known before; the answer is cut to the window afterwards.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Final
 
+from progress_worker.domain.calendar import today
 from progress_worker.http.responses_over_time import Period
+from progress_worker.storage.views import Stamp
 
 ONE_DAY: Final = dt.timedelta(days=1)
 #: A year's days, a leap year's included.
@@ -40,17 +45,28 @@ def last_days(days: int, last: dt.date) -> Window:
     return Window(dt.date.fromordinal(max(1, last.toordinal() - days + 1)), last)
 
 
+def last_shown(stamp: Stamp, now: dt.datetime) -> dt.date:
+    """The last day that windows show: the later of today and the last active day."""
+    local = today(stamp.timezone, now)
+    return max(local, stamp.last_active_day or local)
+
+
 def span(days: int, now: dt.datetime) -> Window:
     """What has to be read to know the last `days` local days in any zone."""
-    utc = now.astimezone(dt.UTC).date()
-    return last_days(days + 2, utc + ONE_DAY)
+    return Window(last_days(days, earliest_today(now)).first, dt.date.max)
+
+
+def earliest_today(now: dt.datetime) -> dt.date:
+    """Today where the day comes last."""
+    return now.astimezone(dt.UTC).date() - ONE_DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
     """A range of days as it was asked for; raises ValueError when it makes no sense.
 
-    `start` alone runs through today; without `start` it is `days` days up to `end`, or today.
+    `start` alone runs through the last day that windows show; without `start` it is `days` days
+    up to `end`, or to that day.
     """
 
     days: int | None = None
@@ -67,9 +83,9 @@ class Range:
                 raise ValueError("`start_date` lies after `end_date`")
             _check_length(Window(self.start, self.end))
 
-    def window(self, today: dt.date) -> Window:
-        """The range's days, those after today included; raises ValueError when too many."""
-        last = self.end or today
+    def window(self, last_shown: dt.date) -> Window:
+        """The range's days, those without a row included; raises ValueError when too many."""
+        last = self.end or last_shown
         if self.start is None:
             return last_days(self.days or DEFAULT_DAYS, last)
         window = Window(self.start, max(self.start, last))
@@ -78,11 +94,10 @@ class Range:
 
     def span(self, now: dt.datetime) -> Window:
         """What has to be read to answer in any zone."""
-        tomorrow = now.astimezone(dt.UTC).date() + ONE_DAY
-        if self.start is None:
-            days = self.days or DEFAULT_DAYS
-            return last_days(days, self.end) if self.end else span(days, now)
-        return Window(self.start, min(self.end or tomorrow, tomorrow))
+        if self.start is not None:
+            return Window(self.start, self.end or dt.date.max)
+        days = self.days or DEFAULT_DAYS
+        return last_days(days, self.end) if self.end else span(days, now)
 
 
 def _check_length(window: Window) -> None:

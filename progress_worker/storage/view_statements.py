@@ -1,4 +1,7 @@
-"""The view's SQL: one statement per answer, each one row for one learner or none."""
+"""The view's SQL: one statement per answer, each one row for one learner or none.
+
+Lists come as text with one JSON array per line: a long one can be decoded in portions.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ARRAY,
-    JSON,
     ColumnElement,
+    Date,
     FromClause,
     Integer,
     ScalarSelect,
     Select,
     Table,
+    Text,
     bindparam,
+    cast,
     func,
     literal_column,
     select,
@@ -30,6 +35,10 @@ from progress_worker.storage.tables import (
 )
 
 _SUMS: Final = ("completions", "graded", "grade_hundredths", "time_spent_seconds", "hints_used")
+_LINE_BREAK: Final = literal_column("chr(10)", Text)
+
+_ACTIVE_DAYS: Final = literal_column(BOUNDS, ARRAY(Integer)).label("active_days")
+_LAST_ACTIVE_DAY: Final = literal_column("upper(learner.active_days) - 1", Date)
 
 
 def _of_learner(table: Table) -> ColumnElement[bool]:
@@ -37,9 +46,9 @@ def _of_learner(table: Table) -> ColumnElement[bool]:
 
 
 def _rows(source: FromClause, *columns: str) -> Select[Any]:
-    """The source's rows as one JSON array of arrays; null when there is none."""
+    """The source's rows, one JSON array per line; null when there is none."""
     row = func.json_build_array(*(source.c[name] for name in columns))
-    return select(func.json_agg(row, type_=JSON)).select_from(source)
+    return select(func.string_agg(cast(row, Text), _LINE_BREAK)).select_from(source)
 
 
 def _cells(table: Table, *keys: str) -> Select[Any]:
@@ -47,11 +56,18 @@ def _cells(table: Table, *keys: str) -> Select[Any]:
     return _rows(table, *keys, *_SUMS).where(_of_learner(table), table.c.completions > 0)
 
 
+def _levels() -> Select[Any]:
+    """The skill level in every topic."""
+    return _rows(skill_level, "topic", "level", "previous_level", "level_updated_at").where(
+        _of_learner(skill_level)
+    )
+
+
 def _days_before() -> ScalarSelect[Any]:
     """The sums of all days before the window."""
     sums = (func.coalesce(func.sum(learner_day.c[name]), 0) for name in _SUMS)
     return (
-        select(func.json_build_array(*sums, type_=JSON))
+        select(cast(func.json_build_array(*sums), Text))
         .where(_of_learner(learner_day), learner_day.c.local_day < bindparam("first_day"))
         .scalar_subquery()
     )
@@ -76,7 +92,12 @@ def _days_within() -> ScalarSelect[Any]:
 def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
     """A learner's stamp and these columns; the name shows up in Postgres's own statistics."""
     return (
-        select(learner.c.version, learner.c.timezone, *columns)
+        select(
+            learner.c.version,
+            learner.c.timezone,
+            _LAST_ACTIVE_DAY.label("last_active_day"),
+            *columns,
+        )
         .where(_of_learner(learner))
         .prefix_with(sql(f"/* progress-view: {name} */"))
     )
@@ -85,17 +106,12 @@ def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
 #: What an unchanged answer is recognised by: one look-up by primary key.
 STAMP: Final = _learner_and("stamp")
 
-_ACTIVE_DAYS: Final = literal_column(BOUNDS, ARRAY(Integer)).label("active_days")
-
 #: Everything that does not depend on a day: sums, streak, levels, unlocks, counters.
 _STATE: Final[tuple[ColumnElement[Any], ...]] = (
     _ACTIVE_DAYS,
     learner.c.counters,
     _cells(learner_total, "topic", "difficulty").scalar_subquery().label("totals"),
-    _rows(skill_level, "topic", "level", "previous_level", "level_updated_at")
-    .where(_of_learner(skill_level))
-    .scalar_subquery()
-    .label("levels"),
+    _levels().scalar_subquery().label("levels"),
     _rows(achievement_unlock, "achievement_id", "unlocked_at")
     .where(_of_learner(achievement_unlock))
     .scalar_subquery()
@@ -105,6 +121,16 @@ LEARNER: Final = _learner_and("learner", *_STATE)
 
 #: The same, and the sums of each day of a window.
 LEARNER_AND_DAYS: Final = _learner_and("page", *_STATE, _days_within().label("days"))
+
+#: The sums and the level of one topic.
+TOPIC: Final = _learner_and(
+    "topic",
+    _cells(learner_total, "topic", "difficulty")
+    .where(learner_total.c.topic == bindparam("topic"))
+    .scalar_subquery()
+    .label("totals"),
+    _levels().where(skill_level.c.topic == bindparam("topic")).scalar_subquery().label("levels"),
+)
 
 #: The sums over all days, and those of each day of a window, per topic and difficulty.
 STATISTICS: Final = _learner_and(

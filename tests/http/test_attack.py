@@ -22,6 +22,7 @@ from tests.http.stage import CATALOGUE, completion_at
 pytestmark = pytest.mark.integration
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+PHASES = ("Examples", "Coverage", "Fuzzing", "Stateful")
 CASES = 25
 SECONDS = 240
 
@@ -48,7 +49,7 @@ def attack(served: Served, directory: Path, cases: int) -> subprocess.CompletedP
     """One run over the whole document, with so many random cases per path."""
     options = {
         "--checks": "all",
-        "--phases": "examples,coverage,fuzzing,stateful",
+        "--phases": ",".join(PHASES).lower(),
         "--max-examples": str(cases),
         "--generation-database": "none",
         "--request-timeout": "10",
@@ -75,6 +76,9 @@ def test_schemathesis_finds_nothing(served: Served, tmp_path: Path) -> None:
     run = attack(served, tmp_path, CASES)
     assert run.returncode == 0, run.stdout[-8_000:] + run.stderr[-2_000:]
     assert "Tested: 11" in run.stdout
+    for phase in PHASES:
+        assert f"✅ {phase}" in run.stdout, f"{phase} had nothing to run"
+    assert "API Links:    3 covered" in run.stdout
     generated = re.search(r"(\d+) generated", run.stdout)
     assert generated is not None
     assert int(generated[1]) > 11 * CASES / 2

@@ -19,12 +19,14 @@ STATEMENTS: dict[str, Select[Any]] = {
     "stamp": view_statements.STAMP,
     "learner": view_statements.LEARNER,
     "page": view_statements.LEARNER_AND_DAYS,
+    "topic": view_statements.TOPIC,
     "statistics": view_statements.STATISTICS,
     "history": view_statements.HISTORY,
     "completions": COMPLETIONS,
 }
 PARAMETERS = {
     "user_id": "learner-1",
+    "topic": "topic",
     "first_day": dt.date(2026, 11, 1),
     "last_day": dt.date(2026, 11, 23),
 }

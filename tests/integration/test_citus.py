@@ -128,11 +128,17 @@ def test_no_statement_of_a_worker_is_refused(
 
 def test_no_statement_of_the_view_is_refused(connection: psycopg.Connection[Any]) -> None:
     dialect = create_engine("postgresql+psycopg://")
-    window = {"user_id": "ada", "first_day": "2026-11-01", "last_day": "2026-11-23"}
+    window = {
+        "user_id": "ada",
+        "topic": "graphs",
+        "first_day": "2026-11-01",
+        "last_day": "2026-11-23",
+    }
     for statement in (
         views.STAMP,
         views.LEARNER,
         views.LEARNER_AND_DAYS,
+        views.TOPIC,
         views.STATISTICS,
         views.HISTORY,
         COMPLETIONS,
