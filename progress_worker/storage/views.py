@@ -127,29 +127,29 @@ class ProgressReads:
     async def learner(self, user_id: str) -> StoredRow[LearnerView]:
         """The learner's state without days."""
         row = await self._one(LEARNER, user_id)
-        return _stored(row, partial(learner_view, user_id, row))
+        return stored_row(row, partial(learner_view, user_id, row))
 
     async def topic(self, user_id: str, topic: str) -> StoredRow[TopicView]:
         """The learner's sums and level in one topic."""
         row = await self._one(TOPIC, user_id, topic=topic)
-        return _stored(row, partial(topic_view, topic, row))
+        return stored_row(row, partial(topic_view, topic, row))
 
     async def page(self, user_id: str, first: dt.date, last: dt.date) -> StoredRow[PageView]:
         """The learner's state, and sums per day from `first` to `last`, both included."""
         row = await self._one(LEARNER_AND_DAYS, user_id, first_day=first, last_day=last)
-        return _stored(row, partial(page_view, user_id, row))
+        return stored_row(row, partial(page_view, user_id, row))
 
     async def statistics(
         self, user_id: str, first: dt.date, last: dt.date
     ) -> StoredRow[StatisticsView]:
         """Sums over all days and per day from `first` to `last`, both included."""
         row = await self._one(STATISTICS, user_id, first_day=first, last_day=last)
-        return _stored(row, partial(statistics_view, row))
+        return stored_row(row, partial(statistics_view, row))
 
     async def history(self, user_id: str, first: dt.date, last: dt.date) -> StoredRow[HistoryView]:
         """Sums per day from `first` to `last`, both included, and what came before."""
         row = await self._one(HISTORY, user_id, first_day=first, last_day=last)
-        return _stored(row, partial(history_view, row))
+        return stored_row(row, partial(history_view, row))
 
     async def _one(self, statement: Executable, user_id: str, **parameters: object) -> Any:
         row = await self._connections.one(statement, user_id=user_id, **parameters)
@@ -223,7 +223,8 @@ def _is_zone_known(row: Any) -> bool:
     return row.timezone is None or is_zone(row.timezone)
 
 
-def _stored(row: Any, decode: Callable[[], _View]) -> StoredRow[_View]:
+def stored_row(row: Any, decode: Callable[[], _View]) -> StoredRow[_View]:
+    """A row that `decode` decodes later, as in a thread; None for a learner never seen."""
     characters = sum(len(value) for value in row or () if isinstance(value, str | list))
     return StoredRow(_stamp(row), characters, decode)
 

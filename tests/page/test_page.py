@@ -89,6 +89,11 @@ async def test_a_bad_token_logs_nobody_in(stage: Stage) -> None:
     assert_refused(await stage.client.get("/login"), 401)
 
 
+async def test_two_tokens_log_nobody_in(stage: Stage) -> None:
+    token = stage.token()
+    assert_refused(await stage.client.get(f"/login?token={token}&token={token}"), 422)
+
+
 async def test_without_the_setting_there_is_no_login_and_no_cookie(
     migrated_database: Database, stages: StageMaker
 ) -> None:
