@@ -78,7 +78,7 @@ def test_schemathesis_finds_nothing(served: Served, tmp_path: Path) -> None:
     assert "Tested: 11" in run.stdout
     for phase in PHASES:
         assert f"✅ {phase}" in run.stdout, f"{phase} had nothing to run"
-    assert "API Links:    3 covered" in run.stdout
+    assert re.search(r"API Links: +[1-9][0-9]* covered", run.stdout)
     generated = re.search(r"(\d+) generated", run.stdout)
     assert generated is not None
     assert int(generated[1]) > 11 * CASES / 2
