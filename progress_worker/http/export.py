@@ -22,6 +22,7 @@ from progress_worker.http.responses_over_time import (
     ExportSummary,
 )
 from progress_worker.http.routes import Question, ReadRouter
+from progress_worker.http.spreadsheet import UNDO, text_cell
 from progress_worker.http.windows import MAX_DAYS, Range, span
 from progress_worker.storage.view_export import OpenExport, StoredCompletion
 from progress_worker.storage.views import LearnerView, Stamp
@@ -34,8 +35,6 @@ _MEDIA_TYPES: Final[dict[Format, str]] = {
 }
 #: Excel takes a CSV file without this mark for the machine's own code page.
 _BYTE_ORDER_MARK: Final = "\ufeff"
-#: A spreadsheet takes a cell that begins with one of these for a formula, or may after trimming.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 router = ReadRouter(prefix="/api/progress", tags=["export"])
 
@@ -76,7 +75,8 @@ async def export(
         Format,
         Query(
             alias="format",
-            description="`json`: everything; `csv`: one row per completion, for a spreadsheet.",
+            description="`json`: everything; `csv`: one row per completion, for a spreadsheet. "
+            + UNDO,
         ),
     ] = "json",
 ) -> Response:
@@ -156,21 +156,16 @@ def _cells(found: StoredCompletion) -> list[object]:
         found.event_id,
         found.revision,
         str(found.revoked).lower(),
-        _text(found.exercise_id),
-        _text(found.topic),
+        text_cell(found.exercise_id),
+        text_cell(found.topic),
         found.difficulty,
         _grade(found),
         found.time_spent_seconds,
         found.hints_used,
         found.completed_at.isoformat(),
-        _text(found.timezone or ""),
+        text_cell(found.timezone or ""),
         found.local_day,
     ]
-
-
-def _text(value: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
 
 
 def _grade(found: StoredCompletion) -> float | None:

@@ -109,13 +109,25 @@ async def test_csv_to_the_field(stage: Stage) -> None:
     ]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"])
 async def test_no_cell_is_a_formula(stage: Stage, start: str) -> None:
-    hostile = f'{start}HYPERLINK("https://evil.test";"a,b")\r\n{start}1'
+    hostile = f'{start}HYPERLINK("https://evil.test";"a,b")\n{start}1;"{start}2, {start}3'
     await stage.complete("2026-11-23T10:00:00Z", exercise_id=hostile, topic=hostile)
     table = rows_of((await stage.get("/export", format="csv")).text)
     assert len(table) == 2
-    assert table[1][3:5] == ["'" + hostile] * 2
+    assert table[1][3:5] == [hostile.replace(start, f"'{start}")] * 2
+
+
+async def test_no_piece_is_a_formula_where_a_spreadsheet_splits_at_semicolons(
+    stage: Stage,
+) -> None:
+    await stage.complete(
+        "2026-11-23T10:00:00Z", exercise_id="x;=cmd|'/C calc'!A0;y", topic="a;@SUM(A1)"
+    )
+    text = (await stage.get("/export", format="csv")).text
+    row = list(csv.reader(io.StringIO(text), delimiter=";"))[1]
+    assert [piece[:2] for piece in row[1:3]] == ["'=", "y,"]
+    assert row[3].startswith("'@SUM(A1),easy,80.0,60,0,2026-11-23T10:00:00+00:00,")
 
 
 async def test_unicode_and_quotes_survive(stage: Stage) -> None:
