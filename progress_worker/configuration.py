@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from jwt import PyJWKSet, PyJWTError
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from progress_worker.deployment import level_rules, load_catalogue
 from progress_worker.errors import ConfigurationError
+from progress_worker.http.keys import parse_keys
 from progress_worker.kafka import client_options
 from progress_worker.settings import (
     PREFIX,
@@ -119,10 +118,12 @@ def _check_values(settings: BaseSettings) -> None:
 
 def _check_keys(path: Path) -> None:
     try:
-        PyJWKSet.from_dict(dict(json.loads(path.read_bytes())))
-    except (OSError, ValueError, TypeError, AttributeError, PyJWTError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it holds no JWK set"
+        keys = parse_keys(path.read_bytes())
+    except (OSError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"{PREFIX}JWT_JWKS_FILE is wrong: {told}.") from None
+    if not keys:
+        raise ConfigurationError(f"{PREFIX}JWT_JWKS_FILE is wrong: it holds no usable key.")
 
 
 def _shown(settings: BaseSettings, variable: Variable) -> str:

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
+from progress_worker import USER_AGENT
 from progress_worker.embedded.demo_check import Announcement, StoredLearner, ViewedLearner
 from progress_worker.embedded.demo_sent import Letter, Sums, Unlock
 from progress_worker.errors import FatalError
@@ -65,7 +66,9 @@ class Metrics:
 
 async def get(url: str, token: str | None = None) -> str:
     """A page's body. Raises FatalError for any answer but 200 and when there is none in time."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"User-Agent": USER_AGENT}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     limit = aiohttp.ClientTimeout(total=READ_SECONDS)
     try:
         async with (

@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 
 from progress_worker.errors import ConfigurationError, FatalError
-from progress_worker.http.keys import KEY_TYPES, SigningKeys, read_file, read_url
+from progress_worker.http.keys import KEY_TYPES, SigningKeys, key_reader
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.settings import PREFIX, TokenSettings
 
@@ -78,7 +78,7 @@ class Authenticator:
             )
         except jwt.ExpiredSignatureError as error:
             raise UnauthorizedError("the token has expired") from error
-        except (jwt.PyJWTError, ValueError) as error:
+        except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
             raise UnauthorizedError("the token is not valid") from error
         return Principal(_subject(claims), READ_ANY in _scopes(claims))
 
@@ -130,18 +130,14 @@ def mint_token(
 
 
 def _signing_keys(settings: TokenSettings, metrics: ViewMetrics) -> SigningKeys | None:
-    if settings.jwt_jwks_file is not None:
-        read = read_file(settings.jwt_jwks_file)
-    elif settings.jwt_jwks_url is not None:
-        read = read_url(settings.jwt_jwks_url, settings.jwt_jwks_timeout_seconds)
-    else:
+    read = key_reader(settings)
+    if read is None:
         return None
     return SigningKeys(
         read,
         metrics,
         cache_seconds=settings.jwt_jwks_cache_seconds,
         retry_seconds=settings.jwt_jwks_retry_seconds,
-        timeout_seconds=settings.jwt_jwks_timeout_seconds,
     )
 
 

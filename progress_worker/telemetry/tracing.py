@@ -29,7 +29,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanK
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
-from progress_worker import __version__
+from progress_worker import USER_AGENT, __version__
 from progress_worker.settings import Settings
 from progress_worker.storage.outbox import OutboxRecord
 
@@ -73,7 +73,11 @@ class Tracing(Service):
     @classmethod
     def to_collector(cls, settings: Settings, endpoint: str) -> Self:
         """Export by OTLP over HTTP."""
-        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_SECONDS)
+        exporter = OTLPSpanExporter(
+            f"{endpoint.rstrip('/')}/v1/traces",
+            headers={"User-Agent": USER_AGENT},
+            timeout=_EXPORT_SECONDS,
+        )
         return cls(settings, BatchSpanProcessor(exporter))
 
     async def on_stop(self) -> None:

@@ -24,6 +24,7 @@ class Collector(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
         self.spans: list[Span] = []
+        self.user_agents: set[str] = set()
 
     @property
     def endpoint(self) -> str:
@@ -37,6 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         assert self.path == "/v1/traces"
+        self.server.user_agents.add(self.headers["User-Agent"])
         body = self.rfile.read(int(self.headers["Content-Length"]))
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             for scope in resource.scope_spans:

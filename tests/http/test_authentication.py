@@ -21,6 +21,7 @@ pytestmark = pytest.mark.integration
 ERRORS = "application/problem+json"
 NOW = dt.datetime.now(dt.UTC)
 HOUR = dt.timedelta(hours=1)
+DEEP_CLAIMS = b'{"a":' * 1_000 + b"1" + b"}" * 1_000
 OTHER_SECRET = "a secret that nobody but a forger knows or would ever use"
 
 
@@ -54,6 +55,10 @@ def part(content: object) -> str:
         pytest.param({"iss": None}, id="no issuer"),
         pytest.param({"aud": None}, id="no audience"),
         pytest.param({"exp": "soon"}, id="an expiry that is no number"),
+        pytest.param({"exp": float("inf")}, id="an infinite expiry"),
+        pytest.param({"exp": [[]]}, id="an expiry that is a list"),
+        pytest.param({"aud": [[]]}, id="an audience that is a list of lists"),
+        pytest.param({"aud": {}}, id="an audience that is an object"),
     ],
 )
 async def test_claims_that_are_refused(stage: Stage, claims: dict[str, object]) -> None:
@@ -74,6 +79,9 @@ async def test_claims_that_are_refused(stage: Stage, claims: dict[str, object]) 
         "Bearer " + "a" * 20_000,
         f"Bearer {part(b'not json')}.{part({'sub': 'ada'})}.x",
         f"Bearer {part([])}.{part({'sub': 'ada'})}.x",
+        f"Bearer {part(b'[' * 6_000)}.{part({'sub': 'ada'})}.x",
+        f"Bearer {part(3_000 * b'[' + 3_000 * b']')}.{part({'sub': 'ada'})}.x",
+        f"Bearer {part({'alg': 'HS256'})}.{part(DEEP_CLAIMS)}.x",
         f"Bearer {part({'alg': None})}.{part({'sub': 'ada'})}.x",
         f"Bearer {part({'alg': ['HS256']})}.{part({'sub': 'ada'})}.x",
         f"Bearer {part({'alg': 'HS256', 'kid': 7})}.{part({'sub': 'ada'})}.x",
@@ -139,6 +147,14 @@ async def test_a_token_with_unknown_critical_parameters_is_refused(stage: Stage)
     assert secret is not None
     claims = stage.token().split(".")[1]
     signed = f"{part({'alg': 'HS256', 'crit': ['x'], 'x': 1})}.{claims}"
+    digest = hmac.digest(secret.get_secret_value().encode(), signed.encode(), hashlib.sha256)
+    await refused(stage, f"Bearer {signed}.{part(digest)}")
+
+
+async def test_a_signed_token_with_deep_claims_is_refused(stage: Stage) -> None:
+    secret = stage.settings.jwt_secret
+    assert secret is not None
+    signed = f"{part({'alg': 'HS256'})}.{part(DEEP_CLAIMS)}"
     digest = hmac.digest(secret.get_secret_value().encode(), signed.encode(), hashlib.sha256)
     await refused(stage, f"Bearer {signed}.{part(digest)}")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from progress_worker import __version__
 from progress_worker.embedded.database import Database
 from tests.http.stage import Stage, StageMaker
 
@@ -42,18 +46,30 @@ class Issuer:
         self.keys = [rsa_jwk(), ec_jwk()]
         self.status = 200
         self.body: bytes | None = None
+        self.headers: dict[str, str] = {}
         self.released = threading.Event()
         self.released.set()
+        self.dripping = False
         self.reads = 0
+        self.user_agents: set[str] = set()
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.reads += 1
+                issuer.user_agents.add(self.headers["User-Agent"])
                 issuer.released.wait(20)
                 self.send_response(issuer.status)
+                for name, value in issuer.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(issuer.body or json.dumps({"keys": issuer.keys}).encode())
+                body = issuer.body or json.dumps({"keys": issuer.keys}).encode()
+                with suppress(ConnectionError):  # the view hangs up on what is too much for it
+                    while issuer.dripping and body:
+                        self.wfile.write(body[:1])
+                        body = body[1:]
+                        time.sleep(0.05)
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -165,32 +181,118 @@ async def test_unknown_keys_cannot_make_us_hammer_the_issuer(
     assert issuer.reads == 1
 
 
-@pytest.mark.parametrize("broken", ["status", "body", "shape", "silence"])
+DEEP = 100_000
+BROKEN: dict[str, dict[str, Any]] = {
+    "status": {"status": 500},
+    "no content": {"status": 204},
+    "redirect to itself": {"status": 302, "headers": {"Location": "/keys"}},
+    "page": {"body": b"<html>"},
+    "not UTF-8": {"body": b'{"keys": ["\xff"]}'},
+    "null": {"body": b"null"},
+    "list": {"body": b"[]"},
+    "number": {"body": b"7" * 5_000},
+    "no keys": {"body": b'{"error": "maintenance"}'},
+    "keys are an object": {"body": b'{"keys": {}}'},
+    "keys are null": {"body": b'{"keys": null}'},
+    "keys are numbers": {"body": b'{"keys": [7]}'},
+    "nested lists": {"body": b'{"keys": ' + b"[" * DEEP + b"]" * DEEP + b"}"},
+    "nested objects": {"body": b'{"a":' * DEEP + b"1" + b"}" * DEEP},
+    "nested without an end": {"body": b"[" * DEEP},
+    "huge": {"body": b'{"keys": []' + b" " * 2_000_000 + b"}"},
+    "compressed": {
+        "headers": {"Content-Encoding": "gzip"},
+        "body": gzip.compress(b'{"keys": []' + b" " * 2_000_000 + b"}"),
+    },
+    "cut off": {"headers": {"Content-Length": "1000"}, "body": b'{"keys": []}'},
+    "drip": {"dripping": True},
+}
+
+
+def break_down(issuer: Issuer, how: str) -> None:
+    for name, value in BROKEN[how].items():
+        setattr(issuer, name, value)
+
+
+@pytest.mark.parametrize("how", BROKEN)
 async def test_the_last_good_keys_stay(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer, broken: str
+    stages: StageMaker, migrated_database: Database, issuer: Issuer, how: str
 ) -> None:
     stage = await open_stage(
-        stages,
-        migrated_database,
-        issuer,
-        jwt_jwks_cache_seconds=0,
-        jwt_jwks_timeout_seconds=0.3,
+        stages, migrated_database, issuer, jwt_jwks_cache_seconds=0, jwt_jwks_timeout_seconds=1
     )
     assert await status(stage) == 200
-    match broken:
-        case "status":
-            issuer.status = 500
-        case "body":
-            issuer.body = b"<html>"
-        case "shape":
-            issuer.body = b'{"keys": [7]}'
-        case "silence":
-            issuer.released.clear()
+    break_down(issuer, how)
     assert await status(stage) == 200
     answer = await ask(stage, NEXT_KEY, "ES256", "next")
     assert answer.status_code == 401
-    failed = (await stage.client.get("/metrics")).text
-    assert 'progress_view_key_refreshes_total{result="failed"}' in failed
+    assert failed_reads(stage) == 3
+
+
+@pytest.mark.parametrize("how", BROKEN)
+async def test_a_first_answer_that_is_no_key_set_is_an_outage(
+    stages: StageMaker, migrated_database: Database, issuer: Issuer, how: str
+) -> None:
+    break_down(issuer, how)
+    stage = await open_stage(stages, migrated_database, issuer, jwt_jwks_timeout_seconds=1)
+    assert await status(stage) == 503
+    assert failed_reads(stage) >= 1
+
+
+async def test_a_source_that_says_nothing_is_an_outage(
+    stages: StageMaker, migrated_database: Database, issuer: Issuer
+) -> None:
+    issuer.released.clear()
+    stage = await open_stage(stages, migrated_database, issuer, jwt_jwks_timeout_seconds=0.3)
+    assert await status(stage) == 503
+
+
+def failed_reads(stage: Stage) -> float:
+    registry = stage.app.state.view.metrics.registry
+    found: float = registry.get_sample_value(
+        "progress_view_key_refreshes_total", {"result": "failed"}
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [],
+        [rsa_jwk(use="enc")],
+        [{"kty": "OKP"}, {}, {"kty": ["EC"]}, ec_jwk() | {"alg": ["ES256"]}],
+    ],
+)
+async def test_a_key_that_the_set_no_longer_holds_verifies_nothing(
+    stages: StageMaker, migrated_database: Database, issuer: Issuer, keys: list[dict[str, Any]]
+) -> None:
+    stage = await open_stage(stages, migrated_database, issuer, jwt_jwks_cache_seconds=0)
+    assert await status(stage) == 200
+    issuer.keys = keys
+    assert await status(stage) == 401
+    assert await status(stage, RSA_KEY, "RS256", "rsa") == 401
+    assert failed_reads(stage) == 0
+    issuer.keys = [ec_jwk()]
+    assert await status(stage) == 200
+
+
+async def test_a_key_that_nobody_can_use_is_left_out(
+    stages: StageMaker, migrated_database: Database, issuer: Issuer
+) -> None:
+    issuer.keys = [
+        {"kty": "EC", "crv": "P-256", "x": 7, "y": {}},
+        {"kty": "RSA", "alg": {}},
+        ec_jwk(),
+    ]
+    stage = await open_stage(stages, migrated_database, issuer)
+    assert await status(stage) == 200
+
+
+async def test_the_issuer_knows_who_asks(
+    stages: StageMaker, migrated_database: Database, issuer: Issuer
+) -> None:
+    stage = await open_stage(stages, migrated_database, issuer)
+    assert await status(stage) == 200
+    assert issuer.user_agents == {f"progress-worker/{__version__}"}
 
 
 async def test_without_any_keys_the_view_is_unavailable_and_recovers(

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 from structlog.testing import capture_logs
 
+from progress_worker import USER_AGENT
 from progress_worker.app import Worker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
@@ -295,6 +296,7 @@ async def test_a_trace_goes_through_worker_kafka_and_collector(deployment: Deplo
         assert created[span_id].trace_id.hex() == trace_id
         parents.add(f"00-{trace_id}-{created[span_id].parent_span_id.hex()}-01")
     assert parents == set(traces)
+    assert collector.user_agents == {USER_AGENT}
     sends = [span for span in collector.spans if span.name == f"send {deployment.unlocked}"]
     assert {link.span_id.hex() for span in sends for link in span.links} == created.keys()
     assert sum(number(span, "messaging.batch.message_count") for span in sends) == 3

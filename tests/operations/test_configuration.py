@@ -98,7 +98,7 @@ def test_what_is_wrong_is_one_sentence(changes: dict[str, str], sentence: str) -
     assert len(complaint.splitlines()) == 1
 
 
-@pytest.mark.parametrize("content", [None, "[]", '{"keys": []}', "nonsense"])
+@pytest.mark.parametrize("content", [None, "[]", '{"keys": []}', "nonsense", 100_000 * "["])
 def test_a_key_file_without_keys_is_wrong(tmp_path: Path, content: str | None) -> None:
     keys = tmp_path / "keys.json"
     if content is not None:
