@@ -26,6 +26,7 @@ from progress_worker.deployment import level_rules, load_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.errors import ConfigurationError, ProgressError
 from progress_worker.housekeeping import Housekeeping
+from progress_worker.http.probe_server import ProbeServer
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.header_names import accept_any_header_name
 from progress_worker.ingest.messages import Messages
@@ -152,6 +153,7 @@ def create_app(settings: Settings) -> faust.App:
         store=URL("memory://"),
         datadir=Path(gettempdir()) / "progress-worker",
     )
+    app.web = ProbeServer(app)
     if tracing is not None:
         app.service(tracing)  # type: ignore[arg-type]  # first in, so the last to stop
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too

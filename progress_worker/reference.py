@@ -66,7 +66,11 @@ def metrics_page() -> str:
     lines = ["# Metrics", "", _MADE, "All times are in seconds, all sizes in bytes."]
     parts = (
         ("The worker", "at `/metrics` of port 6066", Metrics()),
-        ("The view", "at `/metrics` of port 8080", ViewMetrics()),
+        (
+            "The view",
+            "at `/metrics` of port 8080, or of `PROGRESS_VIEW_METRICS_PORT`",
+            ViewMetrics(),
+        ),
     )
     for title, where, owner in parts:
         lines += ["", f"## {title}", "", f"Served {where}.", "", *_METRIC_HEAD]

@@ -295,6 +295,19 @@ class ViewSettings(TokenSettings):
     )
     view_host: str = Field(default="0.0.0.0", description="Where the view listens.")  # noqa: S104
     view_port: int = Field(default=8080, ge=0, le=65_535, description="The view's port.")
+    view_metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="The port of the view's `/metrics`, which the view's own port then lacks; "
+        "the view's own port when not given.",
+    )
+    view_max_connections: int = Field(
+        default=1_000,
+        ge=16,
+        description="Connections of clients at once; fewer where the limit of open files "
+        "(`ulimit -n`) does not allow so many.",
+    )
     view_pool_size: int = Field(
         default=10, ge=1, le=200, description="Connections to Postgres for all reads but exports."
     )
@@ -320,6 +333,12 @@ class ViewSettings(TokenSettings):
         description="Serves `/login?token=`, which lets a browser open the page; for "
         "development only, with HS256 tokens.",
     )
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.view_metrics_port == self.view_port:
+            raise ValueError(f"{PREFIX}VIEW_METRICS_PORT must not be {PREFIX}VIEW_PORT")
+        return self
 
     @model_validator(mode="after")
     def _login_with_secret(self) -> Self:

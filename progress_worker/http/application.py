@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 
 from progress_worker.domain.catalogue import Catalogue
@@ -20,20 +19,20 @@ from progress_worker.http import documentation, export, page, page_login, probes
 from progress_worker.http.authentication import Authenticator
 from progress_worker.http.computing import Computing
 from progress_worker.http.conditional import Tagger
+from progress_worker.http.connections import HEAD_SECONDS, Connections, listen, most_connections
 from progress_worker.http.context import ViewContext
 from progress_worker.http.metrics import ViewMetrics
-from progress_worker.http.middleware import RequestMiddleware
+from progress_worker.http.middleware import MetricsPortMiddleware, RequestMiddleware
 from progress_worker.http.openapi import describe
 from progress_worker.http.presentation import Presenter
 from progress_worker.http.problems import add_problem_handlers
+from progress_worker.http.server import run
 from progress_worker.http.zones import UnknownZones
 from progress_worker.settings import ViewSettings
 from progress_worker.storage.view_connections import Limits, ReadConnections
 from progress_worker.storage.view_export import ExportReads
 from progress_worker.storage.views import ProgressReads
 from progress_worker.telemetry.logs import configure_logs
-
-_GRACEFUL_SHUTDOWN_SECONDS = 15
 
 
 def utc_now() -> dt.datetime:
@@ -115,28 +114,34 @@ def create_app(
     )
     if settings.view_development_login:
         app.include_router(page_login.router)
+    if settings.view_metrics_port is not None:
+        app.add_middleware(MetricsPortMiddleware, port=settings.view_metrics_port)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     return app
 
 
-def serve(settings: ViewSettings, catalogue: Catalogue, level_rules: LevelRules) -> None:
-    """Serve the view until a signal ends it; requests in hand have 15 seconds to finish.
+def serve(
+    settings: ViewSettings,
+    catalogue: Catalogue,
+    level_rules: LevelRules,
+    head_seconds: float = HEAD_SECONDS,
+) -> None:
+    """Serve the view until a signal ends it.
 
-    Requests are logged by the application, without queries, so uvicorn's own log is off.
+    Raises ConfigurationError where it cannot listen or may not open enough files.
     """
     configure_logs(settings)
+    files = settings.view_pool_size + settings.view_export_pool_size
+    most = most_connections(settings.view_max_connections, files)
+    listeners = [listen(settings.view_host, settings.view_port, "VIEW_PORT")]
+    if settings.view_metrics_port is not None:
+        listeners.append(
+            listen(settings.view_host, settings.view_metrics_port, "VIEW_METRICS_PORT")
+        )
     app = create_app(settings, catalogue, level_rules)
     app.openapi()  # Makes the document now: it takes too long to be made between requests.
     gc.freeze()  # What is there stays, and would be walked through again and again.
-    uvicorn.run(
-        app,
-        host=settings.view_host,
-        port=settings.view_port,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
-    )
+    run(app, listeners, Connections(most, head_seconds))
 
 
 def _limits(settings: ViewSettings) -> Limits:

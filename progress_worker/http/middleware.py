@@ -76,6 +76,24 @@ class RequestMiddleware:
         )
 
 
+class MetricsPortMiddleware:
+    """Serves `/metrics` on a port of its own, and nothing else there."""
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self._app = app
+        self._port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; 404 at the wrong port."""
+        if scope["type"] == "http":
+            _, port = scope["server"]
+            if (port == self._port) != (scope["path"] == "/metrics"):
+                absent = problem(scope["state"]["request_id"], 404, "There is no such path.")
+                await absent(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class _Answer:
     """Sends an answer on, with the headers that every answer has; remembers its status."""
 

@@ -4,10 +4,60 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from typing import Final
 
 import structlog
 
 from progress_worker.settings import SharedSettings
+
+#: What any client can cause as often as it likes, by logger: how such messages begin.
+_CAUSED_BY_CLIENTS: Final = {
+    "asyncio": ("socket.accept() out of system resource",),
+    "uvicorn.error": ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket"),
+    "aiohttp.server": ("Error handling request",),
+    "progress_worker.http.connections": ("connection_closed",),
+}
+_PAUSE_SECONDS: Final = 60.0
+
+
+class RepetitionFilter(logging.Filter):
+    """Lets one line a minute through of each kind that clients can cause at will.
+
+    The next one says how many were left out in between.
+    """
+
+    def __init__(self, pause_seconds: float = _PAUSE_SECONDS) -> None:
+        super().__init__()
+        self._pause_seconds = pause_seconds
+        self._said_at: dict[tuple[str, ...], float] = {}
+        self._left_out: dict[tuple[str, ...], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is to be written."""
+        kind = _kind(record)
+        if kind is None:
+            return True
+        now = time.monotonic()
+        if now - self._said_at.get(kind, float("-inf")) < self._pause_seconds:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            return False
+        self._said_at[kind] = now
+        left_out = self._left_out.pop(kind, 0)
+        if isinstance(record.msg, dict):
+            record.msg["left_out"] = left_out
+        elif left_out:
+            record.msg = f"{record.msg} ({left_out} more were left out)"
+        return True
+
+
+def _kind(record: logging.LogRecord) -> tuple[str, ...] | None:
+    """The logger, the message's beginning and its reason; None for what no client can cause."""
+    event = record.msg if isinstance(record.msg, dict) else {"event": str(record.msg)}
+    for beginning in _CAUSED_BY_CLIENTS.get(record.name, ()):
+        if event["event"].startswith(beginning):
+            return record.name, beginning, str(event.get("reason"))
+    return None
 
 
 def configure_logs(settings: SharedSettings) -> None:
@@ -31,6 +81,7 @@ def configure_logs(settings: SharedSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(RepetitionFilter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())

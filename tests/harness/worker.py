@@ -60,6 +60,7 @@ class WorkerProcess:
         self._variables = dict(variables)
         self._command = command
         self._await_ready = await_ready
+        self.address = (LOOPBACK, int(variables["WEB_PORT"]))
         self._url = f"http://{LOOPBACK}:{variables['WEB_PORT']}"
 
     async def __aenter__(self) -> Self:

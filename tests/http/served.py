@@ -15,7 +15,7 @@ import httpx
 import psycopg
 
 from progress_worker.embedded.database import Database
-from progress_worker.embedded.ports import free_port
+from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.http.authentication import mint_token
 from progress_worker.settings import ViewSettings, load_view_settings
 
@@ -39,6 +39,11 @@ class Served:
     pid: int
     settings: ViewSettings
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """What a socket connects to."""
+        return LOOPBACK, self.settings.view_port
+
     def headers(self, user_id: str = "ada", scope: str = "") -> dict[str, str]:
         """A good token for a learner."""
         return {"Authorization": f"Bearer {mint_token(self.settings, user_id, scope=scope)}"}
@@ -51,7 +56,9 @@ class Served:
 
 
 @contextmanager
-def serve_view(database: Database, **environment: str) -> Iterator[Served]:
+def serve_view(
+    database: Database, log: Path = Path(os.devnull), **environment: str
+) -> Iterator[Served]:
     """Start a view on the database; it is ended by a signal that lets requests finish."""
     port = free_port()
     view = {
@@ -60,7 +67,12 @@ def serve_view(database: Database, **environment: str) -> Iterator[Served]:
         "PROGRESS_VIEW_PORT": str(port),
         **environment,
     }
-    with subprocess.Popen([sys.executable, _SCRIPT], env={**os.environ, **view}) as process:
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            [sys.executable, _SCRIPT], env={**os.environ, **view}, stderr=errors
+        ) as process,
+    ):
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_until_ready(url, process)

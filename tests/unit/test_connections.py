@@ -1,0 +1,110 @@
+"""Which connections stay open when there are too many, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from progress_worker.embedded.ports import LOOPBACK
+from progress_worker.errors import ConfigurationError
+from progress_worker.http.connections import Connection, Connections, listen, most_connections
+
+Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Server(Connection):
+    """Greets a client. A byte is a request whose answer never ends."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.open_connections = connections
+        self.asked = False
+
+    @property
+    def in_request(self) -> bool:
+        return self.asked
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.opened_transport.write(b"+")
+
+    def data_received(self, data: bytes) -> None:
+        self.asked = True
+        super().data_received(data)
+        self.opened_transport.write(data)
+
+
+Connect = Callable[[], Awaitable[Client]]
+
+
+@asynccontextmanager
+async def serving(connections: Connections) -> AsyncIterator[Connect]:
+    """A server, and what connects to it."""
+    loop = asyncio.get_running_loop()
+    writers = []
+    async with await loop.create_server(lambda: Server(connections), LOOPBACK, 0) as server:
+        address = server.sockets[0].getsockname()
+
+        async def connect() -> Client:
+            reader, writer = await asyncio.open_connection(*address)
+            writers.append(writer)
+            return reader, writer
+
+        yield connect
+        for writer in writers:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+async def idle(connect: Connect) -> Client:
+    client = await connect()
+    assert await client[0].readexactly(1) == b"+"
+    return client
+
+
+async def busy(connect: Connect) -> Client:
+    client = await idle(connect)
+    assert await is_open(client)
+    return client
+
+
+async def is_open(client: Client) -> bool:
+    """Whether the other side still answers; writes to it, which makes it busy."""
+    reader, writer = client
+    writer.write(b"?")
+    try:
+        return await asyncio.wait_for(reader.read(1), 10) == b"?"
+    except ConnectionError:
+        return False
+
+
+async def test_the_one_that_is_idle_for_longest_makes_room() -> None:
+    async with serving(Connections(3)) as connect:
+        clients = [await busy(connect), *[await idle(connect) for _ in range(3)]]
+        assert [await is_open(client) for client in clients] == [True, False, True, True]
+
+
+async def test_when_all_are_busy_one_more_is_refused() -> None:
+    async with serving(Connections(2)) as connect:
+        clients = [await busy(connect), await busy(connect), await connect()]
+        assert [await is_open(client) for client in clients] == [True, True, False]
+
+
+async def test_an_answer_that_never_ends_makes_room() -> None:
+    async with serving(Connections(2, answer_seconds=0)) as connect:
+        clients = [await busy(connect) for _ in range(3)]
+        assert [await is_open(client) for client in clients] == [False, True, True]
+
+
+def test_too_few_files_and_a_taken_port_are_one_sentence_each() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"The limit of open files \(`ulimit -n`\) is \d+:"
+    ):
+        most_connections(1_000, 2**40)
+    with listen(LOOPBACK, 0, "VIEW_PORT") as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"PROGRESS_VIEW_PORT is wrong: .*:{port}: "):
+            listen(LOOPBACK, port, "VIEW_PORT")
