@@ -140,6 +140,8 @@ async def _read(source: Callable[[], Awaitable[bytes]], timeout_seconds: float) 
             return parse_keys(await source())
     except TimeoutError as error:
         raise TransientError(f"it is not read within {timeout_seconds:g} s") from error
+    except aiohttp.InvalidURL as error:
+        raise TransientError("it is not a valid address") from error
     except OSError as error:
         raise TransientError(error.strerror or str(error)) from error
     except (aiohttp.ClientError, ValueError) as error:

@@ -103,7 +103,8 @@ def test_kafka_and_the_keys_are_away(deployment: Deployment) -> None:
     assert done.returncode == 1
     assert _wrong(done) == [
         f"Kafka cannot be reached: KafkaConnectionError, at {LOOPBACK}:{port}.",
-        f"No keys can be read from http://{LOOPBACK}:{port}/keys: PyJWKClientConnectionError.",
+        f"No keys can be read from http://{LOOPBACK}:{port}/keys: "
+        f"Connect call failed ('{LOOPBACK}', {port}).",
     ]
 
 
