@@ -19,8 +19,7 @@ ACCEPTED_AT_ONCE: Final = 16
 #: The time limit of a request's head.
 HEAD_SECONDS: Final = 10.0
 
-#: The time limit of a request's head.
-#: Every answer but a long export has ended after so long, unless its client does not read it.
+#: Every answer but a long export is sent after so long, unless its client does not read it.
 _ANSWER_SECONDS: Final = 30.0
 _BACKLOG: Final = 2_048
 #: Files that are open beside connections: logs, listeners, look-ups, what was just accepted.
@@ -39,7 +38,8 @@ class Connections:
     it closes the first, if that one's answer has taken longer than `answer_seconds`. Otherwise it
     is refused.
     A connection is closed too when the head of a request takes longer than `head_seconds`, from
-    the connection's beginning or, where requests came before, from the head's first byte.
+    the connection's beginning or, where requests came before, from the head's first byte; or when
+    the client has not taken an answer `answer_seconds` after its end.
     """
 
     def __init__(
@@ -74,8 +74,14 @@ class Connections:
 
     def answered(self, connection: Connection) -> None:
         """Take note that the answer to a request is complete."""
-        if self._answering.pop(connection, None) is not None:
-            self._waiting[connection] = None
+        if self._answering.pop(connection, None) is None:
+            return
+        self._waiting[connection] = None
+        if connection.opened_transport.get_write_buffer_size():
+            loop = asyncio.get_running_loop()
+            self._waiting[connection] = loop.call_later(
+                self._answer_seconds, self._close_unread, connection
+            )
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
@@ -87,6 +93,12 @@ class Connections:
     def _head_timer(self, connection: Connection) -> asyncio.TimerHandle:
         loop = asyncio.get_running_loop()
         return loop.call_later(self._head_seconds, self._close, connection, _NO_REQUEST)
+
+    def _close_unread(self, connection: Connection) -> None:
+        if connection.opened_transport.get_write_buffer_size():
+            self._close(connection, "unread")
+        else:
+            self._waiting[connection] = None
 
     def _make_room(self) -> bool:
         oldest = next(iter(self._waiting), None)

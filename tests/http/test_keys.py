@@ -21,6 +21,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from progress_worker import __version__
 from progress_worker.embedded.database import Database
+from progress_worker.embedded.postgres import Postgres
 from tests.http.stage import Stage, StageMaker
 
 pytestmark = pytest.mark.integration
@@ -78,6 +79,14 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self.server.server_port}/keys"
 
 
+@pytest.fixture(scope="module")
+def database(postgres: Postgres, migrated_template: str) -> Iterator[Database]:
+    """None of these tests writes anything."""
+    found = postgres.create_database("keys", migrated_template)
+    yield found
+    postgres.drop_database(found.name)
+
+
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
     found = Issuer()
@@ -113,28 +122,26 @@ async def open_stage(
     )
 
 
-async def test_both_algorithms(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
-) -> None:
-    stage = await open_stage(stages, migrated_database, issuer)
+async def test_both_algorithms(stages: StageMaker, database: Database, issuer: Issuer) -> None:
+    stage = await open_stage(stages, database, issuer)
     assert await status(stage) == 200
     assert await status(stage, RSA_KEY, "RS256", "rsa") == 200
     assert issuer.reads == 1
 
 
 async def test_a_key_without_a_name_is_enough_when_there_is_one(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
-    stage = await open_stage(stages, migrated_database, issuer, jwt_jwks_cache_seconds=0)
+    stage = await open_stage(stages, database, issuer, jwt_jwks_cache_seconds=0)
     assert await status(stage, kid=None) == 200
     issuer.keys.append(ec_jwk(NEXT_KEY, "next"))
     assert await status(stage, kid=None) == 401
 
 
 async def test_confusion_of_algorithms(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
-    stage = await open_stage(stages, migrated_database, issuer)
+    stage = await open_stage(stages, database, issuer)
     public = RSA_KEY.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -154,17 +161,17 @@ async def test_confusion_of_algorithms(
 
 
 async def test_a_key_for_encryption_verifies_nothing(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
     issuer.keys = [rsa_jwk(use="enc")]
-    stage = await open_stage(stages, migrated_database, issuer)
+    stage = await open_stage(stages, database, issuer)
     assert await status(stage, RSA_KEY, "RS256", "rsa") == 401
 
 
 async def test_rotation_without_a_restart(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
-    stage = await open_stage(stages, migrated_database, issuer)
+    stage = await open_stage(stages, database, issuer)
     assert await status(stage) == 200
     assert await status(stage, NEXT_KEY, kid="next") == 401
     issuer.keys = [ec_jwk(NEXT_KEY, "next")]
@@ -173,9 +180,9 @@ async def test_rotation_without_a_restart(
 
 
 async def test_unknown_keys_cannot_make_us_hammer_the_issuer(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
-    stage = await open_stage(stages, migrated_database, issuer, jwt_jwks_retry_seconds=3_600)
+    stage = await open_stage(stages, database, issuer, jwt_jwks_retry_seconds=3_600)
     for number in range(20):
         assert await status(stage, NEXT_KEY, kid=f"junk-{number}") == 401
     assert issuer.reads == 1
@@ -215,10 +222,10 @@ def break_down(issuer: Issuer, how: str) -> None:
 
 @pytest.mark.parametrize("how", BROKEN)
 async def test_the_last_good_keys_stay(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer, how: str
+    stages: StageMaker, database: Database, issuer: Issuer, how: str
 ) -> None:
     stage = await open_stage(
-        stages, migrated_database, issuer, jwt_jwks_cache_seconds=0, jwt_jwks_timeout_seconds=1
+        stages, database, issuer, jwt_jwks_cache_seconds=0, jwt_jwks_timeout_seconds=1
     )
     assert await status(stage) == 200
     break_down(issuer, how)
@@ -230,19 +237,19 @@ async def test_the_last_good_keys_stay(
 
 @pytest.mark.parametrize("how", BROKEN)
 async def test_a_first_answer_that_is_no_key_set_is_an_outage(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer, how: str
+    stages: StageMaker, database: Database, issuer: Issuer, how: str
 ) -> None:
     break_down(issuer, how)
-    stage = await open_stage(stages, migrated_database, issuer, jwt_jwks_timeout_seconds=1)
+    stage = await open_stage(stages, database, issuer, jwt_jwks_timeout_seconds=1)
     assert await status(stage) == 503
     assert failed_reads(stage) >= 1
 
 
 async def test_a_source_that_says_nothing_is_an_outage(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
     issuer.released.clear()
-    stage = await open_stage(stages, migrated_database, issuer, jwt_jwks_timeout_seconds=0.3)
+    stage = await open_stage(stages, database, issuer, jwt_jwks_timeout_seconds=0.3)
     assert await status(stage) == 503
 
 
@@ -263,9 +270,9 @@ def failed_reads(stage: Stage) -> float:
     ],
 )
 async def test_a_key_that_the_set_no_longer_holds_verifies_nothing(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer, keys: list[dict[str, Any]]
+    stages: StageMaker, database: Database, issuer: Issuer, keys: list[dict[str, Any]]
 ) -> None:
-    stage = await open_stage(stages, migrated_database, issuer, jwt_jwks_cache_seconds=0)
+    stage = await open_stage(stages, database, issuer, jwt_jwks_cache_seconds=0)
     assert await status(stage) == 200
     issuer.keys = keys
     assert await status(stage) == 401
@@ -276,30 +283,30 @@ async def test_a_key_that_the_set_no_longer_holds_verifies_nothing(
 
 
 async def test_a_key_that_nobody_can_use_is_left_out(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
     issuer.keys = [
         {"kty": "EC", "crv": "P-256", "x": 7, "y": {}},
         {"kty": "RSA", "alg": {}},
         ec_jwk(),
     ]
-    stage = await open_stage(stages, migrated_database, issuer)
+    stage = await open_stage(stages, database, issuer)
     assert await status(stage) == 200
 
 
 async def test_the_issuer_knows_who_asks(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
-    stage = await open_stage(stages, migrated_database, issuer)
+    stage = await open_stage(stages, database, issuer)
     assert await status(stage) == 200
     assert issuer.user_agents == {f"progress-worker/{__version__}"}
 
 
 async def test_without_any_keys_the_view_is_unavailable_and_recovers(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
     issuer.status = 503
-    stage = await open_stage(stages, migrated_database, issuer)
+    stage = await open_stage(stages, database, issuer)
     answer = await ask(stage, EC_KEY, "ES256", "ec")
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
@@ -309,13 +316,11 @@ async def test_without_any_keys_the_view_is_unavailable_and_recovers(
 
 
 async def test_keys_from_a_file_that_is_replaced(
-    stages: StageMaker, migrated_database: Database, tmp_path: Path
+    stages: StageMaker, database: Database, tmp_path: Path
 ) -> None:
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"keys": [ec_jwk()]}))
-    stage = await stages(
-        migrated_database, jwt_secret=None, jwt_jwks_file=file, jwt_jwks_retry_seconds=0
-    )
+    stage = await stages(database, jwt_secret=None, jwt_jwks_file=file, jwt_jwks_retry_seconds=0)
     assert await status(stage) == 200
     file.write_text(json.dumps({"keys": [ec_jwk(NEXT_KEY, "next")]}))
     assert await status(stage, NEXT_KEY, kid="next") == 200
@@ -325,8 +330,8 @@ async def test_keys_from_a_file_that_is_replaced(
 
 
 async def test_a_secret_and_keys_side_by_side(
-    stages: StageMaker, migrated_database: Database, issuer: Issuer
+    stages: StageMaker, database: Database, issuer: Issuer
 ) -> None:
-    stage = await stages(migrated_database, jwt_jwks_url=issuer.url)
+    stage = await stages(database, jwt_jwks_url=issuer.url)
     assert await status(stage) == 200
     assert (await stage.get("")).status_code == 200

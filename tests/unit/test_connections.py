@@ -12,11 +12,14 @@ from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.errors import ConfigurationError
 from progress_worker.http.connections import Connection, Connections, listen, most_connections
 
+#: More than the kernel takes for a client that does not read.
+LONG = bytes(20_000_000)
+
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Server(Connection):
-    """Greets a client. A byte is a request whose answer never ends."""
+    """Greets a client. A byte is a request whose answer never ends, `!` asks for a long one."""
 
     def __init__(self, connections: Connections) -> None:
         self.open_connections = connections
@@ -34,6 +37,10 @@ class Server(Connection):
         self.asked = True
         super().data_received(data)
         self.opened_transport.write(data)
+        if data == b"!":
+            self.opened_transport.write(LONG)
+            self.asked = False
+            self.open_connections.answered(self)
 
 
 Connect = Callable[[], Awaitable[Client]]
@@ -97,6 +104,27 @@ async def test_an_answer_that_never_ends_makes_room() -> None:
     async with serving(Connections(2, answer_seconds=0)) as connect:
         clients = [await busy(connect) for _ in range(3)]
         assert [await is_open(client) for client in clients] == [False, True, True]
+
+
+async def test_a_client_that_does_not_read_is_cut_off() -> None:
+    async with serving(Connections(2, answer_seconds=0.2)) as connect:
+        reader, writer = await idle(connect)
+        writer.write(b"!")
+        await asyncio.sleep(1)
+        received = 0
+        with suppress(ConnectionError):
+            while part := await asyncio.wait_for(reader.read(1_000_000), 10):
+                received += len(part)
+        assert received < len(LONG)
+
+
+async def test_a_client_that_reads_in_time_stays() -> None:
+    async with serving(Connections(2, answer_seconds=3)) as connect:
+        client = await idle(connect)
+        client[1].write(b"!")
+        await client[0].readexactly(1 + len(LONG))
+        await asyncio.sleep(3.5)
+        assert await is_open(client)
 
 
 def test_too_few_files_and_a_taken_port_are_one_sentence_each() -> None:
