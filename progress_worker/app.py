@@ -37,6 +37,7 @@ from progress_worker.kafka import faust_options
 from progress_worker.outbox.relay import RelayService, Send
 from progress_worker.outbox.sending import send
 from progress_worker.retry import RetryPolicy
+from progress_worker.runtime import WorkerApp
 from progress_worker.settings import PREFIX, Settings, load_settings
 from progress_worker.storage.database import create_engine
 from progress_worker.telemetry.health import Health
@@ -91,7 +92,14 @@ class Worker:
         )
         recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)
         self.ingest = IngestService(settings, self.engine, projector, retry, self.metrics)
-        self.commands = CommandHandler(recalculation, projector, retry, self.ingest.crash)
+        self.commands = CommandHandler(
+            recalculation,
+            projector,
+            retry,
+            self.ingest.crash,
+            at_once=_commands_at_once(settings),
+            drain_timeout_seconds=settings.drain_timeout_seconds,
+        )
         self.relay = RelayService(
             settings, self.engine, retry, self.metrics, outbox_filled, send_records
         )
@@ -108,6 +116,11 @@ class Worker:
         if not self.health.database_answers:
             obstacles.append("Postgres does not answer.")
         return obstacles
+
+
+def _commands_at_once(settings: Settings) -> int:
+    """Two, where the pool has connections besides those of the lanes, the relay and the timers."""
+    return max(1, min(2, settings.database_pool_size - settings.lanes - 2))
 
 
 def _open_tracing(settings: Settings) -> Tracing | None:
@@ -134,11 +147,12 @@ def create_app(settings: Settings) -> faust.App:
     accept_any_header_name()
     tracing = _open_tracing(settings)
     worker = Worker(settings, tracing)
-    app = faust.App(
+    app = WorkerApp(
         f"{settings.consumer_group}-commands",
         **faust_options(settings),
         consumer_auto_offset_reset="earliest",
         reply_create_topic=False,
+        stream_wait_empty=False,  # else a stop or rebalance waits for commands, however long
         key_serializer="raw",
         value_serializer="raw",
         web_host=settings.web_host,
@@ -158,6 +172,12 @@ def create_app(settings: Settings) -> faust.App:
         app.service(tracing)  # type: ignore[arg-type]  # first in, so the last to stop
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
+    app.stop_together(
+        worker.ingest,
+        worker.relay,
+        worker.commands,
+        drain_seconds=settings.drain_timeout_seconds,
+    )
     commands = app.topic(settings.commands_topic, key_type=bytes, value_type=bytes)
     app.agent(commands, name="commands")(worker.commands.consume)
     app.timer(_GAUGE_SECONDS, on_leader=False)(worker.health.refresh)

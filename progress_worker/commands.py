@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
+from weakref import WeakValueDictionary
 
 import faust
+from faust.types import TP
 from pydantic import ValidationError
 
-from progress_worker.errors import PoisonError, Reason
+from progress_worker.errors import (
+    LearnerChangedError,
+    LockedError,
+    PoisonError,
+    Reason,
+    TooSlowError,
+)
 from progress_worker.events.cloudevents import Headers, read_envelope
 from progress_worker.events.models import RECALCULATION_REQUESTED, RecalculationRequested
 from progress_worker.ingest.messages import DeadLetter, Record
 from progress_worker.ingest.projector import Projector
 from progress_worker.ingest.recalculation import Recalculation
 from progress_worker.retry import RetryPolicy
+from progress_worker.runtime import cancel
+
+#: Commands that are read but not done; no more are read then.
+_MAX_IN_HAND: Final = 1_000
+_MAX_TRIES: Final = 10
 
 
 @dataclass(slots=True)
@@ -32,8 +47,54 @@ class CommandRecord:
     headers: Headers
 
 
+@dataclass(slots=True, eq=False)
+class _InHand:
+    """An event that is being handled, or waits for one before it to be acknowledged."""
+
+    event: faust.EventT[bytes]
+    done: bool = False
+
+
+class _Tries:
+    """The tries of one recalculation, each a call, until one of them is the last.
+
+    A try counts that took too long, or was always in another transaction's way, while Postgres was
+    at work. Raises what the recalculation raises, and PoisonError after the last try.
+    """
+
+    def __init__(
+        self,
+        recalculation: Recalculation,
+        connections: asyncio.Semaphore,
+        command: RecalculationRequested,
+    ) -> None:
+        """`connections` limits how many tries there are at the same time."""
+        self._recalculation = recalculation
+        self._connections = connections
+        self._command = command
+        self._failed = 0
+
+    async def __call__(self) -> None:
+        """Try once."""
+        command = self._command
+        async with self._connections:
+            try:
+                await self._recalculation.recalculate(command.user_id, command.topic)
+            except (TooSlowError, LearnerChangedError, LockedError) as error:
+                await self._recalculation.check_database()
+                self._failed += 1
+                if self._failed == _MAX_TRIES:
+                    message = f"given up after {self._failed} tries, the last one: {error}"
+                    raise PoisonError(Reason.NOT_FINISHED, message) from error
+                raise
+
+
 class CommandHandler:
-    """Carries commands out; a command that can never be is dead-lettered."""
+    """Carries commands out, several at once; a command that can never be is dead-lettered.
+
+    The commands of one learner are carried out one after the other, in their order. A command is
+    acknowledged once it and all before it in its partition are carried out or dead-lettered.
+    """
 
     def __init__(
         self,
@@ -41,32 +102,72 @@ class CommandHandler:
         projector: Projector,
         retry: RetryPolicy,
         fail: Callable[[BaseException], Awaitable[None]],
+        *,
+        at_once: int,
+        drain_timeout_seconds: float,
     ) -> None:
-        """`fail` stops the process for the reason that it is given."""
+        """`fail` stops the process for the reason that it is given.
+
+        `at_once` is how many commands use a connection to Postgres at the same time.
+        """
         self._recalculation = recalculation
         self._projector = projector
         self._retry = retry
         self._fail = fail
+        self._drain_timeout = drain_timeout_seconds
+        self._connections = asyncio.Semaphore(at_once)
+        self._room = asyncio.Semaphore(_MAX_IN_HAND)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._in_hand: dict[TP, deque[_InHand]] = defaultdict(deque)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def consume(self, stream: faust.StreamT[bytes]) -> None:
         """Handle every event of a Faust stream of raw values.
 
-        Faust acknowledges an event whose agent raises. So what cannot be handled stops the
-        process, and the event stays in hand until then.
+        Faust itself would acknowledge an event whose agent raises or is cancelled.
         """
-        async for event in stream.events():
-            try:
-                await self.handle(_record(event.message))
-            except Exception as error:
-                await self._fail(error)
-                await asyncio.Event().wait()
+        unacknowledged = stream.noack()  # type: ignore[attr-defined]  # missing in the interface
+        async for event in unacknowledged.events():
+            await self._room.acquire()
+            if not self._stopping:
+                in_hand = _InHand(event)
+                self._in_hand[event.message.tp].append(in_hand)
+                task = asyncio.create_task(self._finish(unacknowledged, in_hand))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Let the commands in hand be done within the drain timeout, then abandon them."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._drain_timeout)
+        await cancel(self._tasks)
+
+    async def _finish(self, stream: faust.StreamT[bytes], in_hand: _InHand) -> None:
+        """Handle an event, then acknowledge all that are done up to the first that is not.
+
+        Faust commits the offset behind whatever was acknowledged last. What cannot be handled stops
+        the process, and is not acknowledged.
+        """
+        try:
+            await self.handle(_record(in_hand.event.message))
+        except Exception as error:
+            await self._fail(error)
+            return
+        in_hand.done = True
+        self._room.release()
+        waiting = self._in_hand[in_hand.event.message.tp]
+        while waiting and waiting[0].done:
+            await stream.ack(waiting.popleft().event)
 
     async def handle(self, record: Record) -> None:
         """Carry one command out, however long its dependencies are away. Raises FatalError."""
         try:
             command = _parse(record)
-            action = partial(self._recalculation.recalculate, command.user_id, command.topic)
-            await self._retry.run("recalculation", action)
+            async with self._turns.setdefault(command.user_id, asyncio.Lock()):
+                tries = _Tries(self._recalculation, self._connections, command)
+                await self._retry.run("recalculation", tries)
         except PoisonError as error:
             letters = [DeadLetter(record, error)]
             await self._retry.run("commands", partial(self._projector.dead_letter, letters))

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     TIME_OUT_OF_RANGE = "time_out_of_range"
     REJECTED_BY_DATABASE = "rejected_by_database"
     BEYOND_RETENTION = "beyond_retention"
+    NOT_FINISHED = "not_finished"
 
 
 class ProgressError(Exception):
@@ -33,6 +34,10 @@ class TooSlowError(TransientError):
 
 class LearnerChangedError(TransientError):
     """Another transaction changed a learner of the batch between its load and its save."""
+
+
+class LockedError(TransientError):
+    """Another transaction held a lock for longer than we wait for one."""
 
 
 class PoisonError(ProgressError):

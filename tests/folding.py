@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Effects, Outcome, Reducer, Unlock
+from progress_worker.domain.reducer import Effects, Outcome, Rebuild, Reducer, Unlock
 from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
 from progress_worker.domain.streaks import ActiveDays, Run
 from progress_worker.domain.totals import Totals
-from progress_worker.domain.zones import latest_zone
 
 
 @dataclass(slots=True)
@@ -108,6 +107,28 @@ class Store:
         rows.days |= {(day, cell): replace(state.days[day][cell]) for day, cell in touched.days}
         rows.levels |= {topic: state.levels[topic] for topic in touched.levels}
         rows.zone = latest_zone(rows.completions.values()) if touched.zone_lost else state.zone
+
+
+def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
+    """The zone that the latest completion names which counts and names one."""
+    return max(
+        (
+            (c.completed_at, c.event_id, c.timezone)
+            for c in completions
+            if c.timezone is not None and not c.revoked
+        ),
+        default=None,
+    )
+
+
+def rebuild(
+    reducer: Reducer, user_id: str, completions: Iterable[Completion], unlocked: set[str]
+) -> tuple[LearnerState, list[Unlock]]:
+    """Derive a learner from completions, oldest first."""
+    derived = Rebuild(reducer, user_id, unlocked)
+    for completion in completions:
+        derived.add(completion)
+    return derived.finish()
 
 
 def cut(arrivals: Sequence[Completion], lengths: Iterable[int]) -> Iterator[Sequence[Completion]]:

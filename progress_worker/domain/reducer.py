@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -128,26 +128,6 @@ class Reducer:
             return Effects(outcome, self._unlock(state, arrival, due), level_changes)
         return Effects(outcome, (), level_changes) if level_changes else _NOTHING_TO_TELL[outcome]
 
-    def rebuild(
-        self, user_id: str, completions: Iterable[Completion], unlocked: set[str]
-    ) -> tuple[LearnerState, list[Unlock]]:
-        """Derive a state from nothing but stored completions, oldest first.
-
-        Returns it with the unlocks that are earned now and not in `unlocked`, each with the
-        completion that first met its rule. Nothing is taken away from `unlocked`.
-        """
-        state = self.new_learner(user_id)
-        state.unlocked = set(unlocked)
-        met: list[Unlock] = []
-        for completion in completions:
-            if not completion.revoked:
-                met += self.apply(state, completion, None).unlocks
-        holding = {a.id for a, condition in self.conditions if condition.holds(state)}
-        earned = [u._replace(backdated=True) for u in met if u.achievement.id in holding]
-        state.unlocked = unlocked | {unlock.achievement.id for unlock in earned}
-        state.next_targets = []
-        return state, earned
-
     def _replace(self, state: LearnerState, arrival: Completion, stored: Completion | None) -> int:
         """Put the arrival in the stored revision's place; returns what it changed."""
         changed = 0
@@ -257,3 +237,34 @@ class Reducer:
             )
             for step in due
         ]
+
+
+class Rebuild:
+    """Derives a state from nothing but stored completions, which are added oldest first.
+
+    Nothing is taken away from `unlocked`.
+    """
+
+    def __init__(self, reducer: Reducer, user_id: str, unlocked: set[str]) -> None:
+        self._reducer = reducer
+        self._unlocked = unlocked
+        self._state = reducer.new_learner(user_id)
+        self._state.unlocked = set(unlocked)
+        self._met: list[Unlock] = []
+
+    def add(self, completion: Completion) -> None:
+        """Fold the next completion in; one that was revoked counts nowhere."""
+        if not completion.revoked:
+            self._met += self._reducer.apply(self._state, completion, None).unlocks
+
+    def finish(self) -> tuple[LearnerState, list[Unlock]]:
+        """The state, and the unlocks that are earned now and were not there.
+
+        Each unlock has the completion that first met its rule.
+        """
+        state = self._state
+        holding = {a.id for a, condition in self._reducer.conditions if condition.holds(state)}
+        earned = [u._replace(backdated=True) for u in self._met if u.achievement.id in holding]
+        state.unlocked = self._unlocked | {unlock.achievement.id for unlock in earned}
+        state.next_targets = []
+        return state, earned

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.state import LearnerState, NamedZone
-
-
-def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
-    """The zone named by the latest completion that names one and counts."""
-    return max(
-        (
-            (c.completed_at, c.event_id, c.timezone)
-            for c in completions
-            if c.timezone is not None and not c.revoked
-        ),
-        default=None,
-    )
+from progress_worker.domain.state import LearnerState
 
 
 def name_zone(state: LearnerState, completion: Completion) -> None:

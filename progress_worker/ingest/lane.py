@@ -28,6 +28,7 @@ from progress_worker.ingest.messages import Record
 from progress_worker.ingest.portions import Portions
 from progress_worker.ingest.projector import Projector
 from progress_worker.retry import RetryPolicy
+from progress_worker.runtime import cancel
 from progress_worker.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -103,8 +104,7 @@ class Lane:
         _, late = await asyncio.wait({self._task}, timeout=deadline_seconds)
         if late:
             _log.warning("batch_abandoned", partitions=self._numbers())
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=deadline_seconds)
+            await cancel({self._task})
 
     async def _run(self) -> None:
         _log.info("lane_started", partitions=self._numbers())

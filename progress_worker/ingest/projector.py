@@ -12,18 +12,19 @@ import asyncio
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.domain.reducer import Reducer
-from progress_worker.errors import PoisonError, ProgressError
+from progress_worker.errors import PoisonError, ProgressError, TooSlowError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.folding import Arrival, Fold, fold
 from progress_worker.ingest.messages import DeadLetter, Messages, Record
 from progress_worker.storage import learners
 from progress_worker.storage.cache import LearnerCache
+from progress_worker.storage.counting import count_again, groups
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.saving import save
 from progress_worker.telemetry.metrics import Metrics
@@ -99,8 +100,7 @@ class Projector:
 
     async def _transact(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> None:
         try:
-            async with connect_for(self._engine, self._time_limit) as connection:
-                folded = await self._write(connection, arrivals, letters)
+            folded = await self._write(arrivals, letters)
         except ProgressError:
             # A Postgres that was away may come back with less than what is remembered.
             self._cache.clear()
@@ -109,13 +109,37 @@ class Projector:
             self._outbox_filled.set()
         self._committed(arrivals, folded)
 
-    async def _write(
-        self, connection: Connection, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]
+    async def _write(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> Fold:
+        completions = [decoded.completion for _, decoded in arrivals]
+        while True:
+            async with connect_for(self._engine, self._time_limit) as connection:
+                started = time.perf_counter()
+                loaded = await learners.load(connection, self._reducer, self._cache, completions)
+                self._observe("load", started)
+                if not loaded.uncounted:
+                    return await self._save(connection, arrivals, letters, loaded)
+            await self._count(loaded.uncounted)
+
+    async def _count(self, sizes: Mapping[str, int]) -> None:
+        """Count learners for this catalogue, outside the batch's transaction and time limit.
+
+        Raises TooSlowError when that took longer than a batch may, so that a smaller batch is tried
+        next. What was counted until then is saved.
+        """
+        started = time.perf_counter()
+        for group in groups(sizes):
+            await count_again(self._engine, self._reducer, group, self._time_limit)
+            if time.perf_counter() - started > self._time_limit:
+                raise TooSlowError("the learners of a batch are counted for a changed catalogue")
+
+    async def _save(
+        self,
+        connection: Connection,
+        arrivals: Sequence[Arrival],
+        letters: Sequence[DeadLetter],
+        loaded: learners.Loaded,
     ) -> Fold:
         started = time.perf_counter()
-        completions = [decoded.completion for _, decoded in arrivals]
-        loaded = await learners.load(connection, self._reducer, self._cache, completions)
-        started = self._observe("load", started)
         folded = self._fold(arrivals, loaded)
         failed_at = self._clock()
         folded.letters += letters

@@ -9,13 +9,13 @@ from __future__ import annotations
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from progress_worker.domain.reducer import Reducer, Unlock
+from progress_worker.domain.reducer import Rebuild, Reducer, Unlock
 from progress_worker.domain.state import LearnerState, SkillLevel
-from progress_worker.domain.zones import latest_zone
 from progress_worker.errors import PoisonError, Reason
 from progress_worker.ingest.messages import Messages
 from progress_worker.storage import learners
 from progress_worker.storage.database import Connection, connect_for
+from progress_worker.storage.histories import connect_for_histories, history
 from progress_worker.storage.saving import Changes, save, touch_all
 
 _log = structlog.get_logger()
@@ -42,12 +42,18 @@ class Recalculation:
 
         Raises TransientError, PoisonError and FatalError as a batch does. A learner who was never
         seen is left alone; one whose old completions were deleted is refused: sums would be lost.
+        The time limit grows with the number of completions, and other tasks run meanwhile.
         """
-        async with connect_for(self._engine, self._time_limit) as connection:
+        async with connect_for_histories(self._engine, [user_id], self._time_limit) as connection:
             unlocks = await self._write(connection, user_id, topic)
             await connection.commit()
         _log.info("recalculated", unlocks=len(unlocks))
         return unlocks
+
+    async def check_database(self) -> None:
+        """Raises TransientError unless Postgres answers within the time limit."""
+        async with connect_for(self._engine, self._time_limit) as connection:
+            await connection.execute("SELECT")
 
     async def _write(self, connection: Connection, user_id: str, topic: str | None) -> list[Unlock]:
         stored = await learners.load_learner(connection, self._reducer, user_id)
@@ -58,10 +64,11 @@ class Recalculation:
                 Reason.BEYOND_RETENTION,
                 "the learner's sums hold completions that were deleted",
             )
-        completions = [c async for c in learners.history(connection, user_id)]
-        derived, unlocks = self._reducer.rebuild(user_id, completions, stored.unlocked)
+        rebuild = Rebuild(self._reducer, user_id, stored.unlocked)
+        async for completion in history(connection, user_id):
+            rebuild.add(completion)
+        derived, unlocks = rebuild.finish()
         derived.version = stored.version
-        derived.zone = latest_zone(completions)
         _keep_history(derived, stored, topic)
         touch_all(derived)
         messages = [self._messages.unlocked(unlock, None) for unlock in unlocks]

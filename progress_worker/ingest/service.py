@@ -32,6 +32,8 @@ from progress_worker.topics import partition_counts
 _log = structlog.get_logger()
 
 _WATCH_SECONDS = 1.0
+#: What leaving the group may take at least.
+_LEAVE_SECONDS = 1.0
 
 
 class IngestService(WorkerService):
@@ -62,9 +64,11 @@ class IngestService(WorkerService):
         return self._assigned_at is not None
 
     async def on_stop(self) -> None:
-        """Drain the lanes and leave the group, within a time limit each."""
+        """Drain the lanes and leave the group, within the drain timeout and little more."""
+        started = time.monotonic()
         await self._stop_lanes()
-        await self._leave()
+        left = self._settings.drain_timeout_seconds - (time.monotonic() - started)
+        await self._leave(max(_LEAVE_SECONDS, left))
 
     @Service.task
     async def _main(self) -> None:
@@ -121,17 +125,17 @@ class IngestService(WorkerService):
             async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
                 await consumer.start()
         except (KafkaError, TimeoutError, OSError) as error:
-            await self._leave()
+            await self._leave(self._settings.drain_timeout_seconds)
             raise TransientError(f"Kafka cannot be reached: {type(error).__name__}") from error
         consumer.subscribe([self._settings.completed_topic], listener=_Listener(self, consumer))
         self._revoked_at = time.monotonic()
 
-    async def _leave(self) -> None:
+    async def _leave(self, seconds: float) -> None:
         """Stop the consumer, if there is one, within a time limit: its stop may hang."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             try:
-                async with asyncio.timeout(self._settings.drain_timeout_seconds):
+                async with asyncio.timeout(seconds):
                     await consumer.stop()
             except (TimeoutError, KafkaError) as error:
                 _log.warning("leaving_group_failed", error=type(error).__name__)

@@ -69,9 +69,9 @@ class RelayService(WorkerService):
         self._at_rest.set()
 
     async def on_stop(self) -> None:
-        """Let what was sent be acknowledged and deleted, within a time limit."""
+        """Let what was sent be acknowledged and deleted, within the drain timeout."""
         try:
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(self._settings.drain_timeout_seconds):
                 await self._at_rest.wait()
         except TimeoutError:
             _log.warning("publishing_abandoned")

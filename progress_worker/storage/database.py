@@ -14,7 +14,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from progress_worker.addresses import libpq_url
-from progress_worker.errors import FatalError, PoisonError, Reason, TooSlowError, TransientError
+from progress_worker.errors import (
+    FatalError,
+    LockedError,
+    PoisonError,
+    Reason,
+    TooSlowError,
+    TransientError,
+)
 from progress_worker.storage import sessions
 from progress_worker.storage.revisions import head_revision
 
@@ -104,9 +111,10 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def connect_for(engine: AsyncEngine, seconds: float) -> AsyncIterator[Connection]:
+async def connect_for(engine: AsyncEngine, seconds: float | None) -> AsyncIterator[Connection]:
     """The same for work that is over within so many seconds; psycopg's errors come out as ours.
 
+    With None the work has a time limit of its own, whose TimeoutError comes out as ours too.
     Raises TransientError, PoisonError and FatalError as `translate` tells them apart.
     """
     try:
@@ -134,6 +142,8 @@ def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError
         return FatalError(f"Postgres refuses a statement of this release: {describe(error)}")
     if isinstance(error, psycopg.errors.QueryCanceled):
         return TooSlowError(f"Postgres: {describe(error)}")
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return LockedError(f"Postgres: {describe(error)}")
     return TransientError(f"Postgres: {describe(error)}")
 
 

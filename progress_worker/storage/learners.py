@@ -1,13 +1,14 @@
 """Loads the learners that a batch concerns.
 
-A load takes no locks: a save compares each learner's version, and a learner that somebody else
-changed in between makes the save fail as a whole. The learner rows are read before all else, so
-that a change that comes later cannot go unseen.
+A load takes no locks. It reads a learner's version first and again last, so all that it read in
+between belongs together. A save compares the version once more: a learner that somebody else
+changed in the meantime makes the load or the save fail as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence, Set
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
@@ -19,6 +20,7 @@ from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
+from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.active_days import BOUNDS, read_runs
 from progress_worker.storage.arrays import array
 from progress_worker.storage.cache import LearnerCache
@@ -32,6 +34,7 @@ SELECT user_id, version, {BOUNDS}, timezone, timezone_at, timezone_event_id, cou
        completions_kept_from
 FROM learner WHERE user_id = ANY(%s::text[])
 """
+_VERSIONS: Final = "SELECT user_id, version FROM learner WHERE user_id = ANY(%s::text[])"
 _TOTALS: Final = """
 SELECT user_id, topic, difficulty,
        completions, graded, grade_hundredths, time_spent_seconds, hints_used
@@ -50,17 +53,15 @@ SELECT user_id, local_day, topic, difficulty,
 FROM learner_day
 JOIN unnest(%s::text[], %s::date[]) AS wanted (user_id, local_day) USING (user_id, local_day)
 """
-_COMPLETION: Final = """
+COMPLETION: Final = """
 SELECT user_id, event_id, revision, revoked, exercise_id, topic, difficulty, grade_hundredths,
        time_spent_seconds, hints_used, completed_at, timezone, local_day
 FROM completion
 """
 _STORED: Final = (
-    _COMPLETION
+    COMPLETION
     + "JOIN unnest(%s::text[], %s::uuid[]) AS wanted (user_id, event_id) USING (user_id, event_id)"
 )
-_COUNTED: Final = _COMPLETION + "WHERE user_id = ANY(%s::text[]) AND NOT revoked"
-_HISTORY: Final = _COMPLETION + "WHERE user_id = %s AND NOT revoked ORDER BY completed_at, event_id"
 
 
 @dataclass(slots=True)
@@ -69,6 +70,9 @@ class Loaded:
 
     learners: dict[str, LearnerState]
     stored: dict[CompletionKey, Completion]
+    #: Learners who were last saved under a catalogue with other filters, with their number of
+    #: completions. They have to be counted and loaded again before anything is folded into them.
+    uncounted: dict[str, int]
 
 
 async def load(
@@ -77,8 +81,9 @@ async def load(
     """Load every learner, stored completion and day snapshot that the arrivals concern.
 
     Learners are taken from the cache where it has them; the save finds out whether they still are
-    as they were. Raises psycopg.Error. Waits no longer than the connection's statement timeout per
-    statement. Raises PoisonError for a key that cannot be sent.
+    as they were. Raises LearnerChangedError when another transaction changed a learner while it
+    was read, PoisonError for a key that cannot be sent, and psycopg.Error. Waits no longer than
+    the connection's statement timeout per statement.
     """
     with values_refused():
         return await _load(connection, reducer, cache, arrivals)
@@ -96,30 +101,55 @@ async def _load(
         async with connection.pipeline():
             answers = await _ask_for_learners(connection, missing)
             stored = await _execute(connection, _STORED, *wanted)
-        learners |= await _read_learners(connection, reducer, missing, answers)
+        learners |= await _read_learners(reducer, missing, answers)
     else:
         stored = await _execute(connection, _STORED, *wanted)
     found = {key_of(c): c for c in map(Completion._make, await stored.fetchall())}
-    await _load_days(connection, learners, [*arrivals, *found.values()])
-    return Loaded(learners, found)
+    days = _missing_days(learners, [*arrivals, *found.values()])
+    read = missing | {user_id for user_id, _ in found} | {user_id for user_id, _ in days}
+    if read:
+        await _load_days(connection, learners, days, read)
+    uncounted = {
+        user_id: learners[user_id].overall.completions
+        for user_id in missing
+        if not reducer.counts_match(learners[user_id])
+    }
+    return Loaded(learners, found, uncounted)
 
 
-async def _load_days(
-    connection: Connection, learners: dict[str, LearnerState], completions: Iterable[Completion]
-) -> None:
-    """Load the days of the completions that have rows; a day that is not active has none."""
-    unloaded = set()
+def _missing_days(
+    learners: Mapping[str, LearnerState], completions: Iterable[Completion]
+) -> set[tuple[str, dt.date]]:
+    """Days of the completions that have rows to load; a day that is not active has none."""
+    missing = set()
     for completion in completions:
         user_id, day = completion.user_id, completion.local_day
         state = learners[user_id]
         if day not in state.days and day in state.active_days:
-            unloaded.add((user_id, day))
-    if not unloaded:
-        return
-    for user_id, day in unloaded:
+            missing.add((user_id, day))
+    return missing
+
+
+async def _load_days(
+    connection: Connection,
+    learners: Mapping[str, LearnerState],
+    days: Set[tuple[str, dt.date]],
+    read: Set[str],
+) -> None:
+    """Load the days, then compare the versions of the learners of whom anything was read.
+
+    Without this comparison the rules could see rows of two versions, and no save would follow
+    where they fail on such a learner.
+    """
+    async with connection.pipeline():
+        rows = await _execute(connection, _DAYS, *_columns(days))
+        versions = await _execute(connection, _VERSIONS, read)
+    known = dict(await versions.fetchall())
+    if any(learners[user_id].version != known.get(user_id, 0) for user_id in read):
+        raise LearnerChangedError("a learner of the batch was changed while it was read")
+    for user_id, day in days:
         learners[user_id].days[day] = {}
-    result = await _execute(connection, _DAYS, *_columns(unloaded))
-    for user_id, local_day, topic, difficulty, *numbers in await result.fetchall():
+    for user_id, local_day, topic, difficulty, *numbers in await rows.fetchall():
         learners[user_id].days[local_day][topic, difficulty] = Totals(*numbers)
 
 
@@ -128,21 +158,13 @@ def key_of(completion: Completion) -> CompletionKey:
     return completion.user_id, completion.event_id.int
 
 
-async def history(connection: Connection, user_id: str) -> AsyncIterator[Completion]:
-    """The learner's completions that count, oldest first, in constant memory."""
-    async with connection.cursor("history", binary=True) as cursor:
-        await cursor.execute(_HISTORY, [user_id])
-        async for row in cursor:
-            yield Completion(*row)
-
-
 async def load_learner(
     connection: Connection, reducer: Reducer, user_id: str
 ) -> LearnerState | None:
     """One learner without day snapshots; None when there is no such learner."""
     async with connection.pipeline():
         answers = await _ask_for_learners(connection, {user_id})
-    state = (await _read_learners(connection, reducer, {user_id}, answers))[user_id]
+    state = (await _read_learners(reducer, {user_id}, answers))[user_id]
     return state if state.version else None
 
 
@@ -154,16 +176,18 @@ async def _ask_for_learners(connection: Connection, users: Set[str]) -> list[Asy
 
 
 async def _read_learners(
-    connection: Connection,
-    reducer: Reducer,
-    users: Set[str],
-    answers: Sequence[AsyncCursor[Any]],
+    reducer: Reducer, users: Set[str], answers: Sequence[AsyncCursor[Any]]
 ) -> dict[str, LearnerState]:
     """The learners as they are stored, without day snapshots; one never seen has version 0."""
-    states = _assemble(*[await answer.fetchall() for answer in answers])
+    learners, totals, levels, unlocked = [await answer.fetchall() for answer in answers]
+    states = _assemble(learners, totals)
     for user_id in users - states.keys():
         states[user_id] = reducer.new_learner(user_id)
-    await _recount(connection, reducer, states.values())
+    # Another transaction may have added the learner since the first answer, which `load` notices.
+    for user_id, topic, level, previous_level, updated_at in levels:
+        states[user_id].levels[topic] = SkillLevel(level, previous_level, updated_at)
+    for user_id, achievement_id in unlocked:
+        states[user_id].unlocked.add(achievement_id)
     return states
 
 
@@ -180,13 +204,11 @@ def _columns(pairs: Iterable[tuple[str, object]]) -> tuple[list[str], list[objec
     return [pair[0] for pair in ordered], [pair[1] for pair in ordered]
 
 
-def _assemble(
-    learners: list[Any], totals: list[Any], levels: list[Any], unlocked: list[Any]
-) -> dict[str, LearnerState]:
+def _assemble(learners: list[Any], totals: list[Any]) -> dict[str, LearnerState]:
     sums: dict[str, dict[Cell, Totals]] = {}
     for user_id, topic, difficulty, *numbers in totals:
         sums.setdefault(user_id, {})[topic, difficulty] = Totals(*numbers)
-    states = {
+    return {
         row[0]: LearnerState(
             user_id=row[0],
             version=row[1],
@@ -198,29 +220,3 @@ def _assemble(
         )
         for row in learners
     }
-    for user_id, topic, level, previous_level, updated_at in levels:
-        states[user_id].levels[topic] = SkillLevel(level, previous_level, updated_at)
-    for user_id, achievement_id in unlocked:
-        states[user_id].unlocked.add(achievement_id)
-    return states
-
-
-async def _recount(
-    connection: Connection, reducer: Reducer, learners: Iterable[LearnerState]
-) -> None:
-    """Count anew for learners last saved under a catalogue with other filters.
-
-    Where completions were deleted, a filter that was counted before keeps its count.
-    """
-    behind = {state.user_id: state for state in learners if not reducer.counts_match(state)}
-    if not behind:
-        return
-    before = {state.user_id: state.counters for state in behind.values() if state.kept_from}
-    for state in behind.values():
-        reducer.reset_counters(state)
-    result = await _execute(connection, _COUNTED, list(behind))
-    for row in await result.fetchall():
-        reducer.count(behind[row[0]], Completion(*row))
-    for user_id, counters in before.items():
-        counted = behind[user_id].counters
-        counted |= {key: counters[key] for key in counted.keys() & counters.keys()}

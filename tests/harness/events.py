@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from progress_worker.embedded.wire import Headers, Wire
 from progress_worker.events import cloudevents
+from progress_worker.events.models import RECALCULATION_REQUESTED
 
 Event = dict[str, Any]
 
@@ -58,6 +59,18 @@ def completed(user_id: str, **changes: object) -> Event:
 def wire(event: Mapping[str, Any], headers: Headers = ENVELOPE) -> Wire:
     """The event as a record in binary mode, with its learner as the key."""
     return Wire(str(event["user_id"]).encode(), json.dumps(event).encode(), headers)
+
+
+def recalculation(user_id: str, **fields: object) -> Wire:
+    """A command to recalculate that learner."""
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(uuid4()).encode()),
+        ("ce_source", b"/operations"),
+        ("ce_type", RECALCULATION_REQUESTED.encode()),
+    )
+    value = json.dumps({"user_id": user_id, **fields}).encode()
+    return Wire(user_id.encode(), value, headers)
 
 
 @dataclass(slots=True)

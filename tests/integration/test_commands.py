@@ -9,24 +9,13 @@ from uuid import uuid4
 import pytest
 
 from progress_worker.embedded.wire import Wire
-from progress_worker.events.models import RECALCULATION_REQUESTED, unlock_event_id
-from tests.harness.events import completed
+from progress_worker.events.models import unlock_event_id
+from tests.harness.events import completed, recalculation
 from tests.harness.storage import Rows, execute, fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
 
 pytestmark = pytest.mark.integration
-
-
-def command(user_id: str, **fields: object) -> Wire:
-    headers = (
-        ("ce_specversion", b"1.0"),
-        ("ce_id", str(uuid4()).encode()),
-        ("ce_source", b"/operations"),
-        ("ce_type", RECALCULATION_REQUESTED.encode()),
-    )
-    value = json.dumps({"user_id": user_id, **fields}).encode()
-    return Wire(user_id.encode(), value, headers)
 
 
 class Learner:
@@ -54,7 +43,9 @@ class Learner:
     async def send(self, **fields: object) -> None:
         """Ask for a recalculation and wait for it."""
         before = self.version()
-        await self.deployment.kafka.publish(self.deployment.commands, [command(self.id, **fields)])
+        await self.deployment.kafka.publish(
+            self.deployment.commands, [recalculation(self.id, **fields)]
+        )
 
         async def changed() -> bool:
             return self.version() > before
@@ -163,7 +154,7 @@ async def test_a_command_for_nobody_is_done(shared: Deployment, learner: Learner
     stranger = f"stranger-{uuid4().hex[:8]}"
     await shared.kafka.publish(
         shared.commands,
-        [command(stranger)._replace(key=None), command(learner.id)._replace(key=None)],
+        [recalculation(stranger)._replace(key=None), recalculation(learner.id)._replace(key=None)],
     )
 
     async def changed() -> bool:
@@ -173,7 +164,7 @@ async def test_a_command_for_nobody_is_done(shared: Deployment, learner: Learner
     assert fetch(learner.url, "SELECT * FROM learner WHERE user_id = %s", stranger) == []
 
 
-GOOD = command("nobody")
+GOOD = recalculation("nobody")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from progress_worker.domain.reducer import Outcome
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import Totals
 from tests.every_rule import REDUCER, THRESHOLDS, WRITTEN
-from tests.folding import of, stored
+from tests.folding import latest_zone, of, rebuild, stored
 from tests.histories import TOPICS, cuts, histories
 from tests.naive import Sums, counting, measured, naive_progress
 
@@ -149,8 +149,9 @@ def test_a_rebuild_equals_folding(arrivals: list[Completion], lengths: list[int]
     for user_id, rows in store.learners.items():
         oldest_first = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
         before = {unlock.achievement.id for unlock in rows.unlocks}
-        state, unlocks = REDUCER.rebuild(user_id, oldest_first, before)
+        state, unlocks = rebuild(REDUCER, user_id, oldest_first, before)
         assert_is_naive(state, of(user_id, arrivals))
         assert state.counters == rows.counters
+        assert state.zone == latest_zone(oldest_first)
         assert unlocks == []  # whatever holds now held when the last event was folded in
         assert state.unlocked == before

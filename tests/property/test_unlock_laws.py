@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from progress_worker.domain.completion import Completion
 from tests.every_rule import MONOTONE, REDUCER, THRESHOLDS, WRITTEN
-from tests.folding import Store, cut, of, stored
+from tests.folding import Store, cut, of, rebuild, stored
 from tests.histories import cuts, fresh_histories, histories
 from tests.naive import counting, measured
 
@@ -70,7 +70,7 @@ def test_without_revisions_order_changes_no_monotone_unlock(
 @given(histories())
 def test_the_unlocks_of_a_rebuild_from_nothing_hold_at_the_end(arrivals: list[Completion]) -> None:
     done = sorted(counting(of("ada", arrivals)), key=lambda c: (c.completed_at, c.event_id))
-    state, unlocks = REDUCER.rebuild("ada", done, {"retired"})
+    state, unlocks = rebuild(REDUCER, "ada", done, {"retired"})
     holding = {
         f"rule_{number}"
         for number, rule in enumerate(WRITTEN)

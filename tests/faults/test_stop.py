@@ -1,0 +1,132 @@
+"""A worker that is asked to stop ends in time, whatever it waits for, and loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from progress_worker.embedded.database import Database
+from tests.faults.conftest import Deploy
+from tests.harness.events import completed, recalculation
+from tests.harness.proxied import AdvertisedBroker, through
+from tests.harness.proxy import Proxy
+from tests.harness.storage import fetch
+from tests.harness.waiting import wait_until
+from tests.harness.worker import FAUST, WORKER, Deployment, WorkerProcess
+
+pytestmark = pytest.mark.integration
+
+_DRAIN_SECONDS = 2.0
+#: What the event loop, the client libraries and a busy machine may add.
+_MORE_SECONDS = 5.0
+#: All longer than a stop may take: a stop that waits for one of these is too late.
+_PATIENT = {
+    "DRAIN_TIMEOUT_SECONDS": f"{_DRAIN_SECONDS}",
+    "DATABASE_CONNECT_TIMEOUT_SECONDS": "20",
+    "DATABASE_STATEMENT_TIMEOUT_SECONDS": "20",
+    "KAFKA_REQUEST_TIMEOUT_SECONDS": "20",
+    "KAFKA_REBALANCE_TIMEOUT_SECONDS": "30",
+    "RETRY_MAX_WAIT_SECONDS": "15",
+    "HOUSEKEEPING_SECONDS": "0.2",
+    "COMPLETION_RETENTION_DAYS": "4000",
+}
+
+
+@dataclass
+class Surroundings:
+    """A deployment that reaches Kafka and Postgres through proxies."""
+
+    deployment: Deployment
+    kafka: Proxy
+    postgres: Proxy
+
+    def break_(self, fault: str) -> None:
+        """`kafka_cut`, `kafka_stall`, `postgres_cut`, `postgres_stall`."""
+        name, _, way = fault.partition("_")
+        getattr(getattr(self, name), way)()
+
+    async def give_work(self) -> None:
+        """Records for ingest, and commands."""
+        await self.deployment.publish(*(completed(f"learner-{n}") for n in range(20)))
+        commands = [recalculation("learner-1"), recalculation("learner-2")]
+        await self.deployment.kafka.publish(self.deployment.commands, commands)
+
+    async def committed(self) -> dict[str, int]:
+        """How far the worker's two groups are in their topics."""
+        deployment = self.deployment
+        found = {
+            deployment.completed: deployment.group,
+            deployment.commands: f"{deployment.group}-commands",
+        }
+        return {
+            topic: sum((await deployment.kafka.committed(group, topic)).values())
+            for topic, group in found.items()
+        }
+
+
+@pytest.fixture
+async def surroundings(
+    impatient: Deploy, migrated_database: Database
+) -> AsyncIterator[Surroundings]:
+    port = int(migrated_database.worker_url.rpartition(":")[2].partition("/")[0])
+    kafka = Proxy()
+    with AdvertisedBroker(kafka.port) as broker:
+        kafka.target_port = broker.port
+        async with kafka, Proxy(port) as postgres:
+            deployment = await impatient(kafka.address, through(migrated_database, postgres.port))
+            deployment.variables |= _PATIENT
+            yield Surroundings(deployment, kafka, postgres)
+
+
+async def stop(worker: WorkerProcess, signum: signal.Signals) -> None:
+    """Send the signal; the worker ends in time and in order."""
+    started = time.monotonic()
+    worker.process.send_signal(signum)
+    assert await worker.ended() == 0, worker.said()
+    took = time.monotonic() - started
+    print("took", took)
+    assert took < _DRAIN_SECONDS + _MORE_SECONDS, (took, worker.said())
+
+
+@pytest.mark.parametrize(
+    ("fault", "signum", "command"),
+    [
+        ("postgres_stall", signal.SIGTERM, WORKER),
+        ("postgres_cut", signal.SIGINT, WORKER),
+        ("postgres_cut", signal.SIGTERM, FAUST),
+        ("kafka_stall", signal.SIGTERM, WORKER),
+        ("kafka_cut", signal.SIGTERM, WORKER),
+    ],
+)
+async def test_with_work_in_hand(
+    surroundings: Surroundings, fault: str, signum: signal.Signals, command: tuple[str, ...]
+) -> None:
+    async with surroundings.deployment.worker(command) as worker:
+        before = await surroundings.committed()
+        if fault.startswith("postgres"):
+            surroundings.break_(fault)
+            await surroundings.give_work()
+        else:
+            await surroundings.give_work()
+            surroundings.break_(fault)
+        await asyncio.sleep(1.5)
+        await stop(worker, signum)
+    surroundings.kafka.restore()
+    if fault.startswith("postgres"):
+        assert await surroundings.committed() == before
+
+
+@pytest.mark.parametrize("fault", ["postgres_stall", "postgres_cut", "kafka_stall", "kafka_cut"])
+async def test_while_it_starts(surroundings: Surroundings, fault: str) -> None:
+    surroundings.break_(fault)
+    async with surroundings.deployment.worker(await_ready=False) as worker:
+        await wait_until(partial(worker.has_said, "IngestService"), "it starts")
+        await asyncio.sleep(1)
+        await stop(worker, signal.SIGTERM)
