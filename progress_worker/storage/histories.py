@@ -14,10 +14,10 @@ from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.learners import COMPLETION
 
-#: Deriving a learner takes 20 µs a completion, so the event loop waits 5 ms for one portion.
-_PORTION: Final = 250
+#: Deriving a learner takes 20 µs a completion, so the event loop waits 10 ms for one portion.
+_PORTION: Final = 500
 #: The time limit is granted once, and once more for each of so many completions.
-_COMPLETIONS_PER_LIMIT: Final = 100_000
+_COMPLETIONS_PER_LIMIT: Final = 10_000
 _SIZE: Final = "SELECT count(*) FROM completion WHERE user_id = ANY(%s::text[])"
 _LIMIT: Final = "SELECT set_config('statement_timeout', %s, true)"
 _COUNTING: Final = "WHERE user_id = ANY(%s::text[]) AND NOT revoked"

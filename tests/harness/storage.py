@@ -11,6 +11,7 @@ import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.app import Worker
+from progress_worker.commands import CommandHandler
 from progress_worker.domain.catalogue import parse_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.skills import LevelRules
@@ -70,6 +71,7 @@ class Projection:
 
     engine: AsyncEngine
     projector: Projector
+    commands: CommandHandler
     recalculation: Recalculation
     retry: RetryPolicy
     metrics: Metrics
@@ -85,6 +87,7 @@ async def projection(
         yield Projection(
             engine=worker.engine,
             projector=worker.ingest._projector,
+            commands=worker.commands,
             recalculation=worker.commands._recalculation,
             retry=worker.ingest._retry,
             metrics=worker.metrics,

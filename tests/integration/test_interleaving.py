@@ -24,8 +24,8 @@ from tests.integration.conftest import Project
 
 pytestmark = pytest.mark.integration
 
-ROUNDS = 20
-LEARNERS = 10
+ROUNDS = 5
+LEARNERS = 100
 
 
 def week(user_id: str) -> list[Event]:

@@ -6,7 +6,13 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from progress_worker.errors import FatalError, PoisonError, TooSlowError, TransientError
+from progress_worker.errors import (
+    FatalError,
+    LockedError,
+    PoisonError,
+    TooSlowError,
+    TransientError,
+)
 from progress_worker.storage.database import translate
 
 CLASSES = sorted(
@@ -21,7 +27,7 @@ CLASSES = sorted(
 #: By the first two characters: values and constraints; what is missing, unknown or refused.
 POISON = ("22", "23")
 FATAL = ("0A", "10", "20", "21", "34", "3D", "3F", "42", "44", "P0")
-TOO_SLOW = "57014"
+TRANSIENT = {"57014": TooSlowError, "55P03": LockedError}
 #: Prepared statements, which are a session's.
 OF_A_SESSION = ("26000", "42P05")
 
@@ -32,7 +38,7 @@ def meaning(error: type[psycopg.Error]) -> type[Exception]:
         return PoisonError
     if state.startswith(FATAL) and state not in OF_A_SESSION:
         return FatalError
-    return TooSlowError if state == TOO_SLOW else TransientError
+    return TRANSIENT.get(state, TransientError)
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: f"{error.sqlstate}-{error.__name__}")
@@ -65,7 +71,7 @@ def test_what_an_error_means(error: type[psycopg.Error]) -> None:
 )
 def test_what_passes_is_waited_for(state: str, name: str) -> None:
     translated = translate(errors.lookup(state)("a text that may hold values"))
-    assert type(translated) is TransientError
+    assert type(translated) in {TransientError, LockedError}
     assert str(translated) == f"Postgres: {name} {state}"
 
 

@@ -1,0 +1,180 @@
+"""A learner with many completions gets the time that it takes, and nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import partial
+from itertools import pairwise
+
+import psycopg
+import pytest
+
+from progress_worker.embedded.database import Database
+from progress_worker.errors import TooSlowError, TransientError
+from progress_worker.storage.histories import connect_for_histories
+from tests.harness.events import Record, completed, recalculation, records
+from tests.harness.proxied import through
+from tests.harness.proxy import Proxy
+from tests.harness.storage import Projection, Rows, execute, fetch, projection
+from tests.harness.waiting import wait_until
+from tests.harness.worker import Deployment
+
+pytestmark = pytest.mark.integration
+
+MANY = """
+INSERT INTO completion (user_id, event_id, revision, revoked, exercise_id, topic, difficulty,
+    grade_hundredths, time_spent_seconds, hints_used, completed_at, local_day)
+SELECT 'ada', gen_random_uuid(), 0, false, 'x', 'sets', 'easy', 8000, 60, 0,
+    '2026-01-01 12:00Z'::timestamptz + n * interval '1 minute', '2026-01-01'
+FROM generate_series(1, %s) AS n
+"""
+LOCK = "SELECT FROM learner WHERE user_id = %s FOR UPDATE"
+
+
+def command(user_id: str, offset: int = 0) -> Record:
+    return Record(*recalculation(user_id), offset=offset, topic="progress-commands")
+
+
+def versions(url: str) -> dict[str, int]:
+    return dict(fetch(url, "SELECT user_id, version FROM learner"))
+
+
+async def test_other_tasks_run_while_a_learner_is_derived(
+    projected: Projection, migrated_database: Database
+) -> None:
+    await projected.projector.apply(records(completed("ada")))
+    execute(migrated_database.owner_url, MANY, 20_000)
+    loop, turns = asyncio.get_running_loop(), list[float]()
+    task = asyncio.create_task(projected.recalculation.recalculate("ada"))
+    while not task.done():
+        turns.append(loop.time())
+        await asyncio.sleep(0)
+    await task
+    longest = max(later - earlier for earlier, later in pairwise(turns))
+    assert longest < (turns[-1] - turns[0]) / 3
+    assert fetch(migrated_database.owner_url, "SELECT sum(completions) FROM learner_total") == [
+        (20_001,)
+    ]
+
+
+async def test_the_time_limit_grows_with_the_completions(
+    projected: Projection, migrated_database: Database
+) -> None:
+    with pytest.raises(TooSlowError):
+        async with connect_for_histories(projected.engine, ["ada"], 0.5) as connection:
+            await connection.execute("SELECT pg_sleep(1)")
+    execute(migrated_database.owner_url, MANY, 20_000)
+    async with connect_for_histories(projected.engine, ["ada"], 0.5) as connection:
+        await connection.execute("SELECT pg_sleep(1)")
+
+
+async def test_a_command_in_the_way_of_none_but_its_learner(shared: Deployment) -> None:
+    """A locked learner's commands wait; those of others behind them, in their partition, do not."""
+    url = shared.database.owner_url
+    locked, free = "a locked learner", "a free learner"
+    await shared.publish(completed(locked), completed(free))
+    await wait_until(partial(both_stored, url, locked, free), "both learners are stored")
+    before = versions(url)
+    commands = [recalculation(user) for user in (locked, locked, free)]
+    async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as other:
+        await other.execute(LOCK, [locked])
+        await shared.kafka.publish(shared.commands, commands, partition=0)
+
+        async def free_is_done() -> bool:
+            return versions(url)[free] > before[free]
+
+        await wait_until(free_is_done, "the free learner is recalculated")
+        assert versions(url)[locked] == before[locked]
+
+    async def locked_is_done() -> bool:
+        return versions(url)[locked] == before[locked] + 2
+
+    await wait_until(locked_is_done, "the other learner is recalculated twice")
+
+
+async def both_stored(url: str, *users: str) -> bool:
+    return versions(url).keys() >= set(users)
+
+
+async def test_a_command_that_never_succeeds_is_dead_lettered(deployment: Deployment) -> None:
+    url = deployment.database.owner_url
+    settings = deployment.settings(
+        DATABASE_STATEMENT_TIMEOUT_SECONDS="0.2", RETRY_MAX_WAIT_SECONDS="0.05"
+    )
+    async with projection(settings) as parts:
+        await parts.retry.run(
+            "ingest", partial(parts.projector.apply, records(completed("ada"), completed("bob")))
+        )
+        async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as other:
+            await other.execute(LOCK, ["ada"])
+            await asyncio.gather(
+                parts.commands.handle(command("ada")), parts.commands.handle(command("bob", 1))
+            )
+    assert versions(url)["bob"] == 2
+    (letter,) = letters(url)
+    assert letter["dlq.reason"] == "not_finished"
+    assert letter["dlq.original-offset"] == "0"
+    assert "given up after 10 tries" in letter["dlq.message"]
+
+
+def letters(url: str) -> list[dict[str, str]]:
+    rows: Rows = fetch(url, "SELECT headers::text FROM outbox WHERE topic LIKE '%.dlq'")
+    return [dict(json.loads(row[0])) for row in rows]
+
+
+async def test_tries_do_not_count_while_postgres_is_away(
+    deployment: Deployment, migrated_database: Database
+) -> None:
+    port = int(migrated_database.worker_url.rpartition(":")[2].partition("/")[0])
+    async with Proxy(port) as proxy:
+        deployment.database = through(migrated_database, proxy.port)
+        settings = deployment.settings(
+            DATABASE_STATEMENT_TIMEOUT_SECONDS="0.3", RETRY_MAX_WAIT_SECONDS="0.05"
+        )
+        async with projection(settings) as parts:
+            await parts.retry.run(
+                "ingest", partial(parts.projector.apply, records(completed("ada")))
+            )
+            proxy.stall()
+            handling = asyncio.create_task(parts.commands.handle(command("ada")))
+
+            async def tried() -> bool:
+                labels = {"part": "recalculation"}
+                name = "progress_retries_total"
+                return (parts.metrics.registry.get_sample_value(name, labels) or 0) > 11
+
+            await asyncio.sleep(1)
+            proxy.cut()
+            await wait_until(tried, "it is tried more often than a command may fail")
+            proxy.restore()
+            await handling
+    assert versions(migrated_database.owner_url) == {"ada": 2}
+    assert letters(migrated_database.owner_url) == []
+
+
+async def test_learners_stay_counted_for_a_changed_catalogue_though_the_batch_fails(
+    projected: Projection, migrated_database: Database
+) -> None:
+    url = migrated_database.owner_url
+    users = ["ada", "bob"]
+    await projected.projector.apply(records(*(completed(user) for user in users)))
+    counted = fetch(url, "SELECT user_id, counters FROM learner ORDER BY user_id")
+    execute(url, "UPDATE learner SET counters = '{}', version = version + 1")
+    projected.projector._cache.clear()
+    execute(
+        url,
+        """
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE 'misfortune' USING ERRCODE = '40001'; END $$;
+        CREATE TRIGGER fail BEFORE INSERT ON completion
+            FOR EACH STATEMENT EXECUTE FUNCTION fail();
+        """,
+    )
+    batch = records(*(completed(user) for user in users))
+    with pytest.raises(TransientError, match="SerializationFailure"):
+        await projected.projector.apply(batch)
+    assert fetch(url, "SELECT user_id, counters FROM learner ORDER BY user_id") == counted
+    execute(url, "DROP TRIGGER fail ON completion")
+    await projected.projector.apply(batch)
+    assert versions(url) == dict.fromkeys(users, 4)
