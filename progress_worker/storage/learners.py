@@ -80,10 +80,10 @@ async def load(
 ) -> Loaded:
     """Load every learner, stored completion and day snapshot that the arrivals concern.
 
-    Learners are taken from the cache where it has them; the save finds out whether they still are
-    as they were. Raises LearnerChangedError when another transaction changed a learner while it
-    was read, PoisonError for a key that cannot be sent, and psycopg.Error. Waits no longer than
-    the connection's statement timeout per statement.
+    Learners are taken from the cache where it has them. Raises LearnerChangedError when another
+    transaction changed a learner since it was read or cached, PoisonError for a key that cannot be
+    sent, and psycopg.Error. A cached learner of whom nothing had to be read is not compared: its
+    save does that. Waits no longer than the connection's statement timeout per statement.
     """
     with values_refused():
         return await _load(connection, reducer, cache, arrivals)
@@ -138,8 +138,7 @@ async def _load_days(
 ) -> None:
     """Load the days, then compare the versions of the learners of whom anything was read.
 
-    Without this comparison the rules could see rows of two versions, and no save would follow
-    where they fail on such a learner.
+    The rules may fail on rows of two versions, long before a save could notice.
     """
     async with connection.pipeline():
         rows = await _execute(connection, _DAYS, *_columns(days))
