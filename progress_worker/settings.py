@@ -324,9 +324,10 @@ class ViewSettings(TokenSettings):
         default=3.0, gt=0, description="The time limit of one read."
     )
     view_export_timeout_seconds: float = Field(
-        default=60.0,
+        default=300.0,
         gt=0,
-        description="The time limit of each of an export's steps, and of its client's pauses.",
+        description="The time limit of a whole export, until its client has read it. An export "
+        "holds a snapshot of the database for so long at most.",
     )
     view_development_login: bool = Field(
         default=False,

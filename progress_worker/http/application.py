@@ -107,6 +107,7 @@ def create_app(
         authenticator=Authenticator(settings, metrics),
         reads=ProgressReads(reads, UnknownZones(metrics).note),
         exports=ExportReads(exports),
+        export_seconds=settings.view_export_timeout_seconds,
         presenter=Presenter(catalogue, level_rules),
         computing=computing,
         tagger=Tagger(catalogue, level_rules),
@@ -158,5 +159,6 @@ def _export_limits(settings: ViewSettings) -> Limits:
         settings.view_export_pool_size,
         settings.view_pool_timeout_seconds,
         settings.view_connect_timeout_seconds,
+        settings.view_statement_timeout_seconds,
         settings.view_export_timeout_seconds,
     )

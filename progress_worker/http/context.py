@@ -46,6 +46,7 @@ class ViewContext:
     authenticator: Authenticator
     reads: ProgressReads
     exports: ExportReads
+    export_seconds: float
     presenter: Presenter
     computing: Computing
     tagger: Tagger

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated, Final, Literal
 
+import structlog
 from fastapi import Query
+from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from progress_worker.domain.calendar import today
+from progress_worker.errors import TransientError
 from progress_worker.http.conditional import asks_for_change, caching_headers, matches, not_modified
 from progress_worker.http.context import Asked
 from progress_worker.http.presentation_over_time import present_history, present_statistics
@@ -24,7 +28,7 @@ from progress_worker.http.responses_over_time import (
 from progress_worker.http.routes import Question, ReadRouter
 from progress_worker.http.spreadsheet import UNDO, text_cell
 from progress_worker.http.windows import MAX_DAYS, Range, span
-from progress_worker.storage.view_export import OpenExport, StoredCompletion
+from progress_worker.storage.view_export import ExportRunningError, OpenExport, StoredCompletion
 from progress_worker.storage.views import LearnerView, Stamp
 
 Format = Literal["json", "csv"]
@@ -36,23 +40,41 @@ _MEDIA_TYPES: Final[dict[Format, str]] = {
 #: Excel takes a CSV file without this mark for the machine's own code page.
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
+#: By then a short export is over, and one whose client went away is seen to be.
+_RETRY_AFTER: Final = {"Retry-After": "5"}
+
+_log = structlog.get_logger()
+
 router = ReadRouter(prefix="/api/progress", tags=["export"])
 
 
 class ExportResponse(StreamingResponse):
-    """A stream that gives its database connection back however it ends."""
+    """A stream that ends by its deadline, and gives its database connection back however it ends.
+
+    A stream that breaks off lacks its last chunk, so nobody takes it for complete.
+    """
 
     def __init__(
-        self, chunks: AsyncGenerator[str, None], held: AsyncExitStack, headers: dict[str, str]
+        self,
+        chunks: AsyncGenerator[str, None],
+        held: AsyncExitStack,
+        deadline: float,
+        headers: dict[str, str],
     ) -> None:
         super().__init__(chunks, headers=headers)
         self._chunks = chunks
         self._held = held
+        self._deadline = deadline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream; whatever interrupts it, nothing stays open."""
-        async with self._held, aclosing(self._chunks):
-            await super().__call__(scope, receive, send)
+        try:
+            async with asyncio.timeout_at(self._deadline), self._held, aclosing(self._chunks):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            _log.warning("view_export_cut_off", reason="The time limit of an export is over.")
+        except TransientError as error:
+            _log.warning("view_export_cut_off", reason=str(error))
 
 
 @router.get(
@@ -66,7 +88,8 @@ class ExportResponse(StreamingResponse):
                 "application/json": {"schema": {"$ref": "#/components/schemas/ExportAnswer"}},
                 "text/csv": {"schema": {"type": "string"}},
             },
-        }
+        },
+        429: {"description": "An export of this learner is running; `Retry-After` says when."},
     },
 )
 async def export(
@@ -85,18 +108,25 @@ async def export(
     tag = question.tag(stamp)
     if asks_for_change(question.request) and matches(question.request, tag):
         return not_modified(tag)
-    headers = _headers(question, stamp, wanted)
     if question.request.method == "HEAD":
-        return Response(headers=headers)
+        head = Response(headers=_headers(question, stamp, wanted))
+        # How long the export is shows when it is sent.
+        del head.headers["Content-Length"]
+        return head
+    view = question.view
+    deadline = asyncio.get_running_loop().time() + view.export_seconds
     async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(question.view.exports.open(question.user_id))
+        try:
+            source = await stack.enter_async_context(view.exports.open(question.user_id))
+        except ExportRunningError as error:
+            raise HTTPException(429, str(error), _RETRY_AFTER) from error
         learner = await source.learner()
         headers = _headers(question, learner.stamp, wanted)
         if wanted == "csv":
             chunks = _csv(source)
         else:
             chunks = _json(await _summary(source, learner, question), source)
-        return ExportResponse(chunks, stack.pop_all(), headers)
+        return ExportResponse(chunks, stack.pop_all(), deadline, headers)
 
 
 def _headers(question: Asked, stamp: Stamp, wanted: Format) -> dict[str, str]:

@@ -23,6 +23,7 @@ from progress_worker.errors import (
     TransientError,
 )
 from progress_worker.storage import sessions
+from progress_worker.storage.droppable import DroppableConnection
 from progress_worker.storage.revisions import head_revision
 
 Connection = psycopg.AsyncConnection[Any]
@@ -64,15 +65,19 @@ def create_engine(
     limits = {**_PLANNER, **dict.fromkeys(timeouts, str(limit))}
 
     async def open_session() -> Connection:
-        connection: Connection = await psycopg.AsyncConnection.connect(
-            libpq_url(url),
-            application_name=application_name,
-            connect_timeout=max(1, int(connect_timeout_seconds)),
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
-            tcp_user_timeout=limit,
-        )
+        try:
+            connection: Connection = await DroppableConnection.connect(
+                libpq_url(url),
+                application_name=application_name,
+                connect_timeout=max(1, int(connect_timeout_seconds)),
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
+                tcp_user_timeout=limit,
+            )
+        except psycopg.OperationalError as error:
+            sessions.check_not_refused(error)
+            raise
         try:
             await sessions.prepare(connection, limits)
         except BaseException:
@@ -99,7 +104,9 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
     pooled = engine.connect()
     try:
         await pooled.start()
-    except (DBAPIError, PoolTimeoutError, psycopg.Error, OSError) as error:
+    except PoolTimeoutError as error:
+        raise TransientError("Every connection to Postgres is busy.") from error
+    except (DBAPIError, psycopg.Error, OSError) as error:
         raise TransientError(f"Postgres cannot be reached: {_first_line(error)}") from error
     try:
         yield cast(Connection, (await pooled.get_raw_connection()).driver_connection)
@@ -134,7 +141,7 @@ def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError
     serialization, time limit, disk full, read-only) passes, and so does what a new connection
     mends.
     """
-    if _prepared_anew(error):
+    if is_mended_by_reconnecting(error):
         return TransientError(f"Postgres: {describe(error)}")
     if isinstance(error, psycopg.errors.DataError | psycopg.errors.IntegrityError):
         return PoisonError(Reason.REJECTED_BY_DATABASE, describe(error))
@@ -160,7 +167,7 @@ def values_refused() -> Iterator[None]:
         raise PoisonError(Reason.REJECTED_BY_DATABASE, type(error).__name__) from error
 
 
-def _prepared_anew(error: psycopg.Error) -> bool:
+def is_mended_by_reconnecting(error: psycopg.Error) -> bool:
     """Whether a prepared statement is gone, there already, or of a table that has changed since."""
     return isinstance(error, _OF_ONE_SESSION) or error.diag.source_function == _STALE_PLAN
 
@@ -172,6 +179,13 @@ def describe(error: BaseException) -> str:
     if isinstance(cause, psycopg.Error):
         parts += [part for part in (cause.sqlstate, cause.diag.constraint_name) if part]
     return " ".join(parts)
+
+
+def explain(error: psycopg.Error) -> str:
+    """What Postgres says, but where that may quote values."""
+    if isinstance(error, psycopg.errors.DataError | psycopg.errors.IntegrityError):
+        return describe(error)
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

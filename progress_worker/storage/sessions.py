@@ -15,6 +15,13 @@ from progress_worker.addresses import libpq_url
 from progress_worker.errors import FatalError
 
 _CONNECT_TIMEOUT_SECONDS: Final = 10
+#: How PgBouncer refuses what an address asks for by `options`.
+_REFUSED_BY_POOLER: Final = "unsupported startup parameter"
+_POOLER: Final = (
+    "The address leads to a connection pooler (such as PgBouncer), which breaks locks and settings "
+    "of a session: give the worker, `migrate` and other commands the address of Postgres itself; "
+    "only the view may use a pooler."
+)
 
 #: What decides how values are read and written, what a transaction sees, and when a session ends.
 PINNED: Final[Mapping[str, str]] = {
@@ -54,11 +61,16 @@ WHERE current_setting('synchronous_commit') = 'off'
 """
 
 
+_BACKEND: Final = "SELECT pg_backend_pid()"
+
+
 async def prepare(connection: psycopg.AsyncConnection[Any], limits: Mapping[str, str]) -> None:
     """Give a new session the pinned settings and its own limits.
 
-    Raises FatalError for a database that cannot hold every text, and psycopg.Error.
+    Raises FatalError for a pooler and for a database that cannot hold every text, and
+    psycopg.Error.
     """
+    await check_direct(connection)
     check_encoding(connection.info)
     await connection.execute(_SET, _wanted(limits))
     await connection.commit()
@@ -69,12 +81,18 @@ def connect_owner(
 ) -> psycopg.Connection[Any]:
     """A session of the role that owns the tables, with the pinned settings.
 
-    Raises FatalError for a database that cannot hold every text, and psycopg.Error.
+    Raises FatalError for a pooler and for a database that cannot hold every text, and
+    psycopg.Error.
     """
-    connection = psycopg.connect(
-        libpq_url(url), autocommit=autocommit, connect_timeout=_CONNECT_TIMEOUT_SECONDS
-    )
     try:
+        connection = psycopg.connect(
+            libpq_url(url), autocommit=autocommit, connect_timeout=_CONNECT_TIMEOUT_SECONDS
+        )
+    except psycopg.OperationalError as error:
+        check_not_refused(error)
+        raise
+    try:
+        _check_backend(connection.info, connection.execute(_BACKEND).fetchone())
         check_encoding(connection.info)
         connection.execute(_SET, _wanted({**_OWNER, "lock_timeout": lock_timeout}))
         connection.commit()
@@ -82,6 +100,36 @@ def connect_owner(
         connection.close()
         raise
     return connection
+
+
+async def check_direct(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raises FatalError, with the cure, where a pooler stands between us and Postgres."""
+    _check_backend(connection.info, await (await connection.execute(_BACKEND)).fetchone())
+
+
+async def is_pooled(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether a pooler stands between us and Postgres."""
+    return _is_pooled(connection.info, await (await connection.execute(_BACKEND)).fetchone())
+
+
+def check_not_refused(error: psycopg.Error) -> None:
+    """Raises FatalError, with the cure, where a pooler refused what the address asks for."""
+    if _REFUSED_BY_POOLER in str(error):
+        raise FatalError(_POOLER) from error
+
+
+def _check_backend(info: psycopg.ConnectionInfo, backend: Any) -> None:
+    if _is_pooled(info, backend):
+        raise FatalError(_POOLER)
+
+
+def _is_pooled(info: psycopg.ConnectionInfo, backend: Any) -> bool:
+    """Whether the server that answers is not the one that the session was opened with.
+
+    Postgres names its process when a session begins. A pooler answers that itself, with a number
+    of its own, whatever server it passes a statement to later.
+    """
+    return bool(backend[0] != info.backend_pid)
 
 
 def check_encoding(info: psycopg.ConnectionInfo) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Executable, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy import text as sql
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from progress_worker.errors import ProgressError
 from progress_worker.storage.tables import completion
-from progress_worker.storage.view_connections import ReadConnections
+from progress_worker.storage.view_connections import ReadConnections, Snapshot
 from progress_worker.storage.view_statements import HISTORY, LEARNER, STATISTICS
 from progress_worker.storage.views import (
     HistoryView,
@@ -65,51 +65,62 @@ class StoredCompletion(NamedTuple):
     local_day: dt.date
 
 
-class ExportReads:
-    """Exports, each on a connection of its own from a small pool.
+class ExportRunningError(ProgressError):
+    """An export of this learner is running already."""
 
-    Opening one raises TransientError when Postgres is away or every connection is busy.
+
+class ExportReads:
+    """Exports, each on a connection of its own from a small pool, and one per learner.
+
+    Opening one raises ExportRunningError, or TransientError when Postgres is away or every
+    connection is busy.
     """
 
     def __init__(self, connections: ReadConnections) -> None:
         self._connections = connections
+        self._running: set[str] = set()
 
     @asynccontextmanager
     async def open(self, user_id: str) -> AsyncIterator[OpenExport]:
         """One learner's export; everything that is read from it shows the same moment."""
-        async with self._connections.snapshot() as connection:
-            yield OpenExport(connection, user_id)
+        if user_id in self._running:
+            raise ExportRunningError("An export of this learner is running already.")
+        self._running.add(user_id)
+        try:
+            async with self._connections.snapshot() as snapshot:
+                yield OpenExport(snapshot, user_id)
+        finally:
+            self._running.remove(user_id)
 
 
 class OpenExport:
     """One learner at one moment."""
 
-    def __init__(self, connection: AsyncConnection, user_id: str) -> None:
-        self._connection = connection
+    def __init__(self, snapshot: Snapshot, user_id: str) -> None:
+        self._snapshot = snapshot
         self._user_id = user_id
 
     async def learner(self) -> LearnerView:
         """The learner's state without days."""
-        return learner_view(self._user_id, await self._one(LEARNER))
+        row = await self._snapshot.one(LEARNER, user_id=self._user_id)
+        return learner_view(self._user_id, row)
 
     async def statistics(self, first: dt.date, last: dt.date) -> StatisticsView:
         """Sums over all days and per day from `first` to `last`, both included."""
-        return statistics_view(await self._one(STATISTICS, first_day=first, last_day=last))
+        row = await self._snapshot.one(
+            STATISTICS, user_id=self._user_id, first_day=first, last_day=last
+        )
+        return statistics_view(row)
 
     async def history(self, first: dt.date, last: dt.date) -> HistoryView:
         """Sums per day from `first` to `last`, both included, and what came before."""
-        return history_view(await self._one(HISTORY, first_day=first, last_day=last))
+        row = await self._snapshot.one(
+            HISTORY, user_id=self._user_id, first_day=first, last_day=last
+        )
+        return history_view(row)
 
     async def completions(self) -> AsyncIterator[Sequence[StoredCompletion]]:
         """Every completion, oldest first, in chunks through a cursor on the server."""
-        result = await self._connection.stream(
-            COMPLETIONS,
-            {"user_id": self._user_id},
-            execution_options={"yield_per": _CHUNK_ROWS},
-        )
-        async for rows in result.partitions():
+        chunks = self._snapshot.chunks(COMPLETIONS, _CHUNK_ROWS, user_id=self._user_id)
+        async for rows in chunks:
             yield [StoredCompletion._make(row) for row in rows]
-
-    async def _one(self, statement: Executable, **parameters: object) -> Any:
-        result = await self._connection.execute(statement, {"user_id": self._user_id, **parameters})
-        return result.one_or_none()

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Executable
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy import ClauseElement
 
 from progress_worker.domain.calendar import is_zone
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
-from progress_worker.errors import TransientError
 from progress_worker.storage.active_days import read_runs
 from progress_worker.storage.view_connections import ReadConnections
 from progress_worker.storage.view_statements import (
@@ -115,10 +113,7 @@ class ProgressReads:
 
     async def ready(self) -> None:
         """Return when the tables can be read; raises TransientError when they are missing too."""
-        try:
-            await self._connections.one(READY)
-        except ProgrammingError as error:
-            raise TransientError("The view's tables are missing or may not be read.") from error
+        await self._connections.one(READY)
 
     async def stamp(self, user_id: str) -> Stamp:
         """What the learner's answers depend on."""
@@ -151,7 +146,7 @@ class ProgressReads:
         row = await self._one(HISTORY, user_id, first_day=first, last_day=last)
         return stored_row(row, partial(history_view, row))
 
-    async def _one(self, statement: Executable, user_id: str, **parameters: object) -> Any:
+    async def _one(self, statement: ClauseElement, user_id: str, **parameters: object) -> Any:
         row = await self._connections.one(statement, user_id=user_id, **parameters)
         if row is not None and not _is_zone_known(row):
             self._unknown_zone(row.timezone)
