@@ -9,12 +9,13 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
+from progress_worker.addresses import libpq_url
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings import PREFIX, Settings, ViewSettings
 from progress_worker.storage import privileges
 from progress_worker.storage.database import Connection, check_migrated, describe
-from progress_worker.storage.sessions import check_encoding
+from progress_worker.storage.sessions import check_direct, check_encoding
 from progress_worker.storage.tables import learner
 
 _SESSION_SECONDS: Final = 10
@@ -31,6 +32,7 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
     """Whether the worker's role finds this release's tables and may do its work on them."""
     url = settings.database_url.get_secret_value()
     async with _session(url, "Postgres") as connection:
+        await check_direct(connection)
         role = connection.info.user
         findings = [_who(connection), await _check_clock(connection)]
         findings.append(await _check_revision(connection))
@@ -77,19 +79,19 @@ async def check_view_database(settings: ViewSettings) -> list[Finding]:
 
 @asynccontextmanager
 async def _session(url: str, what: str) -> AsyncIterator[Connection]:
+    """A read-only transaction that leaves nothing behind in a session that a pooler shares."""
     try:
         connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
-            url.replace("postgresql+psycopg://", "postgresql://", 1),
-            autocommit=True,
+            libpq_url(url),
             application_name="progress-worker doctor",
             connect_timeout=_SESSION_SECONDS,
-            options=f"-c statement_timeout={_SESSION_SECONDS}s",
+            prepare_threshold=None,
         )
     except psycopg.Error as error:
         raise TransientError(f"{what} cannot be reached: {_first_line(error)}") from error
     try:
-        # Not an option: an address that asks for a server that takes writes would find none.
-        await connection.execute("SET default_transaction_read_only = on")
+        await connection.set_read_only(True)
+        await connection.execute(f"SET LOCAL statement_timeout = '{_SESSION_SECONDS}s'")
         yield connection
     except psycopg.Error as error:
         raise TransientError(f"{what} refuses: {describe(error)}") from error
