@@ -89,7 +89,7 @@ class ExportResponse(StreamingResponse):
                 "text/csv": {"schema": {"type": "string"}},
             },
         },
-        429: {"description": "An export of this learner is running; `Retry-After` says when."},
+        429: {},
     },
 )
 async def export(

@@ -27,9 +27,12 @@ _PROBLEMS: Final = {
     "404": "No such path.",
     "405": "Only GET and HEAD.",
     "422": "A parameter is wrong.",
+    "429": "An export of this learner is running; `Retry-After` says when to try again.",
     "500": "Something went wrong on our side.",
     "503": "Postgres or the signing keys are away; `Retry-After` says when to try again.",
 }
+#: Only where the path itself says so.
+_PARTICULAR: Final = frozenset({"429"})
 _OPEN: Final = ("404", "405", "500", "503")
 
 
@@ -62,8 +65,8 @@ def _complete(operation: dict[str, Any]) -> None:
         }
         responses["200"]["headers"] = headers
         responses["304"] = {"description": "The client's answer still holds.", "headers": headers}
-    statuses = _PROBLEMS if "security" in operation else _OPEN
-    for status in statuses:
+    common = _PROBLEMS.keys() - _PARTICULAR if "security" in operation else set(_OPEN)
+    for status in sorted(common | _PARTICULAR & responses.keys()):
         responses[status] = {
             "description": _PROBLEMS[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": _SCHEMAS + "Problem"}}},

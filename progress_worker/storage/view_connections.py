@@ -221,19 +221,19 @@ def _settings(limits: Limits, server_version: int) -> sql.Composed:
         for seconds in (limits.statement_seconds, limits.snapshot_seconds)
     )
     longest = snapshot if limits.snapshot_seconds else statement
-    settings = {
-        **PINNED,
-        "statement_timeout": longest,
-        "lock_timeout": statement,
-        "idle_in_transaction_session_timeout": longest,
-        "transaction_timeout": snapshot,
-        "jit": "off",
-    }
-    if server_version < _TRANSACTION_TIMEOUT_SINCE:
-        del settings["transaction_timeout"]
+    settings = [
+        *PINNED.items(),
+        ("statement_timeout", longest),
+        ("lock_timeout", statement),
+        ("idle_in_transaction_session_timeout", longest),
+        # A limit that runs already goes on unless it is taken away first, as PINNED does.
+        ("transaction_timeout", snapshot),
+        ("jit", "off"),
+    ]
     calls = (
         sql.SQL("set_config({}, {}, true)").format(sql.Literal(name), sql.Literal(value))
-        for name, value in settings.items()
+        for name, value in settings
+        if name != "transaction_timeout" or server_version >= _TRANSACTION_TIMEOUT_SINCE
     )
     return sql.SQL("SELECT ") + sql.SQL(", ").join(calls)
 

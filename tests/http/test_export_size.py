@@ -20,6 +20,8 @@ from tests.http.served import Served, add_completions, serve_view
 pytestmark = pytest.mark.integration
 
 COMPLETIONS = 200_000
+#: More than sockets hold, so that an export that nobody reads stays open.
+MANY = 50_000
 #: Held at once, the rows of this export would take some hundred megabytes.
 ALLOWED_GROWTH = 8 * 1024 * 1024
 TIMEOUT = httpx.Timeout(60)
@@ -28,9 +30,10 @@ PATIENCE_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def database(postgres: Postgres, migrated_template: str) -> Iterator[Database]:
-    """One learner with very many completions and one with few."""
+    """Learners with very many completions, with many, and with few."""
     found = postgres.create_database("long_export", migrated_template)
     add_completions(found, "ada", COMPLETIONS)
+    add_completions(found, "cem", MANY)
     add_completions(found, "bob", 1_000)
     yield found
     postgres.drop_database(found.name)
@@ -51,7 +54,7 @@ def exporting(served: Served, user_id: str = "ada", kind: str = "json") -> Itera
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         with httpx.stream("GET", url, headers=served.headers(user_id), timeout=TIMEOUT) as answer:
-            if answer.status_code != 503 or time.monotonic() > deadline:
+            if answer.status_code not in {429, 503} or time.monotonic() > deadline:
                 assert answer.status_code == 200
                 yield answer
                 return
@@ -83,13 +86,35 @@ def test_an_export_takes_constant_memory(served: Served, tmp_path: Path) -> None
 
 
 def test_exports_that_are_not_read_hold_up_nobody_but_other_exports(served: Served) -> None:
-    with exporting(served), exporting(served):
+    with exporting(served), exporting(served, "cem"):
         export = f"{served.url}/api/progress/export"
-        refused = httpx.get(export, headers=served.headers(), timeout=TIMEOUT)
+        refused = httpx.get(export, headers=served.headers("bob"), timeout=TIMEOUT)
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
         other = httpx.get(f"{served.url}/api/progress", headers=served.headers(), timeout=TIMEOUT)
         assert other.status_code == 200
+
+
+def test_a_learner_has_one_export_at_a_time(served: Served) -> None:
+    export = f"{served.url}/api/progress/export"
+    with exporting(served):
+        refused = httpx.get(export, headers=served.headers(), timeout=TIMEOUT)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 0
+        assert refused.json()["detail"] == "An export of this learner is running already."
+        with exporting(served, "bob") as other:
+            assert other.status_code == 200
+
+
+def test_the_head_of_an_export_does_not_say_how_long_it_is(served: Served) -> None:
+    export = f"{served.url}/api/progress/export"
+    with exporting(served) as answer:
+        head = httpx.head(export, headers=served.headers(), timeout=TIMEOUT)
+        assert head.status_code == 200
+        assert "content-length" not in head.headers
+        assert head.content == b""
+        for name in ("content-type", "content-disposition", "etag"):
+            assert head.headers[name] == answer.headers[name]
 
 
 def test_clients_that_leave_give_their_connection_back(served: Served) -> None:

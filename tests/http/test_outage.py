@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 
 import psycopg
@@ -15,12 +16,16 @@ from progress_worker.errors import TransientError
 from progress_worker.storage.migrate import migrate
 from progress_worker.storage.tables import LEARNER_TABLES
 from progress_worker.storage.view_connections import Limits, ReadConnections
+from tests.harness.freezing import frozen
 from tests.http.stage import Stage, StageMaker
 from tests.http.wire import tapped
 
 pytestmark = pytest.mark.integration
 
 PATHS = ("", "/achievements", "/statistics", "/history", "/skill-levels/x", "/export")
+#: What a busy machine may add to a limit; waiting for a cancelled statement adds more.
+SLACK_SECONDS = 3.0
+LEARNERS = ("ada", "bob")
 QUICK = {
     "view_statement_timeout_seconds": 0.5,
     "view_pool_timeout_seconds": 0.3,
@@ -79,12 +84,16 @@ async def test_postgres_stops_and_comes_back(
 async def test_a_restart_between_two_requests_goes_unnoticed(
     own_postgres: Postgres, own_database: Database, stages: StageMaker
 ) -> None:
-    stage = await stages(own_database, **QUICK)
-    await asyncio.gather(*(stage.read("") for _ in range(5)))
-    own_postgres.stop()
-    own_postgres.start()
-    answers = await asyncio.gather(*(stage.get("") for _ in range(5)))
-    assert [answer.status_code for answer in answers] == [200] * 5
+    # Time enough for a start that goes on while the view connects.
+    stage = await stages(own_database, view_pool_timeout_seconds=5)
+    await asyncio.gather(
+        *(stage.read("") for _ in range(5)), *(stage.get("/export", name) for name in LEARNERS)
+    )
+    own_postgres.restart()
+    answers = await asyncio.gather(
+        *(stage.get("") for _ in range(5)), *(stage.get("/export", name) for name in LEARNERS)
+    )
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_a_read_that_waits_for_a_lock_ends_in_time_and_others_do_not_pile_up(
@@ -112,6 +121,28 @@ async def test_a_network_that_swallows_everything_keeps_nobody_waiting_for_ever(
         assert (await stage.client.get("/livez")).status_code == 200
         wire.flowing.set()
         assert (await stage.get("")).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the server's processes in /proc")
+async def test_a_frozen_server_holds_no_request_beyond_its_limit(
+    own_postgres: Postgres, own_database: Database, stages: StageMaker
+) -> None:
+    stage = await stages(own_database, view_pool_size=4, **QUICK)
+    limit = stage.settings.view_pool_timeout_seconds + 2 + 0.5
+    paths = ["/readyz", *(f"/api/progress{path}" for path in PATHS)]
+
+    async def ask(path: str) -> int:
+        async with asyncio.timeout(limit + SLACK_SECONDS):
+            headers = {"Authorization": f"Bearer {stage.token()}"}
+            return (await stage.client.get(path, headers=headers)).status_code
+
+    # Connections that lie in the pool, and later those that have to be made.
+    assert {await ask(path) for path in paths} == {200}
+    with frozen(own_postgres):
+        for _ in range(2):
+            answers = await asyncio.gather(*(ask(path) for path in paths * 3))
+            assert {status for status in answers if status != 429} == {503}
+    assert {await ask(path) for path in paths} == {200}
 
 
 async def test_missing_tables_are_not_ready(stages: StageMaker, database: Database) -> None:
