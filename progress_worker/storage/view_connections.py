@@ -79,12 +79,17 @@ class Snapshot:
     async def chunks(
         self, statement: ClauseElement, size: int, **parameters: object
     ) -> AsyncIterator[Sequence[Any]]:
-        """The statement's rows, so many at once, through a cursor on the server."""
+        """The statement's rows, so many at once, through a cursor on the server.
+
+        The cursor ends with the transaction.
+        """
+        query, values = self._compiled(statement, parameters)
         with _transient():
-            async with self._session.cursor("chunks", row_factory=namedtuple_row) as cursor:
-                await cursor.execute(*self._compiled(statement, parameters))
-                while rows := await cursor.fetchmany(size):
-                    yield rows
+            await self._session.execute(b"DECLARE chunks NO SCROLL CURSOR FOR " + query, values)
+            cursor = self._session.cursor(row_factory=namedtuple_row)
+            fetch = f"FETCH FORWARD {size} FROM chunks".encode()
+            while rows := await (await cursor.execute(fetch, prepare=False)).fetchall():
+                yield rows
 
 
 class ReadConnections:
