@@ -56,7 +56,7 @@ class _StaleConnectionError(TransientError):
 class _Session(DroppableConnection):
     """A connection, the statement that sets its transactions up, and whether it ever answered."""
 
-    settings: sql.Composed
+    settings: bytes
     answered: bool = False
 
 
@@ -72,7 +72,7 @@ class Snapshot:
         """The statement's only row, or None."""
         with _transient():
             async with asyncio.timeout(self._statement_seconds):
-                cursor = self._session.cursor(row_factory=namedtuple_row)
+                cursor = self._session.cursor(binary=True, row_factory=namedtuple_row)
                 await cursor.execute(*self._compiled(statement, parameters))
                 return await cursor.fetchone()
 
@@ -86,7 +86,7 @@ class Snapshot:
         query, values = self._compiled(statement, parameters)
         with _transient():
             await self._session.execute(b"DECLARE chunks NO SCROLL CURSOR FOR " + query, values)
-            cursor = self._session.cursor(row_factory=namedtuple_row)
+            cursor = self._session.cursor(binary=True, row_factory=namedtuple_row)
             fetch = f"FETCH FORWARD {size} FROM chunks".encode()
             while rows := await (await cursor.execute(fetch, prepare=False)).fetchall():
                 yield rows
@@ -97,6 +97,8 @@ class ReadConnections:
 
     Nothing lives longer than a transaction: no setting, no lock, and behind a pooler no prepared
     statement. So the pool works through a pooler in transaction mode as well as without one.
+
+    Values come in binary form, whose meaning no date style changes.
 
     Connects on first use, never at construction. A call waits at most `limits.read_seconds`, and
     raises TransientError when Postgres is away, refuses, has no connection left or takes too long;
@@ -124,7 +126,7 @@ class ReadConnections:
 
         async def read() -> Any:
             async with self._session() as session:
-                cursor = session.cursor(row_factory=namedtuple_row)
+                cursor = session.cursor(binary=True, row_factory=namedtuple_row)
                 async with session.pipeline():
                     await session.execute(_BEGIN_READ)
                     await session.execute(session.settings)
@@ -191,7 +193,8 @@ class ReadConnections:
         )
         try:
             check_encoding(session.info)
-            session.settings = _settings(limits, session.info.server_version)
+            settings = _settings(limits, session.info.server_version)
+            session.settings = settings.as_bytes(session)
             if not await is_pooled(session):
                 # The view has a handful of statements: each is prepared when it is first run.
                 session.prepare_threshold = 0
