@@ -95,15 +95,27 @@ async def test_422(empty_stage: Stage) -> None:
 
 
 async def test_500_says_nothing_and_logs_everything(stage: Stage) -> None:
+    await stage.complete("2026-11-23T10:00:00Z")
     with psycopg.connect(stage.database.owner_url, autocommit=True) as connection:
-        connection.execute("DROP TABLE skill_level")
+        connection.execute("""UPDATE learner SET counters = '"no counters"'""")
     with structlog.testing.capture_logs() as logs:
         answer = await stage.get("", headers={"X-Request-Id": "abc-123"})
     assert_problem(answer, 500)
-    assert "skill_level" not in answer.text
+    assert "counters" not in answer.text
     assert "ada" not in answer.text
     failure = next(entry for entry in logs if entry["event"] == "view_request_failed")
     assert failure["exc_info"]
+
+
+async def test_what_postgres_refuses_is_503_and_the_log_says_what(stage: Stage) -> None:
+    with psycopg.connect(stage.database.owner_url, autocommit=True) as connection:
+        connection.execute("REVOKE SELECT ON skill_level FROM progress_view")
+    with structlog.testing.capture_logs() as logs:
+        answer = await stage.get("")
+    assert_problem(answer, 503)
+    assert "skill_level" not in answer.text
+    (said,) = [entry["reason"] for entry in logs if entry["event"] == "view_unavailable"]
+    assert said == "Postgres: permission denied for table skill_level"
 
 
 async def test_a_sane_request_id_is_kept_and_any_other_replaced(empty_stage: Stage) -> None:
