@@ -29,7 +29,13 @@ from progress_worker.http.routes import Question, ReadRouter
 from progress_worker.http.spreadsheet import UNDO, text_cell
 from progress_worker.http.windows import MAX_DAYS, Range, span
 from progress_worker.storage.view_export import ExportRunningError, OpenExport, StoredCompletion
-from progress_worker.storage.views import LearnerView, Stamp
+from progress_worker.storage.views import (
+    HistoryView,
+    LearnerView,
+    Stamp,
+    StatisticsView,
+    StoredRow,
+)
 
 Format = Literal["json", "csv"]
 
@@ -138,12 +144,29 @@ def _headers(question: Asked, stamp: Stamp, wanted: Format) -> dict[str, str]:
     }
 
 
-async def _summary(source: OpenExport, learner: LearnerView, question: Asked) -> ExportSummary:
-    user_id, now, presenter = question.user_id, question.now, question.view.presenter
+async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question: Asked) -> str:
+    """Everything but the completions, as JSON."""
+    now = question.now
     days, year = span(30, now), Range(days=MAX_DAYS)
     statistics = await source.statistics(days.first, days.last)
     read = year.span(now)
     history = await source.history(read.first, read.last)
+
+    def make() -> str:
+        return _present(
+            learner.decode(), statistics.decode(), history.decode(), question
+        ).model_dump_json()
+
+    # The statistics are presented once for each period.
+    characters = learner.characters + 4 * statistics.characters + history.characters
+    rows = MAX_DAYS + question.view.presenter.size
+    return await question.view.computing.make(characters, make, rows=rows)
+
+
+def _present(
+    learner: LearnerView, statistics: StatisticsView, history: HistoryView, question: Asked
+) -> ExportSummary:
+    user_id, now, presenter = question.user_id, question.now, question.view.presenter
     return ExportSummary(
         progress=presenter.progress(learner, now),
         achievements=presenter.achievements(learner),
@@ -154,13 +177,13 @@ async def _summary(source: OpenExport, learner: LearnerView, question: Asked) ->
             monthly=present_statistics(statistics, user_id, "monthly", now),
             all=present_statistics(statistics, user_id, "all", now),
         ),
-        history=present_history(history, user_id, year, now),
+        history=present_history(history, user_id, Range(days=MAX_DAYS), now),
         skill_levels=presenter.skill_levels(learner),
     )
 
 
-async def _json(summary: ExportSummary, source: OpenExport) -> AsyncGenerator[str, None]:
-    yield summary.model_dump_json().removesuffix("}") + ',"completions":['
+async def _json(summary: str, source: OpenExport) -> AsyncGenerator[str, None]:
+    yield summary.removesuffix("}") + ',"completions":['
     separator = ""
     async for completions in source.completions():
         rows = ",".join(_exported(found).model_dump_json() for found in completions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -19,9 +20,11 @@ from progress_worker.storage.views import (
     HistoryView,
     LearnerView,
     StatisticsView,
+    StoredRow,
     history_view,
     learner_view,
     statistics_view,
+    stored_row,
 )
 
 _CHUNK_ROWS: Final = 500
@@ -100,24 +103,24 @@ class OpenExport:
         self._snapshot = snapshot
         self._user_id = user_id
 
-    async def learner(self) -> LearnerView:
+    async def learner(self) -> StoredRow[LearnerView]:
         """The learner's state without days."""
         row = await self._snapshot.one(LEARNER, user_id=self._user_id)
-        return learner_view(self._user_id, row)
+        return stored_row(row, partial(learner_view, self._user_id, row))
 
-    async def statistics(self, first: dt.date, last: dt.date) -> StatisticsView:
+    async def statistics(self, first: dt.date, last: dt.date) -> StoredRow[StatisticsView]:
         """Sums over all days and per day from `first` to `last`, both included."""
         row = await self._snapshot.one(
             STATISTICS, user_id=self._user_id, first_day=first, last_day=last
         )
-        return statistics_view(row)
+        return stored_row(row, partial(statistics_view, row))
 
-    async def history(self, first: dt.date, last: dt.date) -> HistoryView:
+    async def history(self, first: dt.date, last: dt.date) -> StoredRow[HistoryView]:
         """Sums per day from `first` to `last`, both included, and what came before."""
         row = await self._snapshot.one(
             HISTORY, user_id=self._user_id, first_day=first, last_day=last
         )
-        return history_view(row)
+        return stored_row(row, partial(history_view, row))
 
     async def completions(self) -> AsyncIterator[Sequence[StoredCompletion]]:
         """Every completion, oldest first, in chunks through a cursor on the server."""
