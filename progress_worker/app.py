@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import faust
 from aiohttp.web import Request, Response, json_response
+from aiokafka.client import AIOKafkaClient
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -41,6 +42,7 @@ from progress_worker.runtime import WorkerApp
 from progress_worker.settings import PREFIX, Settings, load_settings
 from progress_worker.storage.database import create_engine
 from progress_worker.telemetry.health import Health
+from progress_worker.telemetry.kafka_answers import KafkaContact, KafkaWatch
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
 
@@ -105,7 +107,12 @@ class Worker:
         )
         self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
         self.housekeeping = Housekeeping(settings, self.engine, self.metrics)
+        self.commands_kafka = KafkaContact("commands", settings)
+        self.contacts = (self.ingest.kafka, self.relay.kafka, self.commands_kafka)
         self.metrics.ready.set_function(lambda: not self.obstacles)
+        for contact in self.contacts:
+            answers = self.metrics.kafka_answers.labels(contact.part)
+            answers.set_function(partial(_answers, contact))
 
     @property
     def obstacles(self) -> list[str]:
@@ -115,7 +122,31 @@ class Worker:
             obstacles.append("The consumer group has not assigned partitions yet.")
         if not self.health.database_answers:
             obstacles.append("Postgres does not answer.")
+        if silent := [contact.part for contact in self.contacts if contact.silent]:
+            obstacles.append(f"Kafka does not answer: {', '.join(silent)}.")
         return obstacles
+
+    def watch_kafka(self, commands_client: Callable[[], AIOKafkaClient | None]) -> KafkaWatch:
+        """The service that asks Kafka for every part; Faust has the commands' client."""
+        return KafkaWatch(
+            self.settings,
+            {
+                self.ingest.kafka: lambda: self.ingest.client,
+                self.relay.kafka: lambda: self.relay.client,
+                self.commands_kafka: commands_client,
+            },
+        )
+
+
+def _answers(contact: KafkaContact) -> bool:
+    return not contact.silent
+
+
+def _commands_client(app: faust.App) -> AIOKafkaClient | None:
+    """What Faust's consumer speaks to Kafka with, in a thread of its own, once it runs."""
+    faust_consumer: Any = app._consumer
+    consumer = faust_consumer and faust_consumer._thread._consumer
+    return consumer._client if consumer else None
 
 
 def _commands_at_once(settings: Settings) -> int:
@@ -178,6 +209,7 @@ def create_app(settings: Settings) -> faust.App:
         worker.commands,
         drain_seconds=settings.drain_timeout_seconds,
     )
+    app.service(worker.watch_kafka(partial(_commands_client, app)))  # type: ignore[arg-type]
     commands = app.topic(settings.commands_topic, key_type=bytes, value_type=bytes)
     app.agent(commands, name="commands")(worker.commands.consume)
     app.timer(_GAUGE_SECONDS, on_leader=False)(worker.health.refresh)

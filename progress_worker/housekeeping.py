@@ -21,6 +21,7 @@ from progress_worker.settings import Settings
 from progress_worker.storage import retention
 from progress_worker.storage.database import Connection, connect, translate
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.outages import Outage
 
 _log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Housekeeping:
         self._step_rows = step_rows
         self._clock = clock
         self._reached = retention.BEGINNING
+        self._outage = Outage("housekeeping_failed")
 
     @property
     def wanted(self) -> bool:
@@ -65,6 +67,7 @@ class Housekeeping:
         except (ProgressError, psycopg.Error, TimeoutError) as error:
             self._failed(error)
         else:
+            self._outage.over()
             self._metrics.housekeeping_steps.labels("done").inc()
 
     async def _forget(self, connection: Connection, before: dt.datetime) -> None:
@@ -91,7 +94,7 @@ class Housekeeping:
     def _failed(self, error: ProgressError | psycopg.Error | TimeoutError) -> None:
         told: Exception = translate(error) if isinstance(error, psycopg.Error) else error
         self._metrics.housekeeping_steps.labels("failed").inc()
-        _log.warning("housekeeping_failed", error=str(told) or type(told).__name__)
+        self._outage.met(str(told) or type(told).__name__)
 
     def _days_ago(self, days: int) -> dt.datetime:
         return self._clock() - dt.timedelta(days=days)

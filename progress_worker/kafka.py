@@ -7,14 +7,17 @@ from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import Any, Final
 
 import faust
+from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
+    NodeNotReadyError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
 from aiokafka.helpers import create_ssl_context
+from aiokafka.protocol.admin import ApiVersionRequest
 
 from progress_worker.errors import ConfigurationError, TransientError
 from progress_worker.settings import PREFIX, KafkaSettings
@@ -121,6 +124,37 @@ def faust_options(settings: KafkaSettings) -> dict[str, Any]:
     elif ssl_context is not None:
         options["broker_credentials"] = faust.SSLCredentials(ssl_context)
     return options
+
+
+async def ask(client: AIOKafkaClient) -> None:
+    """Return as soon as one of the brokers answers this client; raises KafkaError if none does.
+
+    Waits as long as the client waits for a connection and an answer. The client may be another
+    thread's.
+    """
+    question = asyncio.run_coroutine_threadsafe(_ask(client), client._loop)
+    await asyncio.wrap_future(question)
+
+
+async def _ask(client: AIOKafkaClient) -> None:
+    questions = [
+        asyncio.create_task(client.send(broker.nodeId, ApiVersionRequest()))
+        for broker in client.cluster.brokers()
+    ]
+    failure: KafkaError = NodeNotReadyError("no broker is known")
+    try:
+        for answer in asyncio.as_completed(questions):
+            try:
+                await answer
+            except KafkaError as error:
+                failure = error
+            else:
+                return
+    finally:
+        for question in questions:
+            question.cancel()
+        await asyncio.gather(*questions, return_exceptions=True)
+    raise failure
 
 
 async def unreachable(settings: KafkaSettings, error: Exception) -> TransientError:

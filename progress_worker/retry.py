@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import structlog
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -18,8 +17,8 @@ from tenacity import (
 
 from progress_worker.errors import TransientError
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.outages import Outage
 
-_log = structlog.get_logger()
 T = TypeVar("T")
 
 
@@ -31,21 +30,24 @@ class RetryPolicy:
     metrics: Metrics = field(repr=False)
 
     async def run(
-        self, part: str, action: Callable[[], Awaitable[T]], pulse: Callable[[], None] | None = None
+        self,
+        part: str,
+        action: Callable[[], Awaitable[T]],
+        pulse: Callable[[], None] | None = None,
+        outage: Outage | None = None,
     ) -> T:
         """Await `action` until it does not raise TransientError; any other error is let through.
 
-        `pulse` is called at each failure: whoever waits here is alive.
+        `pulse` is called at each failure: whoever waits here is alive. An `action` that goes on
+        working gives its own `outage`, and says itself when that is over.
         """
+        trouble = outage or Outage("transient_failure", part=part)
 
         def failed(call: RetryCallState) -> None:
             self.metrics.retries.labels(part).inc()
             if pulse is not None:
                 pulse()
-            error = call.outcome.exception() if call.outcome else None
-            _log.warning(
-                "transient_failure", part=part, attempt=call.attempt_number, error=str(error)
-            )
+            trouble.met(str(call.outcome.exception() if call.outcome else None))
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
@@ -54,4 +56,6 @@ class RetryPolicy:
             sleep=asyncio.sleep,
             before_sleep=failed,
         )
-        return await retrying(action)
+        result: T = await retrying(action)
+        trouble.over()
+        return result

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.problems import problem
+from progress_worker.telemetry.outages import Outage
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -30,12 +31,14 @@ _SECURITY: Final = {
 class RequestMiddleware:
     """Gives each request its id, counts and logs it, and answers 500 when all else failed.
 
-    A log line holds the route's template, never the query, the token or the learner.
+    A log line holds the route's template, never the query, the token or the learner. Where a
+    dependency is away it holds the reason too; a probe that fails for that is logged as an outage.
     """
 
     def __init__(self, app: ASGIApp, metrics: ViewMetrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._outage = Outage("view_unavailable")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,15 +68,25 @@ class RequestMiddleware:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = _route(scope)
         self._metrics.request_seconds.labels(route, method, str(status or "none")).observe(seconds)
-        log = structlog.get_logger()
-        # Probes come every few seconds and say nothing as long as all is well.
-        (log.debug if route in _PROBES and status == http.HTTPStatus.OK else log.info)(
+        reason = scope["state"].get("unavailable")
+        if route == "/readyz":
+            self._observe_readiness(status, reason)
+        log = structlog.get_logger().bind(**({"reason": reason} if reason else {}))
+        # Probes come every few seconds: what they find is logged when it changes.
+        expected = route in _PROBES and (status == http.HTTPStatus.OK or reason)
+        (log.debug if expected else log.warning if reason else log.info)(
             "view_request",
             method=method,
             route=route,
             status=status,
             milliseconds=round(seconds * 1_000, 1),
         )
+
+    def _observe_readiness(self, status: int | None, reason: str | None) -> None:
+        if reason:
+            self._outage.met(reason)
+        elif status == http.HTTPStatus.OK:
+            self._outage.over()
 
 
 class MetricsPortMiddleware:

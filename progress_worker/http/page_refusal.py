@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NamedTuple
 
-import structlog
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -60,7 +59,7 @@ class PageRoute(ExactRoute):
             except RequestValidationError:
                 return _refuse(request, 422)
             except TransientError as error:
-                structlog.get_logger().warning("view_unavailable", reason=str(error))
+                request.scope["state"]["unavailable"] = str(error)
                 return _refuse(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
             except HTTPException as error:
                 if error.status_code not in _REFUSALS:

@@ -6,7 +6,6 @@ import http
 from collections.abc import Mapping
 from typing import Any, Final
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -96,7 +95,7 @@ async def _invalid(request: Request, error: Any) -> Response:
 
 
 async def _unavailable(request: Request, error: Any) -> Response:
-    structlog.get_logger().warning("view_unavailable", reason=str(error))
+    request.scope["state"]["unavailable"] = str(error)
     return problem(
         _request_id(request),
         http.HTTPStatus.SERVICE_UNAVAILABLE,

@@ -30,6 +30,7 @@ from progress_worker.ingest.projector import Projector
 from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import cancel
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.outages import Outage
 
 _log = structlog.get_logger()
 
@@ -76,6 +77,8 @@ class Lane:
         self._reached: dict[TopicPartition, Reached] = {}
         self._reading = False
         self._stopping = False
+        self._fetch_outage = Outage("fetch_failed", partitions=self._numbers())
+        self._commit_outage = Outage("offset_commit_failed", partitions=self._numbers())
         self._task = asyncio.create_task(self._run(), name=f"lane-{partitions[0].partition}")
 
     @property
@@ -140,11 +143,12 @@ class Lane:
                 raise FatalError(
                     f"Kafka refuses to deliver partitions {self._numbers()}: {error}."
                 ) from error
-            _log.warning("fetch_failed", error=type(error).__name__)
+            self._fetch_outage.met(type(error).__name__)
             await asyncio.sleep(_POLL_SECONDS)
             return {}
         finally:
             self._reading = False
+        self._fetch_outage.over()
         return batch
 
     async def _tell_loss(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -192,8 +196,9 @@ class Lane:
             return False
         except (KafkaError, TimeoutError) as error:
             self._metrics.retries.labels("offset_commit").inc()
-            _log.warning("offset_commit_failed", error=type(error).__name__)
+            self._commit_outage.met(type(error).__name__)
             return True
+        self._commit_outage.over()
         self._uncommitted = {}
         self._metrics.batch_seconds.labels("commit").observe(time.perf_counter() - started)
         return True

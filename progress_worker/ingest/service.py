@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from mode import Service
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,6 +27,7 @@ from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import WorkerService
 from progress_worker.settings import Settings
 from progress_worker.storage.database import check_migrated, connect_for
+from progress_worker.telemetry.kafka_answers import KafkaContact
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.topics import partition_counts
 
@@ -34,6 +36,7 @@ _log = structlog.get_logger()
 _WATCH_SECONDS = 1.0
 #: What leaving the group may take at least.
 _LEAVE_SECONDS = 1.0
+_SECOND_LOOK_SECONDS = 5.0
 
 
 class IngestService(WorkerService):
@@ -48,6 +51,7 @@ class IngestService(WorkerService):
         metrics: Metrics,
     ) -> None:
         super().__init__()
+        self.kafka = KafkaContact("ingest", settings)
         self._settings = settings
         self._engine = engine
         self._projector = projector
@@ -62,6 +66,11 @@ class IngestService(WorkerService):
     def ready(self) -> bool:
         """Whether the group has given this worker its partitions, which may be none."""
         return self._assigned_at is not None
+
+    @property
+    def client(self) -> AIOKafkaClient | None:
+        """What the consumer speaks to Kafka with, once there is one."""
+        return self._consumer._client if self._consumer is not None else None
 
     async def on_stop(self) -> None:
         """Drain the lanes and leave the group, within the drain timeout and little more."""
@@ -83,13 +92,17 @@ class IngestService(WorkerService):
     async def _watch_group(self) -> None:
         """Clients have been seen alive but not consuming after a broker's restart: end such a one.
 
-        A broker that does not answer is not our stall.
+        A broker that does not answer is not our stall: once it answers again, the client has as
+        long as ever to go on.
         """
         limit = self._settings.stall_timeout_seconds
         while not self.should_stop:
             await self.sleep(limit / 4)
+            if self.kafka.steady_seconds < limit:
+                continue
             if self._assigned_at is None:
                 waited = time.monotonic() - (self._revoked_at or time.monotonic())
+                waited = min(waited, self.kafka.steady_seconds)
                 if waited > limit + self._settings.kafka_rebalance_timeout_seconds:
                     raise FatalError(f"The group gave no partitions for {waited:.0f} s.")
             elif starved := [lane for lane in self._lanes if lane.idle_seconds > limit]:
@@ -97,13 +110,17 @@ class IngestService(WorkerService):
 
     async def _check_starved(self, lanes: Sequence[Lane]) -> None:
         """Raises FatalError where Kafka holds records that did not arrive in a lane."""
+        limit = self._settings.stall_timeout_seconds
         try:
             async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
                 waiting = [tp.partition for lane in lanes for tp in await lane.unread()]
         except (KafkaError, TimeoutError) as error:
             _log.warning("lag_unknown", error=type(error).__name__)
             return
-        if waiting:
+        if not waiting:
+            return
+        await self.sleep(min(_SECOND_LOOK_SECONDS, limit))  # what has just come is on its way
+        if any(lane.idle_seconds > limit for lane in lanes):
             raise FatalError(f"Kafka holds records of partitions {waiting} that do not arrive.")
 
     async def _check_database(self) -> None:
@@ -112,7 +129,10 @@ class IngestService(WorkerService):
             await check_migrated(connection)
 
     async def _check_topic(self) -> None:
-        if self._settings.completed_topic not in await partition_counts(self._settings):
+        self.kafka.asked()
+        counts = await partition_counts(self._settings)
+        self.kafka.settled()
+        if self._settings.completed_topic not in counts:
             raise TransientError(
                 f"the topic {self._settings.completed_topic} does not exist yet: waiting for it "
                 "(`progress-worker topics create` makes it)"

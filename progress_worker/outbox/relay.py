@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import psycopg
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from mode import Service
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -30,7 +31,9 @@ from progress_worker.settings import Settings
 from progress_worker.storage import outbox
 from progress_worker.storage.database import Connection, connect, translate
 from progress_worker.storage.outbox import PendingRecord
+from progress_worker.telemetry.kafka_answers import KafkaContact
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.outages import Outage
 
 _log = structlog.get_logger()
 
@@ -59,6 +62,9 @@ class RelayService(WorkerService):
     ) -> None:
         """`filled` is set when this process has committed records; those of others are polled."""
         super().__init__()
+        self.kafka = KafkaContact("relay", settings)
+        self._client: AIOKafkaClient | None = None
+        self._outage = Outage("transient_failure", part="relay")
         self._settings = settings
         self._engine = engine
         self._retry = retry
@@ -67,6 +73,11 @@ class RelayService(WorkerService):
         self._send = send
         self._at_rest = asyncio.Event()
         self._at_rest.set()
+
+    @property
+    def client(self) -> AIOKafkaClient | None:
+        """What the producer speaks to Kafka with, while it publishes."""
+        return self._client
 
     async def on_stop(self) -> None:
         """Let what was sent be acknowledged and deleted, within the drain timeout."""
@@ -79,7 +90,7 @@ class RelayService(WorkerService):
     @Service.task
     async def _main(self) -> None:
         while not self.should_stop:
-            await self._retry.run("relay", self._lead)
+            await self._retry.run("relay", self._lead, outage=self._outage)
 
     async def _lead(self) -> None:
         """Wait for the lock, then publish until the stop, a lost session or a failed send."""
@@ -87,13 +98,16 @@ class RelayService(WorkerService):
             async with connect(self._engine) as connection:
                 await connection.set_autocommit(True)
                 while not self.should_stop and not await _lock(connection):
+                    self._rest()
                     await self.sleep(_FOLLOWER_SECONDS)
                 if not self.should_stop:
                     self._at_rest.clear()
                     await self._publish_all(connection)
         except psycopg.Error as error:
+            self.kafka.settled()
             raise translate(error) from error
         except (KafkaError, TimeoutError, OSError) as error:
+            self.kafka.failed(error)
             raise TransientError(f"Kafka did not acknowledge: {type(error).__name__}") from error
         finally:
             self._metrics.relay_leader.set(0)
@@ -101,16 +115,31 @@ class RelayService(WorkerService):
 
     async def _publish_all(self, connection: Connection) -> None:
         self._metrics.relay_leader.set(1)
-        _log.info("relay_leading")
+        if not self._outage.lasting:
+            _log.info("relay_leading")
+        self.kafka.asked()
         async with _producer(self._settings) as producer:
-            limit = self._settings.outbox_batch
-            while not self.should_stop:
-                self._filled.clear()
-                pending = await outbox.next_records(connection, limit)
-                await self._publish(producer, connection, pending)
-                if len(pending) < limit:
-                    await self.wait(self._filled.wait(), timeout=self._settings.outbox_poll_seconds)
+            self._client = producer.client
+            try:
+                await self._publish_until_stop(producer, connection)
+            finally:
+                self._client = None
         await connection.execute("SELECT pg_advisory_unlock(%s)", [_RELAY_LOCK])
+
+    async def _publish_until_stop(self, producer: AIOKafkaProducer, connection: Connection) -> None:
+        limit = self._settings.outbox_batch
+        while not self.should_stop:
+            self._filled.clear()
+            pending = await outbox.next_records(connection, limit)
+            await self._publish(producer, connection, pending)
+            self._outage.over()
+            if len(pending) < limit:
+                await self.wait(self._filled.wait(), timeout=self._settings.outbox_poll_seconds)
+
+    def _rest(self) -> None:
+        """Another worker publishes."""
+        self.kafka.settled()
+        self._outage.over()
 
     async def _publish(
         self, producer: AIOKafkaProducer, connection: Connection, pending: Sequence[PendingRecord]

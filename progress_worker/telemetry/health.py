@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -12,8 +11,7 @@ from progress_worker.errors import ProgressError
 from progress_worker.storage.database import connect_for
 from progress_worker.storage.outbox import backlog
 from progress_worker.telemetry.metrics import Metrics
-
-_log = structlog.get_logger()
+from progress_worker.telemetry.outages import Outage
 
 
 class Health:
@@ -24,6 +22,7 @@ class Health:
         self._metrics = metrics
         self._time_limit = time_limit_seconds
         self._answered_at = float("-inf")
+        self._outage = Outage("database_silent")
 
     async def refresh(self) -> None:
         """Set the gauges; a Postgres that is away is told by `database_answers`."""
@@ -35,9 +34,10 @@ class Health:
             async with connect_for(self._engine, self._time_limit) as connection:
                 waiting = await backlog(connection)
         except ProgressError as error:
-            _log.warning("database_check_failed", error=str(error))
+            self._outage.met(str(error))
             return
         self._answered_at = time.monotonic()
+        self._outage.over()
         self._metrics.outbox_pending.set(waiting.pending)
         self._metrics.outbox_oldest.set(waiting.oldest_seconds)
         self._metrics.outbox_parked.set(waiting.parked)

@@ -8,7 +8,9 @@ import time
 from typing import Final
 
 import structlog
+from aiokafka.errors import KafkaError
 
+from progress_worker.errors import ProgressError
 from progress_worker.settings import SharedSettings
 
 #: What any client can cause as often as it likes, by logger: how such messages begin.
@@ -18,11 +20,15 @@ _CAUSED_BY_CLIENTS: Final = {
     "aiohttp.server": ("Error handling request",),
     "progress_worker.http.connections": ("connection_closed",),
 }
+#: Libraries that say the same at each of their tries while what they connect to is away.
+_PERSISTENT: Final = frozenset({"aiokafka", "faust", "mode", "psycopg"})
+#: What mode and Faust say at the end of a worker that has logged why it ends.
+_AFTERMATH: Final = ("Reraising original exception", "Event loop is closed")
 _PAUSE_SECONDS: Final = 60.0
 
 
 class RepetitionFilter(logging.Filter):
-    """Lets one line a minute through of each kind that clients can cause at will.
+    """Lets one line a minute through of each kind that clients cause at will or libraries repeat.
 
     The next one says how many were left out in between.
     """
@@ -52,12 +58,42 @@ class RepetitionFilter(logging.Filter):
 
 
 def _kind(record: logging.LogRecord) -> tuple[str, ...] | None:
-    """The logger, the message's beginning and its reason; None for what no client can cause."""
+    """What lines have in common that are written once a minute; None for lines that are not."""
     event = record.msg if isinstance(record.msg, dict) else {"event": str(record.msg)}
     for beginning in _CAUSED_BY_CLIENTS.get(record.name, ()):
         if event["event"].startswith(beginning):
             return record.name, beginning, str(event.get("reason"))
+    if not isinstance(record.msg, dict) and record.name.partition(".")[0] in _PERSISTENT:
+        return record.name, record.levelname, str(record.msg)
     return None
+
+
+class TracebackFilter(logging.Filter):
+    """Leaves out what is logged twice at the end of a worker, and tracebacks that nobody needs.
+
+    The service that ends for an error of ours has logged it. A failure of a dependency is no
+    mistake, so it has no traceback. A mistake has one traceback, however often it is logged.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_error: BaseException | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is to be written."""
+        if isinstance(record.msg, dict):  # an event of structlog's, and so of ours
+            return True
+        if any(text in record.getMessage() for text in _AFTERMATH):
+            return False
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return True
+        if isinstance(error, ProgressError) or error is self._last_error:
+            return False
+        self._last_error = error
+        if isinstance(error, KafkaError | OSError):
+            record.exc_info = None
+        return True
 
 
 def configure_logs(settings: SharedSettings) -> None:
@@ -81,12 +117,16 @@ def configure_logs(settings: SharedSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(TracebackFilter())
     handler.addFilter(RepetitionFilter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
+    logging.captureWarnings(True)
     for noisy in ("aiokafka", "faust", "mode", "aiohttp.access", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    # A timer whose work is late says so each time; why it is late, the work itself has logged.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -47,6 +47,12 @@ class Metrics:
         self.ready = Gauge(
             "progress_ready", "1 while the readiness probe succeeds.", registry=registry
         )
+        self.kafka_answers = Gauge(
+            "progress_kafka_answers",
+            "1 while Kafka answers a part of the worker: ingest, relay, commands.",
+            ["part"],
+            registry=registry,
+        )
         self.events = Counter(
             "progress_events",
             "Events whose effect is committed, by outcome.",

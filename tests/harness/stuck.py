@@ -1,7 +1,8 @@
 """Runs a worker that gets stuck: `stuck.py WHERE`.
 
 `apply`: the first batch never returns. `deaf`: the consumer returns nothing after the first batch.
-`join`: the group never answers. `for_good`: the first batch cannot even be abandoned.
+`join`: the group never answers. `for_good`: the first batch cannot even be abandoned. `bug`: the
+first batch meets an error that nobody foresaw.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ _heard: set[AIOKafkaConsumer] = set()
 async def apply(_projector: Projector, _records: Any) -> None:
     """Never come back."""
     await asyncio.Event().wait()
+
+
+async def bug(_projector: Projector, _records: Any) -> None:
+    """Fail as only a mistake of ours does."""
+    raise LookupError("nobody thought of this")
 
 
 async def for_good(_projector: Projector, _records: Any) -> None:
@@ -55,6 +61,7 @@ async def join(coordinator: GroupCoordinator, *arguments: Any) -> Any:
 WHERE = {
     "apply": (Projector, "apply", apply),
     "for_good": (Projector, "apply", for_good),
+    "bug": (Projector, "apply", bug),
     "deaf": (AIOKafkaConsumer, "getmany", deaf),
     "join": (GroupCoordinator, "ensure_active_group", join),
 }
