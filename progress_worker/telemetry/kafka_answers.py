@@ -90,7 +90,8 @@ class KafkaWatch(WorkerService):
                     async with asyncio.timeout(self._time_limit):
                         await ask(client)
                 except (KafkaError, TimeoutError) as error:
-                    if current() is client:  # one that was closed meanwhile says nothing of Kafka
+                    # A client that was closed meanwhile says nothing of Kafka.
+                    if current() is client and not self.should_stop:
                         contact.failed(error)
                 else:
                     contact.settled()
