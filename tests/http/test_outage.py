@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
@@ -72,10 +73,16 @@ async def test_postgres_stops_and_comes_back(
     await stage.complete("2026-11-23T10:00:00Z")
     await asyncio.gather(*(stage.read("") for _ in range(5)))
     assert await probes(stage) == (200, 200)
-    own_postgres.stop()
-    await assert_unavailable(stage)
-    own_postgres.start()
-    assert await probes(stage) == (200, 200)
+    with capture_logs() as lines:
+        own_postgres.stop()
+        await assert_unavailable(stage)
+        await assert_unavailable(stage)
+        own_postgres.start()
+        assert await probes(stage) == (200, 200)
+    outage = [line["event"] for line in lines if line["event"] != "view_request"]
+    assert outage == ["view_unavailable", "view_unavailable_over"]
+    refused = [line for line in lines if line.get("status") == 503 and line["route"] != "/readyz"]
+    assert {line["reason"] for line in refused} == {"Postgres is away or took too long."}
     for path in PATHS:
         assert (await stage.get(path)).status_code == 200
     assert (await stage.read(""))["exercises_completed"] == 1
