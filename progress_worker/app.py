@@ -203,13 +203,13 @@ def create_app(settings: Settings) -> faust.App:
         app.service(tracing)  # type: ignore[arg-type]  # first in, so the last to stop
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
+    app.service(worker.watch_kafka(partial(_commands_client, app)))  # type: ignore[arg-type]
     app.stop_together(
         worker.ingest,
         worker.relay,
         worker.commands,
         drain_seconds=settings.drain_timeout_seconds,
     )
-    app.service(worker.watch_kafka(partial(_commands_client, app)))  # type: ignore[arg-type]
     commands = app.topic(settings.commands_topic, key_type=bytes, value_type=bytes)
     app.agent(commands, name="commands")(worker.commands.consume)
     app.timer(_GAUGE_SECONDS, on_leader=False)(worker.health.refresh)

@@ -141,10 +141,12 @@ class IngestService(WorkerService):
     async def _join(self) -> None:
         consumer = AIOKafkaConsumer(**consumer_options(self._settings))
         self._consumer = consumer
+        self.kafka.asked()
         try:
             async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
                 await consumer.start()
         except (KafkaError, TimeoutError, OSError) as error:
+            self.kafka.failed(error)
             await self._leave(self._settings.drain_timeout_seconds)
             raise TransientError(f"Kafka cannot be reached: {type(error).__name__}") from error
         consumer.subscribe([self._settings.completed_topic], listener=_Listener(self, consumer))
