@@ -133,7 +133,7 @@ async def test_what_the_address_asks_for_and_the_pooler_refuses_is_named(
             await stage.get("/export"),
         ]
     assert [answer.status_code for answer in answers] == [503] * 3
-    said = [entry["reason"] for entry in logs if entry["event"] == "view_unavailable"]
+    said = [entry["reason"] for entry in logs if entry["event"] == "view_request"]
     assert len(said) == 3
     assert all("unsupported startup parameter" in reason for reason in said)
     with pytest.raises(TransientError, match="unsupported startup parameter"):

@@ -114,7 +114,7 @@ async def test_what_postgres_refuses_is_503_and_the_log_says_what(stage: Stage) 
         answer = await stage.get("")
     assert_problem(answer, 503)
     assert "skill_level" not in answer.text
-    (said,) = [entry["reason"] for entry in logs if entry["event"] == "view_unavailable"]
+    (said,) = [entry["reason"] for entry in logs if entry["event"] == "view_request"]
     assert said == "Postgres: permission denied for table skill_level"
 
 

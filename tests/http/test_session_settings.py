@@ -132,7 +132,7 @@ async def test_a_policy_that_hides_rows_is_said_and_not_shown_as_nothing(
     execute(migrated_database.owner_url, "ALTER TABLE learner ENABLE ROW LEVEL SECURITY")
     with capture_logs() as logs:
         assert (await stage.get("")).status_code == 503
-    (said,) = [entry["reason"] for entry in logs if entry["event"] == "view_unavailable"]
+    (said,) = [entry["reason"] for entry in logs if entry["event"] == "view_request"]
     assert 'row-level security policy for table "learner"' in said
 
 
