@@ -1,4 +1,4 @@
-"""Addresses of Postgres that every reader takes apart in the same way."""
+"""Addresses and names as settings hold them: each is checked before anybody connects to it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
+_LAST_PORT = 65_535
 POSTGRES_SCHEMES = {"postgresql", "postgres", "postgresql+psycopg"}
-_is_host = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[1-9][0-9]*)?").fullmatch
+_is_host = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::([1-9][0-9]{0,4}))?").fullmatch
+_is_broker = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:/\[\]\s]+):([0-9]{1,5})").fullmatch
+_is_topic = re.compile(r"[A-Za-z0-9._-]{1,249}").fullmatch
+_BLANK = re.compile(r"[\s\x00-\x1f]").search
 _HALF_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})").search
 
 
@@ -18,6 +22,11 @@ def libpq_url(url: str) -> str:
     """The same address in the form that psycopg and libpq read."""
     _, separator, rest = url.partition("://")
     return f"postgresql{separator}{rest}"
+
+
+def _is_server(host: str) -> bool:
+    found = _is_host(host)
+    return found is not None and int(found[1] or 0) <= _LAST_PORT
 
 
 def _is_misread(url: str) -> bool:
@@ -30,7 +39,7 @@ def _is_misread(url: str) -> bool:
     except ValueError:
         return True
     hosts = parts.netloc.rpartition("@")[2].split(",")
-    if _HALF_ENCODED(parts.netloc) or not all(map(_is_host, hosts)):
+    if _HALF_ENCODED(parts.netloc) or not all(map(_is_server, hosts)):
         return True
     elsewhere = parts.path if "@" in parts.netloc else parts.path + parts.query + parts.fragment
     return parts.netloc.count("@") > 1 or "@" in elsewhere
@@ -40,14 +49,66 @@ def _postgres_url(url: SecretStr) -> SecretStr:
     value = url.get_secret_value()
     if value.partition("://")[0] not in POSTGRES_SCHEMES:
         raise PydanticCustomError("database_url", "it must begin with postgresql://")
+    if _BLANK(value):
+        raise PydanticCustomError(
+            "database_url", "it holds a blank or a line break: remove it, or write it as %20"
+        )
     if _is_misread(value):
         raise PydanticCustomError(
             "database_url",
-            "its port is no number, or its user or password holds a character that has to be "
-            "percent-encoded",
+            "its port is no number from 1 to 65535, or its user or password holds a character that "
+            "has to be percent-encoded",
         )
     return url
 
 
 #: Holds a secret.
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+
+
+def _bootstrap_servers(servers: str) -> str:
+    """Without the blanks around the commas."""
+    addresses = [address.strip() for address in servers.split(",")]
+    for address in addresses:
+        if "://" in address:
+            raise PydanticCustomError(
+                "bootstrap",
+                "it must be host:port without a scheme, so not {address}",
+                {"address": address},
+            )
+        broker = _is_broker(address)
+        if broker is None or not 1 <= int(broker[1]) <= _LAST_PORT:
+            raise PydanticCustomError(
+                "bootstrap",
+                "it must be host:port, or several with commas between, and the port 1 to 65535: "
+                "{address} is not",
+                {"address": ascii(address)},
+            )
+    return ",".join(addresses)
+
+
+def _http_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        well = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        well = False
+    if not well or _BLANK(url):
+        raise PydanticCustomError("http_url", "it must be an address like https://host:port/path")
+    return url
+
+
+def _topic_name(name: str) -> str:
+    if not _is_topic(name) or name in {".", ".."}:
+        raise PydanticCustomError(
+            "topic",
+            "a topic's name has 1 to 249 letters, digits, dots, underscores and hyphens, unlike "
+            "{name}",
+            {"name": ascii(name)},
+        )
+    return name
+
+
+BootstrapServers = Annotated[str, AfterValidator(_bootstrap_servers)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+TopicName = Annotated[str, AfterValidator(_topic_name)]

@@ -10,8 +10,6 @@ import asyncio
 import gc
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import faust
@@ -40,6 +38,7 @@ from progress_worker.outbox.sending import send
 from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import WorkerApp
 from progress_worker.settings import PREFIX, Settings, load_settings
+from progress_worker.starting import check_kafka, check_port, data_directory
 from progress_worker.storage.database import create_engine
 from progress_worker.telemetry.health import Health
 from progress_worker.telemetry.kafka_answers import KafkaContact, KafkaWatch
@@ -196,7 +195,7 @@ def create_app(settings: Settings) -> faust.App:
         web_graph_enabled=False,
         worker_redirect_stdouts=False,
         store=URL("memory://"),
-        datadir=Path(gettempdir()) / "progress-worker",
+        datadir=data_directory(),
     )
     app.web = ProbeServer(app)
     if tracing is not None:
@@ -237,8 +236,10 @@ def _add_probes(app: faust.App, worker: Worker) -> None:
 
 def run_worker(settings: Settings) -> NoReturn:
     """Run a worker until a signal stops it; exits with a non-zero status after a failure."""
-    configure_logs(settings)
+    check_port("WEB", settings.web_host, settings.web_port)
     app = create_app(settings)
+    check_kafka(settings)
+    configure_logs(settings)
     _tune_collector()
     process = faust.Worker(
         app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True

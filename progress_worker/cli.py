@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import logging
+import os
 import secrets
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from progress_worker import __version__
 from progress_worker.deadletters.cli import dlq_cli
-from progress_worker.errors import ProgressError
+from progress_worker.errors import FatalError, ProgressError, TransientError
 
+_HELP = {"help_option_names": ["-h", "--help"]}
 cli = typer.Typer(
     help="Turns a stream of finished exercises into learners' progress.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=_HELP,
+    rich_markup_mode=None,  # a box would wrap what is read in a pipe or a log
     pretty_exceptions_enable=False,
 )
 topics_cli = typer.Typer(help="Make and compare the Kafka topics.", no_args_is_help=True)
 cli.add_typer(topics_cli, name="topics")
 config_cli = typer.Typer(help="Say what the settings amount to.", no_args_is_help=True)
 cli.add_typer(config_cli, name="config")
+rules_cli = typer.Typer(help="Look at a catalogue of achievements.", no_args_is_help=True)
+cli.add_typer(rules_cli, name="rules")
 cli.add_typer(dlq_cli, name="dlq")
 _console = Console()
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def main() -> None:
@@ -38,14 +48,42 @@ def main() -> None:
     try:
         cli()
     except ProgressError as error:
-        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sentence = str(error)
+        typer.echo(sentence if sentence.endswith((".", "?")) else f"{sentence}.", err=True)
         sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@cli.callback()
+def begin(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Turns a stream of finished exercises into learners' progress."""
+    # These two report such variables as errors.
+    if context.invoked_subcommand not in {"config", "doctor"} and any(
+        name.upper().startswith("PROGRESS_") for name in os.environ
+    ):
+        from progress_worker.configuration import unread_variables  # noqa: PLC0415
+
+        for sentence in unread_variables():
+            typer.echo(f"Warning: {sentence}", err=True)
 
 
 @cli.command()
 def version() -> None:
     """Print the version."""
-    _console.print(__version__)
+    typer.echo(__version__)
 
 
 @cli.command()
@@ -60,11 +98,13 @@ def worker() -> None:
 @cli.command()
 def api() -> None:
     """Run the read-only HTTP view."""
+    from progress_worker.configuration import check_files  # noqa: PLC0415
     from progress_worker.deployment import level_rules, load_catalogue  # noqa: PLC0415
     from progress_worker.http.application import serve  # noqa: PLC0415
     from progress_worker.settings import load_view_settings  # noqa: PLC0415
 
     settings = load_view_settings()
+    check_files(settings)
     serve(settings, load_catalogue(settings), level_rules(settings))
 
 
@@ -91,8 +131,9 @@ def migrate(
     from progress_worker.storage.migrate import migrate as run  # noqa: PLC0415
 
     settings = load_migration_settings()
-    reached = run(settings.owner_url, revision, settings.worker_role, settings.view_role)
-    _console.print(f"The database is at revision {reached}.")
+    with _naming(settings.owner_variable):
+        reached = run(settings.owner_url, revision, settings.worker_role, settings.view_role)
+    typer.echo(f"The database is at revision {reached}.")
 
 
 @cli.command()
@@ -103,8 +144,19 @@ def distribute(
     from progress_worker.settings import load_migration_settings  # noqa: PLC0415
     from progress_worker.storage.distribution import distribute as run  # noqa: PLC0415
 
-    done = run(load_migration_settings().owner_url, shards)
-    _console.print(f"Distributed: {', '.join(done)}." if done else "All tables are distributed.")
+    settings = load_migration_settings()
+    with _naming(settings.owner_variable):
+        done = run(settings.owner_url, shards)
+    typer.echo(f"Distributed: {', '.join(done)}." if done else "All tables are distributed.")
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    """Add the variable that holds the address, where Postgres cannot be reached at it."""
+    try:
+        yield
+    except TransientError as error:
+        raise TransientError(f"{error} ({variable})") from error
 
 
 @cli.command()
@@ -152,22 +204,22 @@ def topics_create() -> None:
     from progress_worker.topics import create_topics  # noqa: PLC0415
 
     created = asyncio.run(create_topics(load_kafka_settings()))
-    told = f"Created: {', '.join(created)}." if created else "All topics exist."
-    _console.print(told, soft_wrap=True)
+    typer.echo(f"Created: {', '.join(created)}." if created else "All topics exist.")
 
 
 @topics_cli.command("check")
-def topics_check() -> None:
+def topics_check(as_json: _Json = False) -> None:
     """Compare the topics with what this deployment wants; exit status 1 when they differ."""
     from progress_worker.settings import load_kafka_settings  # noqa: PLC0415
     from progress_worker.topics import check_topics  # noqa: PLC0415
 
     complaints = asyncio.run(check_topics(load_kafka_settings()))
-    for complaint in complaints:
-        _console.print(complaint, soft_wrap=True)
+    if as_json:
+        _print_json({"as_wanted": not complaints, "differences": complaints})
+    else:
+        typer.echo("\n".join(complaints) or "The topics are as wanted.")
     if complaints:
         raise typer.Exit(1)
-    _console.print("The topics are as wanted.")
 
 
 @config_cli.command("check")
@@ -175,15 +227,47 @@ def config_check(
     command: Annotated[
         Literal["worker", "api", "migrate"], typer.Option("--for", help="Whose settings.")
     ] = "worker",
+    as_json: _Json = False,
 ) -> None:
     """Say what a command would use and from where; exit status 1 when something is wrong."""
     from progress_worker.configuration import Command, check_configuration  # noqa: PLC0415
 
-    used = check_configuration(Command(command))
-    width = max(len(setting.variable) for setting in used)
-    for setting in used:
-        source = "environment" if setting.from_environment else "default"
-        typer.echo(f"{setting.variable:{width}}  {source:11}  {setting.value}".rstrip())
+    checked = check_configuration(Command(command))
+    if as_json:
+        _print_json(
+            {
+                "settings": [
+                    {"variable": used.variable, "value": used.value, "source": used.source}
+                    for used in checked.settings
+                ],
+                "catalogue": checked.catalogue and checked.catalogue._asdict(),
+            }
+        )
+        return
+    width = max(len(used.variable) for used in checked.settings)
+    for used in checked.settings:
+        typer.echo(f"{used.variable:{width}}  {used.source:11}  {used.value}".rstrip())
+    if checked.catalogue is not None:
+        typer.echo(str(checked.catalogue))
+
+
+@rules_cli.command("check")
+def rules_check(
+    file: Annotated[
+        Path | None, typer.Argument(help="A catalogue; else PROGRESS_CATALOGUE_FILE's, else ours.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Read a catalogue and the level thresholds; exit status 1 when something is wrong."""
+    from progress_worker.deployment import loaded  # noqa: PLC0415
+    from progress_worker.settings import load_shared_settings  # noqa: PLC0415
+
+    settings = load_shared_settings(**({} if file is None else {"catalogue_file": file}))
+    found = loaded(settings)
+    if as_json:
+        _print_json(found._asdict())
+    else:
+        typer.echo(str(found))
 
 
 @cli.command()
@@ -192,12 +276,25 @@ def doctor(
         Literal["worker", "api"] | None,
         typer.Option("--for", help="What is examined; by default what the settings speak of."),
     ] = None,
+    as_json: _Json = False,
 ) -> None:
     """Connect to everything, say what is wrong; exit status 1 when anything is."""
+    if not asyncio.run(_examine(command, as_json=as_json)):
+        raise typer.Exit(1)
+
+
+async def _examine(command: Literal["worker", "api"] | None, *, as_json: bool) -> bool:
     from progress_worker.doctor.examination import examine  # noqa: PLC0415
 
-    if not asyncio.run(examine(command, _console)):
-        raise typer.Exit(1)
+    findings = []
+    async for finding in examine(command):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(f"{'wrong' if finding.wrong else 'ok':5}  {finding.sentence}")
+    well = not any(finding.wrong for finding in findings)
+    if as_json:
+        _print_json({"well": well, "findings": [finding._asdict() for finding in findings]})
+    return well
 
 
 @cli.command()
@@ -205,8 +302,7 @@ def reference(directory: Annotated[Path, typer.Argument()] = Path("docs")) -> No
     """Write the reference pages: settings.md, metrics.md."""
     from progress_worker.reference import write_reference  # noqa: PLC0415
 
-    write_reference(directory)
-    _console.print(f"Wrote {directory}.")
+    _write(directory, write_reference)
 
 
 @cli.command()
@@ -215,6 +311,19 @@ def schemas(directory: Annotated[Path, typer.Argument()] = Path("schemas")) -> N
     from progress_worker.events.schemas import write_schemas  # noqa: PLC0415
     from progress_worker.http.application import write_openapi  # noqa: PLC0415
 
-    write_schemas(directory)
-    write_openapi(directory)
-    _console.print(f"Wrote {directory}.")
+    _write(directory, write_schemas, write_openapi)
+
+
+def _write(directory: Path, *writers: Callable[[Path], None]) -> None:
+    try:
+        for write in writers:
+            write(directory)
+    except OSError as error:
+        raise FatalError(
+            f"{error.filename or directory} cannot be written: {error.strerror}."
+        ) from error
+    typer.echo(f"Wrote {directory}.")
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

@@ -6,14 +6,15 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from progress_worker.deployment import level_rules, load_catalogue
+from progress_worker.complaints import unreadable
+from progress_worker.deployment import LoadedCatalogue, load_catalogue, loaded
 from progress_worker.errors import ConfigurationError
 from progress_worker.http.keys import parse_keys
 from progress_worker.kafka import client_options
@@ -64,11 +65,18 @@ class Variable(NamedTuple):
 
 
 class UsedSetting(NamedTuple):
-    """A variable, the value that would be used, and whether the environment gave it."""
+    """A variable, the value that would be used, and where it comes from."""
 
     variable: str
     value: str
-    from_environment: bool
+    source: Literal["environment", "default"]
+
+
+class Checked(NamedTuple):
+    """What a command would use, and what its catalogue is, where it reads one."""
+
+    settings: list[UsedSetting]
+    catalogue: LoadedCatalogue | None
 
 
 def variables(kind: type[BaseModel], *outer: str) -> Iterator[Variable]:
@@ -81,35 +89,42 @@ def variables(kind: type[BaseModel], *outer: str) -> Iterator[Variable]:
             yield Variable(PREFIX + "__".join(path).upper(), path, field)
 
 
-def check_configuration(command: Command) -> list[UsedSetting]:
+def check_configuration(command: Command) -> Checked:
     """What the command would use, secrets masked.
 
-    Reads the files that the settings name. Raises ConfigurationError with one sentence on the
-    first thing that is missing or wrong, a variable that nothing reads included.
+    Reads the files that the settings name. Raises ConfigurationError with a sentence for each
+    setting that is missing or wrong, or that nothing reads.
     """
     given = environment_names()
-    _check_names(given)
-    settings = _LOAD[command]()
-    _check_values(settings)
-    return [
-        UsedSetting(variable.name, _shown(settings, variable), _is_given(variable, given))
+    found = list(unread_variables())
+    try:
+        settings = _LOAD[command]()
+        check_files(settings)
+    except ConfigurationError as error:
+        found.append(str(error))
+    if found:
+        raise ConfigurationError("\n".join(found))
+    used = [
+        UsedSetting(variable.name, _shown(settings, variable), _source(variable, given))
         for variable in variables(type(settings))
     ]
+    return Checked(used, loaded(settings) if isinstance(settings, SharedSettings) else None)
 
 
-def _check_names(given: set[str]) -> None:
+def unread_variables() -> Iterator[str]:
+    """A sentence for each variable with our prefix that nothing reads, with the nearest name."""
     known = {v.name for kind in KINDS.values() for v in variables(kind)}
     outer = {PREFIX + name.upper() for kind in KINDS.values() for name in kind.model_fields}
-    for name in sorted(given - known - outer):
+    for name in sorted(environment_names() - known - outer):
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; is it {near[0]} that is meant?" if near else "."
-        raise ConfigurationError(f"{name} is set and nothing reads it{hint}")
+        yield f"{name} is set and nothing reads it{hint}"
 
 
-def _check_values(settings: BaseSettings) -> None:
+def check_files(settings: BaseSettings) -> None:
+    """Raises ConfigurationError where a file that the settings name is not what it should be."""
     if isinstance(settings, SharedSettings):
         load_catalogue(settings)
-        level_rules(settings)
     if isinstance(settings, KafkaSettings):
         client_options(settings)
     if isinstance(settings, TokenSettings) and settings.jwt_jwks_file is not None:
@@ -117,13 +132,15 @@ def _check_values(settings: BaseSettings) -> None:
 
 
 def _check_keys(path: Path) -> None:
+    variable = f"{PREFIX}JWT_JWKS_FILE"
     try:
         keys = parse_keys(path.read_bytes())
-    except (OSError, ValueError) as error:
-        told = error.strerror if isinstance(error, OSError) else error
-        raise ConfigurationError(f"{PREFIX}JWT_JWKS_FILE is wrong: {told}.") from None
+    except OSError as error:
+        raise unreadable(variable, path, error) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{variable} is wrong: {path}: {error}.") from None
     if not keys:
-        raise ConfigurationError(f"{PREFIX}JWT_JWKS_FILE is wrong: it holds no usable key.")
+        raise ConfigurationError(f"{variable} is wrong: {path}: it holds no usable key.")
 
 
 def _shown(settings: BaseSettings, variable: Variable) -> str:
@@ -147,5 +164,6 @@ def _value(settings: BaseModel, variable: Variable) -> Any:
     return found
 
 
-def _is_given(variable: Variable, given: set[str]) -> bool:
-    return variable.name in given or PREFIX + variable.path[0].upper() in given
+def _source(variable: Variable, given: set[str]) -> Literal["environment", "default"]:
+    given_here = variable.name in given or PREFIX + variable.path[0].upper() in given
+    return "environment" if given_here else "default"

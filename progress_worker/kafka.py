@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
+from socket import gaierror
 from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import Any, Final
 
@@ -12,6 +15,7 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     NodeNotReadyError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
@@ -19,6 +23,7 @@ from aiokafka.errors import (
 from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.admin import ApiVersionRequest
 
+from progress_worker.complaints import unreadable
 from progress_worker.errors import ConfigurationError, TransientError
 from progress_worker.settings import PREFIX, KafkaSettings
 
@@ -53,20 +58,43 @@ def _connection_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def _ssl_context(settings: KafkaSettings) -> SSLContext:
-    ca, own = settings.kafka_ssl_ca_file, settings.kafka_ssl_cert_file
+    ca, own, key = (
+        settings.kafka_ssl_ca_file,
+        settings.kafka_ssl_cert_file,
+        settings.kafka_ssl_key_file,
+    )
+    for name, path in (("CA", ca), ("CERT", own), ("KEY", key)):
+        if path is not None:
+            _check_readable(f"{PREFIX}KAFKA_SSL_{name}_FILE", path)
     try:
         context: SSLContext = create_ssl_context(cafile=str(ca) if ca else None)
-    except OSError as error:
-        raise ConfigurationError(f"{PREFIX}KAFKA_SSL_CA_FILE is wrong: {error}.") from error
+    except SSLError as error:
+        raise ConfigurationError(
+            f"{PREFIX}KAFKA_SSL_CA_FILE is wrong: {ca} holds no certificate in PEM."
+        ) from error
     if own is not None:
         try:
             # Without a password OpenSSL would ask the terminal for that of an encrypted key.
-            context.load_cert_chain(own, settings.kafka_ssl_key_file, password="")
-        except OSError as error:
+            context.load_cert_chain(own, key, password="")
+        except SSLError as error:
             raise ConfigurationError(
-                f"{PREFIX}KAFKA_SSL_CERT_FILE or {PREFIX}KAFKA_SSL_KEY_FILE is wrong: {error}."
+                f"{PREFIX}KAFKA_SSL_CERT_FILE or {PREFIX}KAFKA_SSL_KEY_FILE is wrong: "
+                f"{_key_problem(error)}."
             ) from error
     return context
+
+
+def _check_readable(variable: str, path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise unreadable(variable, path, error) from error
+
+
+def _key_problem(error: SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the private key is not that of the certificate"
+    return "they must hold a certificate and its private key, in PEM and without a password"
 
 
 def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -158,24 +186,51 @@ async def _ask(client: AIOKafkaClient) -> None:
 
 
 async def unreachable(settings: KafkaSettings, error: Exception) -> TransientError:
-    """What to raise where a client could not work, with the reason where that is a refusal.
+    """What to raise where a client could not work: the address, its variable and the reason.
 
     A client that cannot connect only logs why: the brokers are asked once more, for a few seconds.
     """
-    reason = type(error).__name__
-    if isinstance(error, KafkaConnectionError):
+    reason = in_words(error)
+    if isinstance(error, KafkaConnectionError | TimeoutError):
         reason = await _refusal(settings) or reason
-    return TransientError(f"Kafka cannot be reached: {reason}")
+    return TransientError(
+        f"Kafka cannot be reached at {settings.kafka_bootstrap} ({PREFIX}KAFKA_BOOTSTRAP): "
+        f"{reason}."
+    )
+
+
+def in_words(error: Exception | type[Exception]) -> str:
+    """What an error of the client or of a broker means, for people; ends without a full stop."""
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, TimeoutError | KafkaTimeoutError):
+        return "no answer in time"
+    if issubclass(kind, KafkaConnectionError):
+        return "no broker accepts connections"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if described := getattr(kind, "description", None):
+        return str(described).rstrip(".")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__.removesuffix("Error")).lower()
 
 
 async def _refusal(settings: KafkaSettings) -> str | None:
-    """Why one of the bootstrap servers refuses us, or we refuse it; None for any other failure."""
+    """Why the bootstrap servers refuse us, or we refuse them; None where one of them takes us."""
     options = _connection_options(settings)
+    reason = None
     try:
         async with asyncio.timeout(_ASK_AGAIN_SECONDS):
-            for host, port, _ in collect_hosts(settings.kafka_bootstrap):
-                connection = await create_conn(host, port, **options)
-                connection.close()
+            for host, port, _ in collect_hosts(settings.kafka_bootstrap, randomize=False):
+                reason = await _ask(host, port, options)
+                if reason is None:
+                    return None
+    except TimeoutError:
+        return reason or f"no answer within {_ASK_AGAIN_SECONDS:g} s"
+    return reason
+
+
+async def _ask(host: str, port: int, options: dict[str, Any]) -> str | None:
+    try:
+        connection = await create_conn(host, port, **options)
     except SSLCertVerificationError as error:
         return f"the broker's certificate is refused: {error.verify_message.rstrip('.')}"
     except SSLError as error:
@@ -183,12 +238,23 @@ async def _refusal(settings: KafkaSettings) -> str | None:
     except SaslAuthenticationFailed:
         return "the broker refuses the SASL user or its password"
     except UnsupportedSaslMechanismError:
-        return f"the broker does not offer {settings.kafka_sasl_mechanism}"
+        return f"the broker does not offer {options['sasl_mechanism']}"
     except (KafkaConnectionError, ConnectionResetError, ConnectionAbortedError):
         return (
             f"the broker ends the connection at once: {PREFIX}KAFKA_SECURITY_PROTOCOL may be "
             "another than the port's, or the broker may ask for a certificate of ours"
         )
-    except (KafkaError, TimeoutError, OSError):
-        return None
+    except (KafkaError, OSError) as error:
+        return _no_connection(host, port, error)
+    connection.close()
     return None
+
+
+def _no_connection(host: str, port: int, error: Exception) -> str:
+    match error:
+        case gaierror():
+            return f"the name {host} is unknown"
+        case ConnectionRefusedError():
+            return f"nothing listens on port {port} of {host}"
+        case _:
+            return in_words(error)

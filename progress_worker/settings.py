@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -15,12 +16,23 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from progress_worker.addresses import PostgresUrl
+from progress_worker.addresses import BootstrapServers, HttpUrl, PostgresUrl, TopicName
+from progress_worker.complaints import JSON_WANTED, PREFIX, complaints, lacking
 from progress_worker.errors import ConfigurationError
 
-PREFIX = "PROGRESS_"
+__all__ = ["PREFIX"]
+
+TOPICS: Final = (
+    "completed_topic",
+    "unlocked_topic",
+    "level_topic",
+    "dead_letter_topic",
+    "commands_topic",
+)
+#: A time limit or a pause: a day at most.
+Seconds = Annotated[float, Field(le=86_400)]
 
 
 class LevelThreshold(BaseModel):
@@ -32,19 +44,38 @@ class LevelThreshold(BaseModel):
     )
 
 
-class SharedSettings(BaseSettings):
-    """What the worker and the view both read."""
+class OurSettings(BaseSettings):
+    """Settings from `PROGRESS_*` variables; a variable that is empty is as one that is not set."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
+        env_ignore_empty=True,
         nested_model_default_partial_update=True,
+        allow_inf_nan=False,
         extra="ignore",
         frozen=True,
     )
+    #: Of each group of settings at least one has to be given.
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if found := list(self._contradictions()):
+            raise ValueError("\n".join(found))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """A sentence for each way in which settings do not go together."""
+        yield from lacking(type(self), {name for name, value in self if value is not None})
+
+
+class SharedSettings(OurSettings):
+    """What the worker and the view both read."""
 
     catalogue_file: Path | None = Field(
-        default=None, description="The achievement catalogue (YAML); ours when not given."
+        default=None,
+        description="The achievement catalogue (YAML); the built-in one when not given.",
     )
     level_intermediate: LevelThreshold = Field(
         default=LevelThreshold(exercises=10, mean_grade=60),
@@ -67,12 +98,27 @@ class SharedSettings(BaseSettings):
         description="This process's name in logs and to Kafka and Postgres; the host's by default.",
     )
 
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
+        for lower, higher in pairwise(("level_intermediate", "level_advanced", "level_expert")):
+            for part in LevelThreshold.model_fields:
+                least, asked = (
+                    getattr(getattr(self, lower), part),
+                    getattr(getattr(self, higher), part),
+                )
+                if asked < least:
+                    yield (
+                        f"{PREFIX}{higher.upper()}__{part.upper()} is {asked:g}, and "
+                        f"{PREFIX}{lower.upper()}__{part.upper()} is {least:g}: "
+                        "a higher level cannot ask for less."
+                    )
+
 
 class KafkaSettings(SharedSettings):
     """How Kafka is reached and what its topics are; needs no database."""
 
-    kafka_bootstrap: str = Field(
-        min_length=1, description="Kafka's bootstrap servers, `host:port[,host:port]`."
+    kafka_bootstrap: BootstrapServers = Field(
+        description="Kafka's bootstrap servers, `host:port[,host:port]`."
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="How to speak to the brokers."
@@ -95,16 +141,16 @@ class KafkaSettings(SharedSettings):
     kafka_idempotent_producer: bool = Field(
         default=True, description="Off only for a broker that lacks InitProducerId."
     )
-    kafka_session_timeout_seconds: float = Field(
+    kafka_session_timeout_seconds: Seconds = Field(
         default=30.0, ge=1, description="After this silence a worker's partitions move on."
     )
-    kafka_rebalance_timeout_seconds: float = Field(
+    kafka_rebalance_timeout_seconds: Seconds = Field(
         default=60.0, ge=1, description="How long the group waits for its members to rejoin."
     )
-    kafka_request_timeout_seconds: float = Field(
+    kafka_request_timeout_seconds: Seconds = Field(
         default=30.0, ge=1, description="The time limit of one request to a broker."
     )
-    kafka_metadata_max_age_seconds: float = Field(
+    kafka_metadata_max_age_seconds: Seconds = Field(
         default=60.0, ge=1, description="Partitions that are added are read within so long."
     )
 
@@ -113,36 +159,43 @@ class KafkaSettings(SharedSettings):
         min_length=1,
         description="The group of all workers; that of the commands adds `-commands`.",
     )
-    completed_topic: str = Field(
-        default="exercise-completed", min_length=1, description="Where events come from."
+    completed_topic: TopicName = Field(
+        default="exercise-completed", description="Where events come from."
     )
-    unlocked_topic: str = Field(
-        default="achievement-unlocked", min_length=1, description="Where unlocks go."
+    unlocked_topic: TopicName = Field(
+        default="achievement-unlocked", description="Where unlocks go."
     )
-    level_topic: str = Field(
-        default="skill-level-changed", min_length=1, description="Where level changes go."
+    level_topic: TopicName = Field(
+        default="skill-level-changed", description="Where level changes go."
     )
-    dead_letter_topic: str = Field(
-        default="exercise-completed.dlq", min_length=1, description="Where dead letters go."
+    dead_letter_topic: TopicName = Field(
+        default="exercise-completed.dlq", description="Where dead letters go."
     )
-    commands_topic: str = Field(
-        default="progress-commands", min_length=1, description="Where commands come from."
+    commands_topic: TopicName = Field(
+        default="progress-commands", description="Where commands come from."
     )
     topic_partitions: int = Field(
         default=8, ge=1, description="Partitions of the topics that `topics create` makes."
     )
     topic_replication: int = Field(default=3, ge=1, description="Their replication factor.")
 
-    @model_validator(mode="after")
-    def _credentials(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
         if self.kafka_security_protocol.startswith("SASL") and not (
             self.kafka_sasl_username and self.kafka_sasl_password
         ):
-            raise ValueError(
+            yield (
                 f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
-                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}."
             )
-        return self
+        owners: dict[str, str] = {}
+        for name in TOPICS:
+            first = owners.setdefault(getattr(self, name), name)
+            if first != name:
+                yield (
+                    f"{PREFIX}{first.upper()} and {PREFIX}{name.upper()} are both "
+                    f"{getattr(self, name)}: give each its own topic."
+                )
 
 
 class Settings(KafkaSettings):
@@ -157,10 +210,10 @@ class Settings(KafkaSettings):
         le=100,
         description="Connections to Postgres: one a lane, one of the relay, the rest for all else.",
     )
-    database_connect_timeout_seconds: float = Field(
+    database_connect_timeout_seconds: Seconds = Field(
         default=5.0, ge=1, description="The time limit of one new connection."
     )
-    database_statement_timeout_seconds: float = Field(
+    database_statement_timeout_seconds: Seconds = Field(
         default=20.0,
         gt=0,
         description="The time limit of a statement and of a batch's transaction; shorter than the "
@@ -176,13 +229,13 @@ class Settings(KafkaSettings):
     cached_learners: int = Field(
         default=5_000, ge=0, description="Learners kept in memory between batches; 5 KB each."
     )
-    drain_timeout_seconds: float = Field(
+    drain_timeout_seconds: Seconds = Field(
         default=15.0, gt=0, description="How long a batch in hand may take at a stop or rebalance."
     )
-    retry_max_wait_seconds: float = Field(
+    retry_max_wait_seconds: Seconds = Field(
         default=15.0, gt=0, description="The longest pause between two tries."
     )
-    stall_timeout_seconds: float = Field(
+    stall_timeout_seconds: Seconds = Field(
         default=120.0,
         gt=0,
         description="Without progress for so long although there is work, the worker ends itself.",
@@ -190,13 +243,13 @@ class Settings(KafkaSettings):
     max_value_bytes: int = Field(
         default=65_536, ge=1, description="A larger record value is dead-lettered."
     )
-    max_future_seconds: float = Field(
+    max_future_seconds: Seconds = Field(
         default=300.0, ge=0, description="How far `completed_at` may lie in the future."
     )
     outbox_batch: int = Field(
         default=500, ge=1, description="Records that the relay sends at once."
     )
-    outbox_poll_seconds: float = Field(
+    outbox_poll_seconds: Seconds = Field(
         default=0.05,
         gt=0,
         description="How often an idle relay looks for records that no batch of its worker wrote.",
@@ -217,30 +270,30 @@ class Settings(KafkaSettings):
         description="Records that Kafka refused for good are deleted after so many days; never "
         "when not given.",
     )
-    housekeeping_seconds: float = Field(
+    housekeeping_seconds: Seconds = Field(
         default=10.0, gt=0, description="The pause between two steps of these deletions."
     )
 
     event_source: str = Field(
         default="/progress-worker", min_length=1, description="`ce_source` of what we publish."
     )
-    tracing_endpoint: str | None = Field(
+    tracing_endpoint: HttpUrl | None = Field(
         default=None,
-        pattern=r"^https?://",
         description="Where spans go by OTLP over HTTP, `http://collector:4318`; without it none "
         "are made.",
     )
     web_host: str = Field(default="0.0.0.0", description="Where the worker's probes listen.")  # noqa: S104
     web_port: int = Field(default=6066, ge=0, le=65_535, description="The port of the probes.")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.drain_timeout_seconds >= self.kafka_rebalance_timeout_seconds:
-            raise ValueError(
-                f"{PREFIX}DRAIN_TIMEOUT_SECONDS must be shorter than "
-                f"{PREFIX}KAFKA_REBALANCE_TIMEOUT_SECONDS"
-            )
-        return self
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
+        limit = self.kafka_rebalance_timeout_seconds
+        for name in ("drain_timeout_seconds", "database_statement_timeout_seconds"):
+            if getattr(self, name) >= limit:
+                yield (
+                    f"{PREFIX}{name.upper()} is {getattr(self, name):g}: it must be shorter than "
+                    f"{PREFIX}KAFKA_REBALANCE_TIMEOUT_SECONDS, which is {limit:g}."
+                )
 
 
 class TokenSettings(SharedSettings):
@@ -248,7 +301,7 @@ class TokenSettings(SharedSettings):
 
     jwt_issuer: str = Field(min_length=1, description="`iss` that every token must carry.")
     jwt_audience: str = Field(min_length=1, description="`aud` that every token must carry.")
-    jwt_leeway_seconds: float = Field(
+    jwt_leeway_seconds: Seconds = Field(
         default=10.0, ge=0, le=300, description="How far clocks may differ at `exp` and `nbf`."
     )
     jwt_secret: SecretStr | None = Field(
@@ -257,31 +310,29 @@ class TokenSettings(SharedSettings):
     jwt_jwks_file: Path | None = Field(
         default=None, description="Takes RS256 and ES256 tokens by the keys of this JWKS file."
     )
-    jwt_jwks_url: str | None = Field(
-        default=None, pattern=r"^https?://", description="The same by the keys of this URL."
+    jwt_jwks_url: HttpUrl | None = Field(
+        default=None, description="The same by the keys of this URL."
     )
-    jwt_jwks_cache_seconds: float = Field(
+    jwt_jwks_cache_seconds: Seconds = Field(
         default=300.0, ge=0, description="After so long the keys are read again."
     )
-    jwt_jwks_retry_seconds: float = Field(
+    jwt_jwks_retry_seconds: Seconds = Field(
         default=10.0,
         ge=0,
         description="The least pause between two reads, whatever unknown keys tokens name.",
     )
-    jwt_jwks_timeout_seconds: float = Field(
+    jwt_jwks_timeout_seconds: Seconds = Field(
         default=3.0, gt=0, le=30, description="The time limit of one read of the URL."
     )
 
-    @model_validator(mode="after")
-    def _some_key(self) -> Self:
-        if not (self.jwt_secret or self.jwt_jwks_file or self.jwt_jwks_url):
-            raise ValueError(
-                f"One of {PREFIX}JWT_SECRET, {PREFIX}JWT_JWKS_FILE and {PREFIX}JWT_JWKS_URL "
-                "must be set"
-            )
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("jwt_secret", "jwt_jwks_file", "jwt_jwks_url"),
+    )
+
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
         if self.jwt_jwks_file and self.jwt_jwks_url:
-            raise ValueError(f"{PREFIX}JWT_JWKS_FILE and {PREFIX}JWT_JWKS_URL cannot both be set")
-        return self
+            yield f"{PREFIX}JWT_JWKS_FILE and {PREFIX}JWT_JWKS_URL cannot both be set."
 
 
 class ViewSettings(TokenSettings):
@@ -314,16 +365,16 @@ class ViewSettings(TokenSettings):
     view_export_pool_size: int = Field(
         default=2, ge=1, le=50, description="Exports at once, each with its own connection."
     )
-    view_pool_timeout_seconds: float = Field(
+    view_pool_timeout_seconds: Seconds = Field(
         default=2.0, gt=0, description="How long a request waits for a connection before a 503."
     )
     view_connect_timeout_seconds: int = Field(
-        default=3, ge=2, description="The time limit of one new connection."
+        default=3, ge=2, le=3_600, description="The time limit of one new connection."
     )
-    view_statement_timeout_seconds: float = Field(
+    view_statement_timeout_seconds: Seconds = Field(
         default=3.0, gt=0, description="The time limit of one read."
     )
-    view_export_timeout_seconds: float = Field(
+    view_export_timeout_seconds: Seconds = Field(
         default=300.0,
         gt=0,
         description="The time limit of a whole export, until its client has read it. An export "
@@ -335,25 +386,22 @@ class ViewSettings(TokenSettings):
         "development only, with HS256 tokens.",
     )
 
-    @model_validator(mode="after")
-    def _two_ports(self) -> Self:
-        if self.view_metrics_port == self.view_port:
-            raise ValueError(f"{PREFIX}VIEW_METRICS_PORT must not be {PREFIX}VIEW_PORT")
-        return self
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (
+        *TokenSettings.alternatives,
+        ("view_database_url", "database_url"),
+    )
 
-    @model_validator(mode="after")
-    def _login_with_secret(self) -> Self:
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
         if self.view_development_login and self.jwt_secret is None:
-            raise ValueError(f"{PREFIX}VIEW_DEVELOPMENT_LOGIN needs {PREFIX}JWT_SECRET")
-        return self
+            yield f"{PREFIX}VIEW_DEVELOPMENT_LOGIN needs {PREFIX}JWT_SECRET."
+        if self.view_metrics_port == self.view_port:
+            yield f"{PREFIX}VIEW_METRICS_PORT must not be {PREFIX}VIEW_PORT."
 
-    @model_validator(mode="after")
-    def _some_database(self) -> Self:
-        if not (self.view_database_url or self.database_url):
-            raise ValueError(
-                f"One of {PREFIX}VIEW_DATABASE_URL and {PREFIX}DATABASE_URL must be set"
-            )
-        return self
+    @property
+    def read_variable(self) -> str:
+        """The variable that holds the address of the Postgres that the view reads."""
+        return PREFIX + ("VIEW_DATABASE_URL" if self.view_database_url else "DATABASE_URL")
 
     @property
     def read_url(self) -> str:
@@ -362,10 +410,8 @@ class ViewSettings(TokenSettings):
         return url.get_secret_value() if url else ""
 
 
-class MigrationSettings(BaseSettings):
+class MigrationSettings(OurSettings):
     """What `migrate` needs: the owner's address and the roles to grant to."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     database_url: PostgresUrl | None = Field(
         default=None, description="The worker's Postgres, when there is no owner's address."
@@ -380,13 +426,14 @@ class MigrationSettings(BaseSettings):
         default="progress_view", min_length=1, description="Is granted reading learners."
     )
 
-    @model_validator(mode="after")
-    def _some_database(self) -> Self:
-        if not (self.migrate_database_url or self.database_url):
-            raise ValueError(
-                f"One of {PREFIX}MIGRATE_DATABASE_URL and {PREFIX}DATABASE_URL must be set"
-            )
-        return self
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("migrate_database_url", "database_url"),
+    )
+
+    @property
+    def owner_variable(self) -> str:
+        """The variable that holds the address to migrate."""
+        return PREFIX + ("MIGRATE_DATABASE_URL" if self.migrate_database_url else "DATABASE_URL")
 
     @property
     def owner_url(self) -> str:
@@ -396,8 +443,12 @@ class MigrationSettings(BaseSettings):
 
 
 def environment_names() -> set[str]:
-    """The names of all variables with our prefix that are set, in capitals."""
-    return {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+    """The names of all variables with our prefix that are set and not empty, in capitals."""
+    return {
+        name.upper()
+        for name, value in os.environ.items()
+        if name.upper().startswith(PREFIX) and value
+    }
 
 
 def replace_environment(variables: Mapping[str, str]) -> None:
@@ -407,11 +458,11 @@ def replace_environment(variables: Mapping[str, str]) -> None:
     os.environ.update(variables)
 
 
-_Loaded = TypeVar("_Loaded", bound=BaseSettings)
+_Loaded = TypeVar("_Loaded", bound=OurSettings)
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings; raises ConfigurationError with a sentence that names the variable."""
+    """Read the settings; raises ConfigurationError with a sentence for each thing wrong."""
     return _load(Settings, overrides)
 
 
@@ -430,23 +481,23 @@ def load_view_settings(**overrides: object) -> ViewSettings:
     return _load(ViewSettings, overrides)
 
 
-def _load(kind: type[_Loaded], overrides: dict[str, object]) -> _Loaded:
-    try:
-        return kind(**overrides)  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise ConfigurationError(_sentence(error)) from None
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    if not first["loc"]:
-        return str(first["msg"]).removeprefix("Value error, ") + "."
-    variable = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
-    if first["type"] == "missing":
-        return f"{variable} is not set."
-    return f"{variable} is wrong: {first['msg']}."
+def load_shared_settings(**overrides: object) -> SharedSettings:
+    """Read the rules and the logs; raises ConfigurationError as `load_settings` does."""
+    return _load(SharedSettings, overrides)
 
 
 def load_migration_settings(**overrides: object) -> MigrationSettings:
     """Read what `migrate` needs; raises ConfigurationError as `load_settings` does."""
     return _load(MigrationSettings, overrides)
+
+
+def _load(kind: type[_Loaded], overrides: dict[str, object]) -> _Loaded:
+    try:
+        return kind(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        names = {name.removeprefix(PREFIX).lower() for name in environment_names()}
+        told = "\n".join(complaints(kind, error, names | set(overrides)))
+        raise ConfigurationError(told) from None
+    except SettingsError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        raise ConfigurationError(f"{PREFIX}{field.upper()} is wrong: {JSON_WANTED}.") from None

@@ -10,11 +10,16 @@ from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from progress_worker.errors import TransientError
-from progress_worker.kafka import client_options, unreachable
-from progress_worker.settings import KafkaSettings
+from progress_worker.kafka import client_options, in_words, unreachable
+from progress_worker.settings import PREFIX, KafkaSettings
 
 _DAY_MS = 86_400_000
 
@@ -80,8 +85,16 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
             for name, code, *_ in response.topic_errors:
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:
-                    raise TransientError(f"Kafka did not create {name}: {error.__name__}")
+                    raise TransientError(
+                        f"Kafka did not create {name}: {in_words(error)}{_cure(error)}."
+                    )
     return [topic.name for topic in missing]
+
+
+def _cure(error: type[KafkaError]) -> str:
+    if error is InvalidReplicationFactorError:
+        return f"; {PREFIX}TOPIC_REPLICATION can be no more than there are brokers"
+    return ""
 
 
 class GroupState(NamedTuple):
@@ -98,7 +111,8 @@ async def group_state(settings: KafkaSettings) -> GroupState:
     code, _group, state, _type, _protocol, members, *_ = response.groups[0]
     if code:
         raise TransientError(
-            f"Kafka does not tell of the group {settings.consumer_group}: {for_code(code).__name__}"
+            f"Kafka does not describe the group {settings.consumer_group}: "
+            f"{in_words(for_code(code))}"
         )
     return GroupState(state, len(members))
 
@@ -122,7 +136,7 @@ async def check_topics(settings: KafkaSettings) -> list[str]:
             )
         found = configurations.get(topic.name, {})
         if isinstance(found, str):
-            complaints.append(f"Kafka does not tell how the topic {topic.name} is set: {found}.")
+            complaints.append(f"Kafka does not describe the topic {topic.name}: {found}.")
             continue
         complaints += [
             f"The topic {topic.name} has {name}={found.get(name)} instead of {value}."
@@ -135,14 +149,14 @@ async def check_topics(settings: KafkaSettings) -> list[str]:
 async def _configurations(
     settings: KafkaSettings, names: Sequence[str]
 ) -> dict[str, dict[str, str] | str]:
-    """What is set for each topic, or the name of the error by which Kafka does not tell."""
+    """What is set for each topic, or why Kafka does not say."""
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     if not resources:
         return {}
     async with _admin(settings) as admin:
         responses = await admin.describe_configs(resources)
     return {
-        name: for_code(code).__name__ if code else {entry[0]: entry[1] for entry in entries}
+        name: in_words(for_code(code)) if code else {entry[0]: entry[1] for entry in entries}
         for response in responses
         for code, _error_message, _type, name, entries in response.resources
     }

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from progress_worker.errors import Reason, TransientError
 
@@ -25,6 +28,7 @@ _console = Console()
 if not _console.is_terminal:
     _console.width = 10_000  # a pipe cuts nothing off
 
+_is_place = re.compile(r"\d+:\d+").fullmatch
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 _Reasons = Annotated[
     list[Reason] | None, typer.Option("--reason", help="Only with this reason; repeatable.")
@@ -52,10 +56,11 @@ def list_letters(
     partition: _Partition = None,
     key: _Key = None,
     limit: Annotated[int, typer.Option(min=0, help="Rows to print; all are counted.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """List dead letters: place, time, reason, origin; never what stands in them."""
     selection = _selection(reason, since, until, partition, key)
-    asyncio.run(_list(_settings(), selection, limit))
+    asyncio.run(_list(_settings(), selection, limit, as_json=as_json))
 
 
 @dlq_cli.command()
@@ -63,6 +68,8 @@ def show(
     place: Annotated[str, typer.Argument(help="PARTITION:OFFSET, as `list` prints it.")],
 ) -> None:
     """Print one dead letter with its key, headers and value: personal data."""
+    if not _is_place(place):
+        raise typer.BadParameter(f"it must be PARTITION:OFFSET, not {place!r}", param_hint="PLACE")
     asyncio.run(_show(_settings(), place))
 
 
@@ -87,22 +94,36 @@ def redrive(
     asyncio.run(_redrive(_settings(), selection, again=again, dry_run=dry_run))
 
 
-async def _list(settings: KafkaSettings, selection: Selection, limit: int) -> None:
+async def _list(
+    settings: KafkaSettings, selection: Selection, limit: int, *, as_json: bool
+) -> None:
     from progress_worker.deadletters.reading import open_dead_letters  # noqa: PLC0415
 
     counts: Counter[str] = Counter()
-    table = Table("place", "failed at", "reason", "origin", "re-driven", "message", box=None)
+    listed: list[tuple[Letter, bool]] = []
     async with open_dead_letters(settings) as dead_letters:
         async for letter in dead_letters.letters():
             if not selection.holds(letter):
                 continue
             counts[letter.reason] += 1
-            if table.row_count < limit:
-                marked = letter.offset in dead_letters.marks[letter.partition]
-                table.add_row(*_row(letter, "yes" if marked else "no"))
-    if table.row_count:
-        _console.print(table, markup=False, highlight=False)
-    _console.print(f"{counts.total():,} dead letters{_told(counts)}.", highlight=False)
+            if len(listed) < limit:
+                listed.append((letter, letter.offset in dead_letters.marks[letter.partition]))
+    if as_json:
+        content = {
+            "total": counts.total(),
+            "reasons": dict(counts.most_common()),
+            "letters": [_described(letter, marked) for letter, marked in listed],
+        }
+        typer.echo(json.dumps(content, indent=2))
+        return
+    if listed:
+        table = Table(box=None)
+        for name in ("place", "failed at", "reason", "origin", "re-driven", "message"):
+            table.add_column(name, overflow="fold")  # a narrow terminal cuts nothing off
+        for letter, marked in listed:
+            table.add_row(*map(Text, _row(letter, "yes" if marked else "no")))
+        _console.print(table)
+    typer.echo(f"{counts.total():,} dead letters{_told(counts)}.")
 
 
 async def _show(settings: KafkaSettings, place: str) -> None:
@@ -134,7 +155,7 @@ async def _redrive(
         sentences.append(f"{result.before:,} were re-driven before (--again takes them too).")
     if result.homeless:
         sentences.append(f"{result.homeless:,} do not come from a topic of this deployment.")
-    _console.print(*sentences, sep="\n", highlight=False)
+    typer.echo("\n".join(sentences))
 
 
 def _settings() -> KafkaSettings:
@@ -169,6 +190,19 @@ def _row(letter: Letter, marked: str) -> list[str]:
     origin = ":".join(map(str, letter.origin)) if letter.origin else "-"
     failed_at, message = _moment(letter.failed_at), _printable(letter.message)
     return [letter.place, failed_at, letter.reason, origin, marked, message]
+
+
+def _described(letter: Letter, marked: bool) -> dict[str, Any]:
+    """What `list` prints of a letter, for programs."""
+    failed_at = letter.failed_at
+    return {
+        "place": letter.place,
+        "failed_at": failed_at.isoformat() if failed_at else None,
+        "reason": letter.reason,
+        "origin": letter.origin._asdict() if letter.origin else None,
+        "redriven": marked,
+        "message": letter.message,
+    }
 
 
 def _details(letter: Letter) -> list[str]:

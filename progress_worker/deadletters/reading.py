@@ -18,8 +18,8 @@ from aiokafka.structs import OffsetAndMetadata
 from progress_worker.deadletters.letters import Letter, read_letter
 from progress_worker.deadletters.marks import Marks
 from progress_worker.errors import TransientError
-from progress_worker.kafka import client_options
-from progress_worker.settings import KafkaSettings
+from progress_worker.kafka import client_options, unreachable
+from progress_worker.settings import PREFIX, KafkaSettings
 from progress_worker.topics import partition_counts
 
 _FETCH_MS: Final = 200
@@ -88,7 +88,10 @@ async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter
     topic, limit = settings.dead_letter_topic, settings.kafka_request_timeout_seconds
     count = (await partition_counts(settings)).get(topic, 0)
     if not count:
-        raise TransientError(f"The topic {topic} does not exist.")
+        raise TransientError(
+            f"The topic {topic} does not exist ({PREFIX}DEAD_LETTER_TOPIC): run `progress-worker "
+            "topics create`."
+        )
     partitions = [TopicPartition(topic, number) for number in range(count)]
     consumer = AIOKafkaConsumer(
         **client_options(settings),
@@ -107,7 +110,7 @@ async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter
         await dead_letters.measure()
         yield dead_letters
     except (KafkaError, TimeoutError, OSError) as error:
-        raise TransientError(f"Kafka cannot be reached: {type(error).__name__}.") from error
+        raise await unreachable(settings, error) from error
     finally:
         async with asyncio.timeout(limit):
             await consumer.stop()

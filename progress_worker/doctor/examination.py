@@ -6,49 +6,49 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from pydantic_settings import BaseSettings
-from rich.console import Console
-from rich.text import Text
-
+from progress_worker.configuration import check_files, unread_variables
+from progress_worker.deployment import loaded
 from progress_worker.doctor.findings import Finding, in_time
 from progress_worker.doctor.kafka import check_brokers, check_group, check_wanted_topics
 from progress_worker.doctor.keys import check_keys
 from progress_worker.doctor.postgres import check_view_database, check_worker_database
 from progress_worker.errors import ProgressError
-from progress_worker.settings import PREFIX, environment_names, load_settings, load_view_settings
+from progress_worker.settings import (
+    PREFIX,
+    SharedSettings,
+    environment_names,
+    load_settings,
+    load_view_settings,
+)
 
 LIMIT_SECONDS: Final = 10.0
 
-_Loaded = TypeVar("_Loaded", bound=BaseSettings)
+_Loaded = TypeVar("_Loaded", bound=SharedSettings)
 
 
-async def examine(part: Literal["worker", "api"] | None, console: Console) -> bool:
-    """Print every finding; whether nothing is wrong.
+async def examine(part: Literal["worker", "api"] | None) -> AsyncIterator[Finding]:
+    """Every finding, as soon as it is made.
 
     Without a part the worker is examined, and the view too where one of its settings is given.
     """
     ours = (f"{PREFIX}VIEW_", f"{PREFIX}JWT_")
-    examinations = []
+    for sentence in unread_variables():
+        yield Finding(sentence, wrong=True)
     if part != "api":
-        examinations.append(examine_worker())
+        async for finding in examine_worker():
+            yield finding
     if part == "api" or (
         part is None and any(name.startswith(ours) for name in environment_names())
     ):
-        examinations.append(examine_view())
-    well = True
-    for examined in examinations:
-        async for finding in examined:
-            mark = "wrong" if finding.wrong else "ok"
-            told = Text(f"{mark:5}  {finding.sentence}")
-            console.print(told, soft_wrap=True)
-            well = well and not finding.wrong
-    return well
+        async for finding in examine_view():
+            yield finding
 
 
 async def examine_worker(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[Finding]:
     """What a worker would meet: its settings, Kafka, the topics, the group, Postgres."""
-    settings, finding = _load("worker", load_settings)
-    yield finding
+    settings, findings = _load("worker", load_settings)
+    for found in findings:
+        yield found
     if settings is None:
         return
     for found in await in_time("Kafka", partial(check_brokers, settings), limit_seconds):
@@ -68,8 +68,9 @@ async def examine_worker(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[
 
 async def examine_view(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[Finding]:
     """What a view would meet: its settings, Postgres, the keys that sign tokens."""
-    settings, finding = _load("view", load_view_settings)
-    yield finding
+    settings, findings = _load("view", load_view_settings)
+    for found in findings:
+        yield found
     if settings is None:
         return
     for what, check in (
@@ -80,9 +81,11 @@ async def examine_view(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[Fi
             yield found
 
 
-def _load(part: str, load: Callable[[], _Loaded]) -> tuple[_Loaded | None, Finding]:
+def _load(part: str, load: Callable[[], _Loaded]) -> tuple[_Loaded | None, list[Finding]]:
     try:
         settings = load()
+        catalogue = loaded(settings)
+        check_files(settings)
     except ProgressError as error:
-        return None, Finding(str(error), wrong=True)
-    return settings, Finding(f"The {part}'s settings are complete.")
+        return None, [Finding(sentence, wrong=True) for sentence in str(error).splitlines()]
+    return settings, [Finding(f"The {part}'s settings are complete."), Finding(str(catalogue))]

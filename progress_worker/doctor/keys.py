@@ -5,7 +5,7 @@ from __future__ import annotations
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import TransientError
 from progress_worker.http.keys import KEY_TYPES, key_reader
-from progress_worker.settings import TokenSettings
+from progress_worker.settings import PREFIX, TokenSettings
 
 
 async def check_keys(settings: TokenSettings) -> list[Finding]:
@@ -13,7 +13,11 @@ async def check_keys(settings: TokenSettings) -> list[Finding]:
     read = key_reader(settings)
     if read is None:
         return [Finding("Tokens are signed with a secret.")]
-    where = settings.jwt_jwks_file or settings.jwt_jwks_url
+    where = (
+        f"{settings.jwt_jwks_file} ({PREFIX}JWT_JWKS_FILE)"
+        if settings.jwt_jwks_file
+        else f"{settings.jwt_jwks_url} ({PREFIX}JWT_JWKS_URL)"
+    )
     try:
         keys = await read()
     except TransientError as error:

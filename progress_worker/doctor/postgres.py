@@ -14,8 +14,8 @@ from progress_worker.doctor.findings import Finding
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings import PREFIX, Settings, ViewSettings
 from progress_worker.storage import privileges
-from progress_worker.storage.database import Connection, check_migrated, describe
-from progress_worker.storage.sessions import check_direct, check_encoding
+from progress_worker.storage.database import Connection, check_migrated
+from progress_worker.storage.sessions import check_direct, check_encoding, first_line
 from progress_worker.storage.tables import learner
 
 _SESSION_SECONDS: Final = 10
@@ -31,7 +31,7 @@ _PRIVILEGE: Final[LiteralString] = "SELECT has_table_privilege(to_regclass(%s), 
 async def check_worker_database(settings: Settings) -> list[Finding]:
     """Whether the worker's role finds this release's tables and may do its work on them."""
     url = settings.database_url.get_secret_value()
-    async with _session(url, "Postgres") as connection:
+    async with _session(url, "Postgres", f"{PREFIX}DATABASE_URL") as connection:
         await check_direct(connection)
         role = connection.info.user
         findings = [_who(connection), await _check_clock(connection)]
@@ -40,6 +40,15 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
             return findings
         lacking = await _lacking(connection, privileges.WORKER)
         refused = await _lacking(connection, _TOO_MUCH)
+    if _only_reads(lacking):
+        findings.append(
+            Finding(
+                f"The role {role} can only read, as the view's role does: give "
+                f"{PREFIX}DATABASE_URL the worker's login.",
+                wrong=True,
+            )
+        )
+        return findings
     findings += _privileges(role, lacking, "All that the worker does is granted.")
     if not refused:
         findings.append(
@@ -55,7 +64,8 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
 async def check_view_database(settings: ViewSettings) -> list[Finding]:
     """Whether the view's role may read what it shows, and can write to nothing."""
     writing = dict.fromkeys(privileges.WORKER, _WRITE)
-    async with _session(settings.read_url, "The view's Postgres") as connection:
+    url, variable = settings.read_url, settings.read_variable
+    async with _session(url, "The view's Postgres", variable) as connection:
         role = connection.info.user
         findings = [_who(connection)]
         findings.append(await _check_revision(connection))
@@ -78,7 +88,7 @@ async def check_view_database(settings: ViewSettings) -> list[Finding]:
 
 
 @asynccontextmanager
-async def _session(url: str, what: str) -> AsyncIterator[Connection]:
+async def _session(url: str, what: str, variable: str) -> AsyncIterator[Connection]:
     """A read-only transaction that leaves nothing behind in a session that a pooler shares."""
     try:
         connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
@@ -88,13 +98,15 @@ async def _session(url: str, what: str) -> AsyncIterator[Connection]:
             prepare_threshold=None,
         )
     except psycopg.Error as error:
-        raise TransientError(f"{what} cannot be reached: {_first_line(error)}") from error
+        raise TransientError(
+            f"{what} cannot be reached ({variable}): {first_line(error)}"
+        ) from error
     try:
         await connection.set_read_only(True)
         await connection.execute(f"SET LOCAL statement_timeout = '{_SESSION_SECONDS}s'")
         yield connection
     except psycopg.Error as error:
-        raise TransientError(f"{what} refuses: {describe(error)}") from error
+        raise TransientError(f"{what} refuses ({variable}): {first_line(error)}") from error
     finally:
         await connection.close()
 
@@ -152,6 +164,17 @@ async def _lacking(connection: Connection, needed: privileges.Privileges) -> lis
     return lacking
 
 
+def _only_reads(lacking: Sequence[tuple[str, str]]) -> bool:
+    """Whether all of the worker's writing is lacking, and not its reading too."""
+    writing = {
+        (table, right)
+        for table, rights in privileges.WORKER.items()
+        for right in rights
+        if right != "SELECT"
+    }
+    return writing <= set(lacking) and len(lacking) < sum(map(len, privileges.WORKER.values()))
+
+
 def _privileges(role: str, lacking: Sequence[tuple[str, str]], good: str) -> list[Finding]:
     if not lacking:
         return [Finding(good)]
@@ -164,7 +187,3 @@ def _privileges(role: str, lacking: Sequence[tuple[str, str]], good: str) -> lis
             wrong=True,
         )
     ]
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

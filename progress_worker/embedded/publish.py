@@ -15,7 +15,7 @@ from aiokafka.structs import RecordMetadata
 from progress_worker.embedded.generator import GeneratedRecord
 from progress_worker.errors import TransientError
 from progress_worker.kafka import producer_options
-from progress_worker.settings import KafkaSettings
+from progress_worker.settings import PREFIX, KafkaSettings
 from progress_worker.topics import partition_counts
 
 _CHUNK = 500
@@ -55,7 +55,8 @@ async def _check_topic(settings: KafkaSettings) -> None:
     topic = settings.completed_topic
     if topic not in await partition_counts(settings):
         raise TransientError(
-            f"The topic {topic} does not exist: `progress-worker topics create` makes it."
+            f"The topic {topic} does not exist ({PREFIX}COMPLETED_TOPIC): run "
+            "`progress-worker topics create`."
         )
 
 

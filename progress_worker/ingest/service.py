@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.ingest.lane import Lane
 from progress_worker.ingest.projector import Projector
-from progress_worker.kafka import consumer_options
+from progress_worker.kafka import consumer_options, unreachable
 from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import WorkerService
 from progress_worker.settings import Settings
@@ -148,7 +148,7 @@ class IngestService(WorkerService):
         except (KafkaError, TimeoutError, OSError) as error:
             self.kafka.failed(error)
             await self._leave(self._settings.drain_timeout_seconds)
-            raise TransientError(f"Kafka cannot be reached: {type(error).__name__}") from error
+            raise await unreachable(self._settings, error) from error
         consumer.subscribe([self._settings.completed_topic], listener=_Listener(self, consumer))
         self._revoked_at = time.monotonic()
 

@@ -25,6 +25,7 @@ from progress_worker.errors import (
 from progress_worker.storage import sessions
 from progress_worker.storage.droppable import DroppableConnection
 from progress_worker.storage.revisions import head_revision
+from progress_worker.storage.sessions import first_line
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -107,7 +108,7 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
     except PoolTimeoutError as error:
         raise TransientError("Every connection to Postgres is busy.") from error
     except (DBAPIError, psycopg.Error, OSError) as error:
-        raise TransientError(f"Postgres cannot be reached: {_first_line(error)}") from error
+        raise TransientError(f"Postgres cannot be reached: {first_line(error)}") from error
     try:
         yield cast(Connection, (await pooled.get_raw_connection()).driver_connection)
     except BaseException:
@@ -185,13 +186,7 @@ def explain(error: psycopg.Error) -> str:
     """What Postgres says, but where that may quote values."""
     if isinstance(error, psycopg.errors.DataError | psycopg.errors.IntegrityError):
         return describe(error)
-    return _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    """The text of a failure to connect: host, user and reason, never a password or a value."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return first_line(error)
 
 
 async def check_migrated(connection: Connection) -> None:

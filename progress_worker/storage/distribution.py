@@ -11,7 +11,7 @@ from typing import Final, LiteralString
 import psycopg
 
 from progress_worker.errors import FatalError
-from progress_worker.storage.sessions import connect_owner
+from progress_worker.storage.sessions import connect_owner, first_line
 from progress_worker.storage.tables import LEARNER_TABLES
 
 _KEY: Final = "user_id"
@@ -40,7 +40,7 @@ def distribute(url: str, shards: int) -> list[str]:
                 )
             return _distribute(connection, shards)
     except psycopg.Error as error:
-        raise FatalError(f"The tables were not distributed: {_first_line(error)}") from error
+        raise FatalError(f"The tables were not distributed: {first_line(error)}") from error
 
 
 def _distribute(connection: psycopg.Connection[tuple[object, ...]], shards: int) -> list[str]:
@@ -61,7 +61,3 @@ def _holds(
 ) -> bool:
     row = connection.execute(query, parameters or None).fetchone()
     return row is not None and row[0] is True
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from progress_worker.errors import FatalError
 from progress_worker.storage import privileges, revisions
-from progress_worker.storage.sessions import connect_owner
+from progress_worker.storage.sessions import connect_owner, first_line
 
 #: The advisory lock that a migration holds; any number that nobody else uses.
 _MIGRATION_LOCK: Final = 7_281_936_401
@@ -52,7 +52,7 @@ def migrate(
                 grant_roles(url, worker_role, view_role)
             return _current(connection) or "base"
     except (psycopg.Error, DBAPIError, CommandError) as error:
-        raise FatalError(f"The migration failed: {_first_line(error)}") from error
+        raise FatalError(f"The migration failed: {first_line(error)}") from error
 
 
 def _moved_up(connection: Connection, revision: str, deadline: float) -> bool:
@@ -146,8 +146,3 @@ def _behind(current: str | None, configuration: Config) -> set[str]:
     return {script.revision for script in scripts.iterate_revisions(current, "base")} - {
         current
     } | {"base"}
-
-
-def _first_line(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return (str(cause).strip() or type(cause).__name__).splitlines()[0]

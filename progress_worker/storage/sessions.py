@@ -6,13 +6,14 @@ and `default_transaction_read_only`, by which a database is closed to writers fo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, LiteralString
 
 import psycopg
 
 from progress_worker.addresses import libpq_url
-from progress_worker.errors import FatalError
+from progress_worker.errors import FatalError, TransientError
 
 _CONNECT_TIMEOUT_SECONDS: Final = 10
 #: How PgBouncer refuses what an address asks for by `options`.
@@ -22,6 +23,7 @@ _POOLER: Final = (
     "of a session: give the worker, `migrate` and other commands the address of Postgres itself; "
     "only the view may use a pooler."
 )
+_ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
 
 #: What decides how values are read and written, what a transaction sees, and when a session ends.
 PINNED: Final[Mapping[str, str]] = {
@@ -81,16 +83,16 @@ def connect_owner(
 ) -> psycopg.Connection[Any]:
     """A session of the role that owns the tables, with the pinned settings.
 
-    Raises FatalError for a pooler and for a database that cannot hold every text, and
-    psycopg.Error.
+    Raises TransientError when Postgres cannot be reached, FatalError for a pooler and for a
+    database that cannot hold every text, and psycopg.Error.
     """
     try:
         connection = psycopg.connect(
             libpq_url(url), autocommit=autocommit, connect_timeout=_CONNECT_TIMEOUT_SECONDS
         )
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         check_not_refused(error)
-        raise
+        raise TransientError(f"Postgres cannot be reached: {first_line(error)}") from error
     try:
         _check_backend(connection.info, connection.execute(_BACKEND).fetchone())
         check_encoding(connection.info)
@@ -140,6 +142,13 @@ def check_encoding(info: psycopg.ConnectionInfo) -> None:
             f"The database {info.dbname} has the encoding {encoding} and cannot store every text: "
             "use a database that was created with ENCODING 'UTF8' TEMPLATE template0."
         )
+
+
+def first_line(error: BaseException) -> str:
+    """The text of a failure to connect: host, user and reason, never a password or a value."""
+    cause = getattr(error, "orig", None) or error
+    line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    return _ERRNO.sub("", line)
 
 
 def _wanted(limits: Mapping[str, str]) -> list[list[str]]:

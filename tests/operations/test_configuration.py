@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from traceback import format_exception
 
 import pytest
+import yaml
 
 from progress_worker.errors import ConfigurationError
 from progress_worker.settings import load_settings
 from tests.harness.worker import run_command
 
+BUILT_IN = files("progress_worker.domain") / "achievements.yaml"
 PASSWORD = "a%20secret%21"
 SECRET = "thirty-two characters and a few more"
 WORKER = {
@@ -86,7 +90,7 @@ def test_other_commands(command: str, variables: dict[str, str], own: str) -> No
         ),
         (
             {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CERT_FILE": "nowhere.pem"},
-            "PROGRESS_KAFKA_SSL_CERT_FILE or PROGRESS_KAFKA_SSL_KEY_FILE is wrong:",
+            "PROGRESS_KAFKA_SSL_CERT_FILE is wrong:",
         ),
     ],
 )
@@ -135,5 +139,52 @@ def test_an_address_of_postgres_is_taken(address: str) -> None:
 def test_an_address_that_would_be_misread_is_refused_and_not_told(address: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(kafka_bootstrap="k:9092", database_url=f"postgresql://{address}/progress")
-    assert str(caught.value).startswith("PROGRESS_DATABASE_URL is wrong: its port is no number, or")
+    assert str(caught.value).startswith(
+        "PROGRESS_DATABASE_URL is wrong: its port is no number from 1"
+    )
     assert "SECRET" not in "".join(format_exception(caught.value))
+
+
+def test_everything_that_is_missing_or_wrong_is_said_at_once() -> None:
+    status, used, complaint = _check({"LANES": "two", "LANEZ": "2"})
+    assert (status, used) == (1, {})
+    assert complaint.splitlines() == [
+        "PROGRESS_LANEZ is set and nothing reads it; is it PROGRESS_LANES that is meant?",
+        "PROGRESS_KAFKA_BOOTSTRAP and PROGRESS_DATABASE_URL are not set.",
+        "PROGRESS_LANES is wrong: it must be a whole number, not 'two'.",
+    ]
+    assert _check({}, "api")[2].splitlines() == [
+        "PROGRESS_JWT_ISSUER and PROGRESS_JWT_AUDIENCE are not set.",
+        "One of PROGRESS_JWT_SECRET, PROGRESS_JWT_JWKS_FILE and PROGRESS_JWT_JWKS_URL must be set.",
+        "One of PROGRESS_VIEW_DATABASE_URL and PROGRESS_DATABASE_URL must be set.",
+    ]
+
+
+def test_a_variable_that_nothing_reads_is_a_warning_elsewhere() -> None:
+    done = run_command({"CATALOGUE_FILES": "rules.yaml"}, "rules", "check")
+    assert done.returncode == 0
+    assert done.stderr == (
+        "Warning: PROGRESS_CATALOGUE_FILES is set and nothing reads it; is it "
+        "PROGRESS_CATALOGUE_FILE that is meant?\n"
+    )
+
+
+def test_a_catalogue_is_checked_alone(tmp_path: Path) -> None:
+    achievements = yaml.safe_load(BUILT_IN.read_text("utf-8"))["achievements"][:2]
+    file = tmp_path / "rules [1].yaml"
+    file.write_text(yaml.safe_dump({"version": 7, "achievements": achievements}))
+    sentence = f"The catalogue ({file}) is version 7 with 2 achievements.\n"
+    assert run_command({}, "rules", "check", str(file)).stdout == sentence
+    assert run_command({"CATALOGUE_FILE": str(file)}, "rules", "check").stdout == sentence
+    found = run_command({}, "rules", "check", str(file), "--json").stdout
+    assert json.loads(found) == {"file": str(file), "version": 7, "achievements": 2}
+    checked = run_command(WORKER | {"CATALOGUE_FILE": str(file)}, "config", "check").stdout
+    assert checked.endswith(sentence)
+
+
+def test_what_would_be_used_for_programs() -> None:
+    done = run_command(WORKER, "config", "check", "--json")
+    found = json.loads(done.stdout)
+    assert {"variable": "PROGRESS_LANES", "value": "2", "source": "default"} in found["settings"]
+    assert found["catalogue"]["file"] is None
+    assert PASSWORD not in done.stdout

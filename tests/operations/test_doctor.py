@@ -102,8 +102,9 @@ def test_kafka_and_the_keys_are_away(deployment: Deployment) -> None:
     )
     assert done.returncode == 1
     assert _wrong(done) == [
-        f"Kafka cannot be reached: KafkaConnectionError, at {LOOPBACK}:{port}.",
-        f"No keys can be read from http://{LOOPBACK}:{port}/keys: "
+        f"Kafka cannot be reached at {LOOPBACK}:{port} (PROGRESS_KAFKA_BOOTSTRAP): nothing listens "
+        f"on port {port} of {LOOPBACK}.",
+        f"No keys can be read from http://{LOOPBACK}:{port}/keys (PROGRESS_JWT_JWKS_URL): "
         f"Connect call failed ('{LOOPBACK}', {port}).",
     ]
 
@@ -131,6 +132,18 @@ def test_the_owner_is_more_than_a_worker_needs(deployment: Deployment) -> None:
     assert _wrong(done) == [
         "The role postgres can delete learners, which no worker does: give PROGRESS_DATABASE_URL a "
         "role with the rights of progress_worker and no more."
+    ]
+
+
+def test_the_view_s_login_in_the_worker_s_settings(deployment: Deployment) -> None:
+    changes = {"DATABASE_URL": deployment.database.view_url}
+    done = run_command(deployment.environment(**changes), "doctor", "--for", "worker", "--json")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["well"] is False
+    assert [found["sentence"] for found in report["findings"] if found["wrong"]] == [
+        "The role progress_view can only read, as the view's role does: give PROGRESS_DATABASE_URL "
+        "the worker's login."
     ]
 
 

@@ -1,0 +1,112 @@
+"""What is wrong with a setting, in sentences that name its variable and the cure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from progress_worker.errors import ConfigurationError
+
+PREFIX: Final = "PROGRESS_"
+
+#: For a setting with parts, which a variable of its own may hold too.
+JSON_WANTED: Final = (
+    "it must be a JSON object; rather set each of its parts by a variable of its own"
+)
+#: What pydantic's kinds of errors ask for; `{…}` comes from the error's context.
+_WANTED: Final = {
+    "bool_parsing": "it must be true or false",
+    "finite_number": "it must be a finite number",
+    "float_parsing": "it must be a number",
+    "greater_than": "it must be more than {gt}",
+    "greater_than_equal": "it must be at least {ge}",
+    "int_from_float": "it must be a whole number",
+    "int_parsing": "it must be a whole number",
+    "int_parsing_size": "it must be a smaller number",
+    "less_than_equal": "it must be at most {le}",
+    "literal_error": "it must be {expected}",
+    "model_type": JSON_WANTED,
+    "string_too_short": "it must have at least {min_length} characters",
+    "too_short": "it must have at least {min_length} characters",
+    "string_unicode": "it must be UTF-8 text",
+}
+_LONGEST_VALUE: Final = 60
+
+
+def complaints(
+    kind: type[BaseModel], error: ValidationError, given: Collection[str]
+) -> Iterator[str]:
+    """A sentence for all that is not set, and one for each setting that is wrong.
+
+    `given` are the settings that have a value. Secrets are not quoted.
+    """
+    problems = error.errors(include_url=False)
+    if missing := [_variable(p["loc"]) for p in problems if p["type"] == "missing"]:
+        yield f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} not set."
+    for problem in problems:
+        if problem["type"] == "missing":
+            continue
+        if problem["loc"]:
+            yield f"{_variable(problem['loc'])} is wrong: {_wanted(kind, problem)}."
+        else:
+            yield str(problem["msg"]).removeprefix("Value error, ")
+    if all(problem["loc"] for problem in problems):  # else it is among the problems
+        yield from lacking(kind, given)
+
+
+def lacking(kind: type[BaseModel], given: Collection[str]) -> Iterator[str]:
+    """A sentence for each group of settings of which none is given."""
+    for names in getattr(kind, "alternatives", ()):
+        if not set(names) & set(given):
+            yield f"One of {listed([PREFIX + name.upper() for name in names])} must be set."
+
+
+def unreadable(
+    variable: str, path: Path, error: OSError | UnicodeDecodeError
+) -> ConfigurationError:
+    """What to raise where a file that a setting names cannot be read."""
+    match error:
+        case FileNotFoundError() if str(path).startswith("~"):
+            reason = f"there is no file {path}: write the home directory out, ~ is not replaced"
+        case FileNotFoundError():
+            reason = f"there is no file {path.absolute()}"
+        case IsADirectoryError():
+            reason = f"{path} is a directory and not a file"
+        case PermissionError():
+            reason = f"this process may not read {path}"
+        case UnicodeDecodeError():
+            reason = f"{path} is not UTF-8 text"
+        case _:
+            reason = f"{path} cannot be read: {error.strerror}"
+    return ConfigurationError(f"{variable} is wrong: {reason}.")
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _variable(location: Sequence[int | str]) -> str:
+    return PREFIX + "__".join(str(part) for part in location).upper()
+
+
+def _wanted(kind: type[BaseModel], problem: Any) -> str:
+    wanted = _WANTED.get(problem["type"])
+    if wanted is None:
+        return str(problem["msg"]).rstrip(".")
+    limits = problem.get("ctx", {})
+    wanted = wanted.format(**{name: _plain(limit) for name, limit in limits.items()})
+    if "Secret" in str(kind.model_fields[problem["loc"][0]]):
+        return wanted
+    value = ascii(problem["input"])
+    return (
+        f"{wanted}, not {value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + '…'}"
+    )
+
+
+def _plain(limit: object) -> object:
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit

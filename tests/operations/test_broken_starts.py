@@ -1,0 +1,97 @@
+"""Every way of a broken set-up ends a start with one sentence, which names what to mend."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from progress_worker.embedded.ports import LOOPBACK
+from tests.harness.starting import run_forked
+
+KAFKA = {"KAFKA_BOOTSTRAP": f"{LOOPBACK}:1"}
+WORKER = KAFKA | {"DATABASE_URL": f"postgresql://worker:secret-word@{LOOPBACK}:1/progress"}
+VIEW = {
+    "VIEW_DATABASE_URL": f"postgresql://view:secret-word@{LOOPBACK}:1/progress",
+    "JWT_ISSUER": "https://issuer.test",
+    "JWT_AUDIENCE": "progress",
+    "JWT_SECRET": "secret-word, and more than thirty-two characters",
+}
+MIGRATE = {"MIGRATE_DATABASE_URL": f"postgresql://owner:secret-word@{LOOPBACK}:1/progress"}
+#: By the first word of a command line; all others speak to Kafka.
+GOOD = {
+    "worker": WORKER,
+    "api": VIEW,
+    "migrate": MIGRATE,
+    "distribute": MIGRATE,
+    "token": VIEW,
+    "config": WORKER,
+    "doctor": WORKER,
+}
+
+
+class Broken(NamedTuple):
+    """A command line, what is changed of good variables, and what the sentence says."""
+
+    line: str
+    changes: dict[str, str]
+    says: str
+
+
+BROKEN = [
+    Broken(case["run"], case["with"], case["says"])
+    for case in yaml.safe_load(Path(__file__).with_name("broken_starts.yaml").read_text("utf-8"))
+]
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Files that are not what they should be, and a port that is taken."""
+    files = {name: tmp_path / name for name in ("text", "latin", "empty", "private", "yaml")}
+    files["text"].write_text("just a text\n")
+    files["latin"].write_bytes("name: Prüfung".encode("latin-1"))
+    files["empty"].touch()
+    files["private"].touch(0o000)
+    files["yaml"].write_text("achievements: [unclosed")
+    with closing(socket.create_server((LOOPBACK, 0))) as server:
+        yield {name: str(path) for name, path in files.items()} | {
+            "directory": str(tmp_path),
+            "taken": str(server.getsockname()[1]),
+            "loopback": LOOPBACK,
+        }
+
+
+def _name(broken: Broken) -> str:
+    return "-".join([broken.line.split()[0], *broken.changes])
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=_name)
+def test_a_setting_is_wrong(broken: Broken, places: dict[str, str], tmp_path: Path) -> None:
+    variables = GOOD.get(broken.line.split()[0], KAFKA) | broken.changes
+    done = run_forked(
+        {name: value.format(**places) for name, value in variables.items()},
+        broken.line.format(**places).split(),
+        tmp_path,
+        unprivileged="{private}" in broken.changes.values(),
+    )
+    print(f"{broken.line} | {broken.changes} | {done.stderr.strip()}")  # noqa: T201 - for -s
+    _is_one_sentence(done)
+    said = done.stderr.strip()
+    assert re.fullmatch(broken.says.format(**places), said), said
+
+
+def _is_one_sentence(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = done.stderr.strip()
+    assert len(said.splitlines()) == 1, said
+    assert not re.search(r"Traceback|\w(Error|Exception)\b|Errno|secret-word", said)
+    assert re.match(r"[A-Z{/a]", said)
+    assert said[-1] in ".?"
+    assert len(said) < 300
