@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import errno
 import json
 import logging
 import os
@@ -50,6 +51,13 @@ def main() -> None:
     except ProgressError as error:
         sentence = str(error)
         typer.echo(sentence if sentence.endswith((".", "?")) else f"{sentence}.", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo(f"Nothing more can be written: {error.strerror}.", err=True)
+        # What is left in the buffer would fail once more at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 

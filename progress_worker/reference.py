@@ -47,9 +47,9 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "All settings are environment variables. " + _MADE,
+        "All settings are environment variables. An empty one counts as not set. " + _MADE,
         "`progress-worker config check --for worker` (or `api`, `migrate`) says what would be used "
-        "and where it comes from, or in one sentence what is wrong.",
+        "and where it comes from, or what is wrong, a sentence each.",
     ]
     for kind, title, readers in _PARTS:
         lines += ["", f"## {title}", "", f"Read by {readers}.", ""]

@@ -63,9 +63,47 @@ def test_an_alert_says_what_it_means_and_where_to_look(name: str) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert notes["summary"].endswith(".")
     assert notes["description"].endswith(".")
-    page, _, anchor = notes["runbook_url"].partition("#")
-    assert ROOT / page == OPERATIONS
+    base, _, anchor = notes["runbook_url"].partition("#")
+    assert base == '{{ or $externalLabels.runbooks "docs/operations.md" }}'
     assert anchor in _anchors(), f"{OPERATIONS.name} has no section {anchor}"
+
+
+@pytest.mark.parametrize("base", ["https://wiki.test/operations", None])
+def test_an_alert_leads_to_the_runbook_where_the_setting_says(
+    tmp_path: Path, base: str | None
+) -> None:
+    """The alert that no worker reads anything fires without any series."""
+    url = f"{base or 'docs/operations.md'}#progressnoworker"
+    annotations = ALERTS["ProgressNoWorker"]["annotations"] | {"runbook_url": url}
+    tests = tmp_path / "runbook.yml"
+    tests.write_text(
+        yaml.safe_dump(
+            {
+                "rule_files": [str(RULES)],
+                "evaluation_interval": "1m",
+                "tests": [
+                    {
+                        "external_labels": {"runbooks": base} if base else {},
+                        "input_series": [{"series": "nothing", "values": "0x9"}],
+                        "alert_rule_test": [
+                            {
+                                "alertname": "ProgressNoWorker",
+                                "eval_time": "5m",
+                                "exp_alerts": [
+                                    {
+                                        "exp_labels": {"severity": "critical"},
+                                        "exp_annotations": annotations,
+                                    }
+                                ],
+                            }
+                        ],
+                    }
+                ],
+            }
+        )
+    )
+    done = _promtool("test", "rules", tests)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_runbook_section_outlives_its_alert() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -55,6 +56,10 @@ async def test_what_the_database_refused_is_applied_once_it_can_be(letters: Depl
     only = ("--reason", "rejected_by_database")
     before = await letters.kafka.read(letters.completed, 5)
     assert "3 dead letters: 3 rejected_by_database." in dlq(letters, "list", *only)
+    listed = json.loads(dlq(letters, "list", "--json", "--limit", "2", *only))
+    assert (listed["total"], listed["reasons"]) == (3, {"rejected_by_database": 3})
+    assert [letter["redriven"] for letter in listed["letters"]] == [False, False]
+    assert set(listed["letters"][0]["origin"]) == {"topic", "partition", "offset"}
     assert "Would re-drive 3 dead letters" in dlq(letters, "redrive", "--dry-run", *only)
     assert "Re-drove 3 dead letters: 3 rejected_by_database." in dlq(letters, "redrive", *only)
     await applied(letters, 4)

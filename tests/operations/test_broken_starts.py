@@ -13,8 +13,12 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from progress_worker.embedded.broker import Broker
+from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK
+from tests.harness.deploying import deploy
 from tests.harness.starting import run_forked
+from tests.harness.worker import Deployment
 
 KAFKA = {"KAFKA_BOOTSTRAP": f"{LOOPBACK}:1"}
 WORKER = KAFKA | {"DATABASE_URL": f"postgresql://worker:secret-word@{LOOPBACK}:1/progress"}
@@ -95,3 +99,73 @@ def _is_one_sentence(done: subprocess.CompletedProcess[str]) -> None:
     assert re.match(r"[A-Z{/a]", said)
     assert said[-1] in ".?"
     assert len(said) < 300
+
+
+@pytest.fixture
+async def deployment(broker: Broker, migrated_database: Database, tmp_path: Path) -> Deployment:
+    """A set-up in which all is well."""
+    return await deploy(broker.bootstrap, migrated_database, tmp_path, idempotent=False)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("line", "changes", "says"),
+    [
+        (
+            "generate --count 1",
+            {"COMPLETED_TOPIC": "absent"},
+            r"The topic absent does not exist \(PROGRESS_COMPLETED_TOPIC\): run .*",
+        ),
+        (
+            "dlq list",
+            {"DEAD_LETTER_TOPIC": "absent"},
+            r"The topic absent does not exist \(PROGRESS_DEAD_LETTER_TOPIC\): run .*",
+        ),
+        ("dlq show 0:77", {}, "There is no dead letter at 0:77."),
+        (
+            "migrate",
+            {"MIGRATE_DATABASE_URL": "{nowhere}"},
+            r"Postgres cannot be reached: .* \(PROGRESS_MIGRATE_DATABASE_URL\).",
+        ),
+        (
+            "migrate",
+            {"DATABASE_URL": "{nobody}"},
+            r"Postgres cannot be reached: .* \(PROGRESS_DATABASE_URL\).",
+        ),
+        ("migrate --revision 4711", {}, "The migration failed: Can't locate revision .*4711.*"),
+        ("distribute", {}, "This database has no Citus: .*"),
+    ],
+)
+def test_a_server_is_not_as_it_should_be(
+    line: str, changes: dict[str, str], says: str, deployment: Deployment, tmp_path: Path
+) -> None:
+    places = {
+        "nowhere": deployment.database.owner_url.rpartition("/")[0] + "/nowhere",
+        "nobody": deployment.database.worker_url.replace("progress_worker", "nobody"),
+    }
+    variables = deployment.environment(
+        **{name: value.format(**places) for name, value in changes.items()}
+    )
+    done = run_forked(variables, line.split(), tmp_path)
+    print(f"{line} | {changes} | {done.stderr.strip()}")  # noqa: T201 - for -s
+    _is_one_sentence(done)
+    assert re.fullmatch(says, done.stderr.strip()), done.stderr
+
+
+@pytest.mark.integration
+def test_a_login_that_may_not_migrate(database: Database, tmp_path: Path) -> None:
+    done = run_forked({"DATABASE_URL": database.worker_url}, ["migrate"], tmp_path)
+    _is_one_sentence(done)
+    assert done.stderr == "The migration failed: permission denied for schema public.\n"
+
+
+@pytest.mark.integration
+def test_a_worker_before_the_migration_ends_with_the_cure(
+    deployment: Deployment, database: Database, tmp_path: Path
+) -> None:
+    variables = deployment.environment(DATABASE_URL=database.worker_url)
+    done = run_forked(variables, ["worker"], tmp_path)
+    assert done.returncode == 1
+    *_, last = done.stderr.splitlines()
+    assert "run `progress-worker migrate`" in last
+    assert last.endswith(".")

@@ -146,7 +146,7 @@ async def test_a_new_achievement_is_given_to_all_who_have_earned_it(
     catalogue["achievements"].append(catalogue["achievements"][0] | {"id": "first_of_all"})
     file = deployment.directory / "achievements.yaml"
     file.write_text(yaml.safe_dump(catalogue), encoding="utf-8")
-    terminal.run(command("Change the catalogue", "config check"))
+    terminal.run(command("Change the catalogue", "rules check"))
     async with deployment.worker(CATALOGUE_FILE=str(file)):
         terminal.run(command(RECALCULATE, "everyone", {"progress-commands": deployment.commands}))
         given = await deployment.kafka.read(
