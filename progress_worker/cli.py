@@ -262,7 +262,7 @@ def config_check(
 @rules_cli.command("check")
 def rules_check(
     file: Annotated[
-        Path | None, typer.Argument(help="A catalogue; else PROGRESS_CATALOGUE_FILE's, else ours.")
+        Path | None, typer.Argument(help="By default PROGRESS_CATALOGUE_FILE, else the built-in.")
     ] = None,
     as_json: _Json = False,
 ) -> None:

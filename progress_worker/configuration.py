@@ -33,6 +33,7 @@ from progress_worker.settings import (
 )
 
 MASK: Final = "***"
+_SERVICE: Final = "_SERVICE_HOST"
 
 
 class Command(StrEnum):
@@ -115,10 +116,18 @@ def unread_variables() -> Iterator[str]:
     """A sentence for each variable with our prefix that nothing reads, with the nearest name."""
     known = {v.name for kind in KINDS.values() for v in variables(kind)}
     outer = {PREFIX + name.upper() for kind in KINDS.values() for name in kind.model_fields}
-    for name in sorted(environment_names() - known - outer):
+    given = environment_names()
+    for name in sorted(given - known - outer - _of_kubernetes(given)):
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; is it {near[0]} that is meant?" if near else "."
         yield f"{name} is set and nothing reads it{hint}"
+
+
+def _of_kubernetes(given: set[str]) -> set[str]:
+    """The variables that Kubernetes makes for each Service, which may be called progress-worker."""
+    services = {name.removesuffix(_SERVICE) for name in given if name.endswith(_SERVICE)}
+    made = tuple(f"{service}_{part}" for service in services for part in ("SERVICE_", "PORT"))
+    return {name for name in given if name.startswith(made)}
 
 
 def check_files(settings: BaseSettings) -> None:

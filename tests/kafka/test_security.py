@@ -158,5 +158,6 @@ def test_a_worker_that_is_refused_says_why_and_ends(
 ) -> None:
     done = run_command(deployment.environment(**changes["the password"]), "worker")
     assert done.returncode == 1
-    assert "SaslAuthenticationFailed: Authentication failed" in done.stderr
+    assert done.stderr.endswith(f"{REFUSALS['the password']}.\n")
+    assert len(done.stderr.splitlines()) == 1
     assert WRONG_PASSWORD not in done.stdout + done.stderr

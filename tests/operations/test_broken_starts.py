@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -89,6 +90,16 @@ def test_a_setting_is_wrong(broken: Broken, places: dict[str, str], tmp_path: Pa
     _is_one_sentence(done)
     said = done.stderr.strip()
     assert re.fullmatch(broken.says.format(**places), said), said
+
+
+def test_a_directory_for_temporary_files_cannot_be_made(tmp_path: Path) -> None:
+    file = tmp_path / f"progress-worker-{os.getuid()}"
+    file.touch()
+    done = run_forked(WORKER, ["worker"], tmp_path, TMPDIR=str(tmp_path))
+    _is_one_sentence(done)
+    assert done.stderr == (
+        f"{file}/v1 cannot be written (Not a directory): set TMPDIR to a directory that can.\n"
+    )
 
 
 def _is_one_sentence(done: subprocess.CompletedProcess[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_help_is_short_too(command: list[str]) -> None:
 
 def test_the_shell_is_given_completions() -> None:
     done = subprocess.run(
-        [*COMMAND],
+        [sys.executable, "-c", f"import sys; sys.argv[0] = 'progress-worker'; {COMMAND[-1]}"],
         env=environment({})
         | {
             "_PROGRESS_WORKER_COMPLETE": "complete_bash",

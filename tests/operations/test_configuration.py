@@ -169,6 +169,17 @@ def test_a_variable_that_nothing_reads_is_a_warning_elsewhere() -> None:
     )
 
 
+def test_what_kubernetes_sets_for_a_service_is_no_setting() -> None:
+    service = {
+        "WORKER_SERVICE_HOST": "10.0.0.1",
+        "WORKER_SERVICE_PORT_WEB": "6066",
+        "WORKER_PORT": "tcp://10.0.0.1:6066",
+        "WORKER_PORT_6066_TCP_ADDR": "10.0.0.1",
+    }
+    assert _check(WORKER | service)[0] == 0
+    assert _check(WORKER | {"WORKER_PORT": "6066"})[0] == 1
+
+
 def test_a_catalogue_is_checked_alone(tmp_path: Path) -> None:
     achievements = yaml.safe_load(BUILT_IN.read_text("utf-8"))["achievements"][:2]
     file = tmp_path / "rules [1].yaml"
