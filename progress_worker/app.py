@@ -236,7 +236,7 @@ def _add_probes(app: faust.App, worker: Worker) -> None:
 
 def run_worker(settings: Settings) -> NoReturn:
     """Run a worker until a signal stops it; exits with a non-zero status after a failure."""
-    check_port("WEB", settings.web_host, settings.web_port)
+    check_port(settings.web_host, settings.web_port)
     app = create_app(settings)
     check_kafka(settings)
     configure_logs(settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from socket import gaierror
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -82,6 +84,33 @@ def unreadable(
         case _:
             reason = f"{path} cannot be read: {error.strerror}"
     return ConfigurationError(f"{variable} is wrong: {reason}.")
+
+
+def cannot_listen(
+    host_name: str, host: str, port_name: str, port: int, error: OSError
+) -> ConfigurationError:
+    """What to raise where a server cannot listen; the names are those of its two settings."""
+    match error:
+        case gaierror():
+            reason = f"{PREFIX}{host_name} is wrong: the name {host} is unknown"
+        case OSError(errno=errno.EADDRINUSE):
+            reason = (
+                f"{PREFIX}{port_name} is wrong: another process listens on port {port}; stop it or "
+                "choose another port"
+            )
+        case OSError(errno=errno.EADDRNOTAVAIL):
+            reason = f"{PREFIX}{host_name} is wrong: this machine does not have the address {host}"
+        case OSError(errno=errno.EACCES):
+            reason = (
+                f"{PREFIX}{port_name} is wrong: this user may not listen on port {port}; choose "
+                "one above 1023"
+            )
+        case _:
+            reason = (
+                f"{PREFIX}{port_name} is wrong: nothing can listen on {host}:{port}: "
+                f"{error.strerror}"
+            )
+    return ConfigurationError(f"{reason}.")
 
 
 def listed(words: Sequence[str]) -> str:

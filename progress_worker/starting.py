@@ -1,23 +1,21 @@
-"""What is looked at before a worker or a view starts: whatever no waiting mends ends the start."""
+"""What is looked at before a worker starts: whatever no waiting mends ends the start."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Literal
 
+from progress_worker.complaints import cannot_listen
 from progress_worker.errors import ConfigurationError
-from progress_worker.settings import PREFIX, KafkaSettings
+from progress_worker.settings import KafkaSettings
 from progress_worker.topics import partition_counts
 
 
-def check_port(part: Literal["WEB", "VIEW"], host: str, port: int) -> None:
-    """Raises ConfigurationError where nothing of ours can listen."""
-    host_name, port_name = f"{PREFIX}{part}_HOST", f"{PREFIX}{part}_PORT"
+def check_port(host: str, port: int) -> None:
+    """Raises ConfigurationError where the worker's probes cannot listen."""
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -25,25 +23,8 @@ def check_port(part: Literal["WEB", "VIEW"], host: str, port: int) -> None:
             with socket.socket(family, kind, protocol) as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind(address)
-    except socket.gaierror as error:
-        raise ConfigurationError(f"{host_name} is wrong: the name {host} is unknown.") from error
     except OSError as error:
-        match error.errno:
-            case errno.EADDRINUSE:
-                reason = (
-                    f"{port_name} is wrong: another process listens on port {port}; stop it or "
-                    "choose another port"
-                )
-            case errno.EACCES:
-                reason = (
-                    f"{port_name} is wrong: this user may not listen on port {port}; choose one "
-                    "above 1023"
-                )
-            case errno.EADDRNOTAVAIL:
-                reason = f"{host_name} is wrong: this machine does not have the address {host}"
-            case _:
-                reason = f"{host_name} or {port_name} is wrong: {error.strerror}"
-        raise ConfigurationError(f"{reason}.") from error
+        raise cannot_listen("WEB_HOST", host, "WEB_PORT", port, error) from error
 
 
 def check_kafka(settings: KafkaSettings) -> None:

@@ -29,7 +29,6 @@ from progress_worker.http.problems import add_problem_handlers
 from progress_worker.http.server import run
 from progress_worker.http.zones import UnknownZones
 from progress_worker.settings import ViewSettings
-from progress_worker.starting import check_port
 from progress_worker.storage.view_connections import Limits, ReadConnections
 from progress_worker.storage.view_export import ExportReads
 from progress_worker.storage.views import ProgressReads
@@ -132,7 +131,6 @@ def serve(
 
     Raises ConfigurationError where it cannot listen or may not open enough files.
     """
-    check_port("VIEW", settings.view_host, settings.view_port)
     configure_logs(settings)
     files = settings.view_pool_size + settings.view_export_pool_size
     most = most_connections(settings.view_max_connections, files)

@@ -9,8 +9,8 @@ from typing import Final, cast
 
 import structlog
 
+from progress_worker.complaints import cannot_listen
 from progress_worker.errors import ConfigurationError
-from progress_worker.settings import PREFIX
 
 #: Longer than any load balancer waits, so that it is the one that closes an idle connection.
 KEEP_ALIVE_SECONDS: Final = 75
@@ -167,9 +167,7 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(
-            f"{PREFIX}{variable} is wrong: nothing can listen on {host}:{port}: {error.strerror}."
-        ) from error
+        raise cannot_listen("VIEW_HOST", host, variable, port, error) from error
 
 
 def restore_backlog(listener: socket.socket) -> None:
