@@ -83,8 +83,8 @@ def test_a_missing_topic_is_named_with_the_command_that_makes_it(
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.strip() == (
-        f"The topic {environment[PREFIX + 'COMPLETED_TOPIC']} does not exist: "
-        "`progress-worker topics create` makes it."
+        f"The topic {environment[PREFIX + 'COMPLETED_TOPIC']} does not exist "
+        "(PROGRESS_COMPLETED_TOPIC): run `progress-worker topics create`."
     )
 
 
