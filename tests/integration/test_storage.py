@@ -149,7 +149,10 @@ def test_the_migrate_command(database: Database) -> None:
 def test_a_migration_without_a_database_is_one_sentence(postgres: Postgres) -> None:
     done = run_command({"DATABASE_URL": postgres.url("no_such_database")}, "migrate")
     assert done.returncode == 1
-    assert re.fullmatch("The migration failed: .*no_such_database.*\n", done.stderr)
+    assert re.fullmatch(
+        r"Postgres cannot be reached: .*no_such_database.* \(PROGRESS_\w*DATABASE_URL\).\n",
+        done.stderr,
+    )
 
 
 def test_a_migration_to_nowhere_is_one_sentence(database: Database) -> None:

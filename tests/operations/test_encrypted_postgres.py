@@ -156,7 +156,7 @@ def test_migrate_refuses_a_server_that_is_not_the_one(
         url = address(encrypted, OWNER, authority.file, host=LOOPBACK)
     done = run_command({"MIGRATE_DATABASE_URL": url}, "migrate")
     assert done.returncode == 1
-    assert done.stderr.startswith("The migration failed: ")
+    assert done.stderr.startswith("Postgres cannot be reached: ")
     assert REFUSALS[mistake] in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
