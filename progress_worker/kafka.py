@@ -220,7 +220,7 @@ async def _refusal(settings: KafkaSettings) -> str | None:
     try:
         async with asyncio.timeout(_ASK_AGAIN_SECONDS):
             for host, port, _ in collect_hosts(settings.kafka_bootstrap, randomize=False):
-                reason = await _ask(host, port, options)
+                reason = await _refusal_of(host, port, options)
                 if reason is None:
                     return None
     except TimeoutError:
@@ -228,7 +228,7 @@ async def _refusal(settings: KafkaSettings) -> str | None:
     return reason
 
 
-async def _ask(host: str, port: int, options: dict[str, Any]) -> str | None:
+async def _refusal_of(host: str, port: int, options: dict[str, Any]) -> str | None:
     try:
         connection = await create_conn(host, port, **options)
     except SSLCertVerificationError as error:
