@@ -24,6 +24,7 @@ from progress_worker.commands import CommandHandler
 from progress_worker.deployment import level_rules, load_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.errors import ConfigurationError, ProgressError
+from progress_worker.faust_transport import CommittedTransport
 from progress_worker.housekeeping import Housekeeping
 from progress_worker.http.probe_server import ProbeServer
 from progress_worker.ingest.decode import Decoder
@@ -198,6 +199,7 @@ def create_app(settings: Settings) -> faust.App:
         datadir=data_directory(),
     )
     app.web = ProbeServer(app)
+    app.transport = CommittedTransport(app.conf.broker_consumer, app)
     if tracing is not None:
         app.service(tracing)  # type: ignore[arg-type]  # first in, so the last to stop
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too

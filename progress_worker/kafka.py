@@ -29,6 +29,7 @@ from progress_worker.settings import PREFIX, KafkaSettings
 
 #: No record of more than this is sent.
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
+READ_COMMITTED: Final = "read_committed"
 _ASK_AGAIN_SECONDS: Final = 5.0
 
 
@@ -97,13 +98,18 @@ def _key_problem(error: SSLError) -> str:
     return "they must hold a certificate and its private key, in PEM and without a password"
 
 
+def reading_options(settings: KafkaSettings) -> dict[str, Any]:
+    """For any consumer: it sees no record of a transaction that is open or was aborted."""
+    return client_options(settings) | {"isolation_level": READ_COMMITTED}
+
+
 def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
     """For a member of the group whose offsets are committed by hand.
 
     The client's own limit between two polls is out of the way: a worker that waits for Postgres
     keeps its partitions, and the watchdog ends one that is stuck.
     """
-    return client_options(settings) | {
+    return reading_options(settings) | {
         "group_id": settings.consumer_group,
         "enable_auto_commit": False,
         "auto_offset_reset": "none",

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from aiokafka import ConsumerRecord
 
 from progress_worker.events.cloudevents import Headers
+from progress_worker.telemetry.ages import age
 
 _PREFIX: Final = "dlq."
 UNKNOWN: Final = "unknown"
@@ -125,6 +126,8 @@ def _time(text: str) -> dt.datetime | None:
 
 def _from_milliseconds(text: str) -> dt.datetime | None:
     try:
-        return dt.datetime.fromtimestamp(int(text) / 1000, dt.UTC)
-    except (ValueError, OverflowError, OSError):
+        moment = int(text) / 1000
+    except (ValueError, OverflowError):
         return None
+    known = age(moment, dt.datetime.now(dt.UTC).timestamp()) is not None
+    return dt.datetime.fromtimestamp(moment, dt.UTC) if known else None

@@ -31,6 +31,13 @@ class Marks:
             self._done.add(offset)
             self._advance()
 
+    def pass_over(self, first: int, end: int) -> None:
+        """There is no dead letter from `first` until before `end`: nothing to send again there."""
+        if first <= self.next_offset:
+            self.skip_to(end)
+        else:
+            self._done.update(range(first, end))
+
     def skip_to(self, first_offset: int) -> None:
         """Nothing is left before this offset: Kafka deleted it."""
         if first_offset > self.next_offset:

@@ -6,7 +6,8 @@ Every wait for the broker has the request timeout; what comes late is a Transien
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -18,7 +19,8 @@ from aiokafka.structs import OffsetAndMetadata
 from progress_worker.deadletters.letters import Letter, read_letter
 from progress_worker.deadletters.marks import Marks
 from progress_worker.errors import TransientError
-from progress_worker.kafka import client_options, unreachable
+from progress_worker.ingest.header_names import accept_any_header_name
+from progress_worker.kafka import client_options, reading_options, unreachable
 from progress_worker.settings import PREFIX, KafkaSettings
 from progress_worker.topics import partition_counts
 
@@ -35,33 +37,51 @@ class DeadLetters:
         self._topic = settings.dead_letter_topic
         self._limit = settings.kafka_request_timeout_seconds
         self._consumer = consumer
+        self._begins: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self.total = 0
 
     async def measure(self) -> None:
         """Find out where the partitions begin and end; `total` is how many records that makes.
 
-        The end is what a fetch says: the embedded broker answers the question for it wrongly.
+        It is less where some are control records. The end is what a fetch says: the embedded broker
+        answers the question for it wrongly.
         """
         async with asyncio.timeout(self._limit):
             for partition in self._consumer.assignment():
                 first = await self._consumer.position(partition)
                 self.marks[partition.partition].skip_to(first)
-                while (end := self._consumer.highwater(partition)) is None:
+                while (end := self._consumer.last_stable_offset(partition)) is None:
                     await self._consumer.getmany(partition, timeout_ms=_FETCH_MS, max_records=1)
                 await self._consumer.seek_to_beginning(partition)
-                self._ends[partition] = end
+                self._begins[partition], self._ends[partition] = first, end
                 self.total += end - first
 
     async def letters(self) -> AsyncIterator[Letter]:
-        """Every dead letter, in the order of each partition."""
+        """Every dead letter, in the order of each partition.
+
+        The offsets between two of them are marked: control records, what was aborted or deleted.
+        """
+        reached, moved_at = dict(self._begins), time.monotonic()
+        before: Mapping[TopicPartition, int] = {}
         while waiting := await self._unfinished():
+            if waiting != before:
+                before, moved_at = waiting, time.monotonic()
+            elif time.monotonic() - moved_at > self._limit:
+                raise TimeoutError
             async with asyncio.timeout(self._limit):
                 batches = await self._consumer.getmany(*waiting, timeout_ms=_FETCH_MS)
             for partition, records in batches.items():
                 for record in records:
                     if record.offset < self._ends[partition]:
+                        self._pass_over(partition, reached[partition], record.offset)
+                        reached[partition] = record.offset + 1
                         yield read_letter(record)
+        for partition, end in self._ends.items():
+            self._pass_over(partition, reached[partition], end)
+
+    def _pass_over(self, partition: TopicPartition, first: int, end: int) -> None:
+        self.marks[partition.partition].pass_over(first, end)
 
     async def commit(self) -> None:
         """Have Kafka keep the marks."""
@@ -73,13 +93,13 @@ class DeadLetters:
                 }
             )
 
-    async def _unfinished(self) -> list[TopicPartition]:
+    async def _unfinished(self) -> dict[TopicPartition, int]:
+        """Where the partitions stand that are not read to their end."""
         async with asyncio.timeout(self._limit):
-            return [
-                partition
-                for partition, end in self._ends.items()
-                if await self._consumer.position(partition) < end
-            ]
+            positions = {
+                partition: await self._consumer.position(partition) for partition in self._ends
+            }
+        return {tp: position for tp, position in positions.items() if position < self._ends[tp]}
 
 
 @asynccontextmanager
@@ -93,8 +113,9 @@ async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter
             "topics create`."
         )
     partitions = [TopicPartition(topic, number) for number in range(count)]
+    accept_any_header_name()
     consumer = AIOKafkaConsumer(
-        **client_options(settings),
+        **reading_options(settings),
         group_id=redrive_group(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -21,7 +21,7 @@ from progress_worker.embedded.demo_check import Announcement, StoredLearner, Vie
 from progress_worker.embedded.demo_sent import Letter, Sums, Unlock
 from progress_worker.errors import FatalError
 from progress_worker.events.models import AchievementUnlocked
-from progress_worker.kafka import client_options
+from progress_worker.kafka import reading_options
 from progress_worker.settings import KafkaSettings
 
 READ_SECONDS: Final = 20.0
@@ -104,7 +104,7 @@ async def read_topic(
 async def reader(settings: KafkaSettings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without a group that reads a topic from its beginning."""
     consumer = AIOKafkaConsumer(
-        **client_options(settings), auto_offset_reset="earliest", fetch_max_wait_ms=_FETCH_MS
+        **reading_options(settings), auto_offset_reset="earliest", fetch_max_wait_ms=_FETCH_MS
     )
     try:
         await consumer.start()
@@ -121,7 +121,7 @@ def partitions(settings: KafkaSettings, topic: str) -> list[TopicPartition]:
 
 async def _at_end(consumer: AIOKafkaConsumer) -> bool:
     for partition in consumer.assignment():
-        end = consumer.highwater(partition)
+        end = consumer.last_stable_offset(partition)
         if end is None or await consumer.position(partition) < end:
             return False
     return True

@@ -1,14 +1,18 @@
-"""Lets aiokafka read records whose header names are not UTF-8.
+"""Lets aiokafka read batches on which it gives up.
 
 Kafka takes any bytes for a header's name, and some clients write them. aiokafka 0.14 decodes names
 strictly while it walks through a batch of records: one such record would hold up its partition for
 ever, and take records of other partitions with it that were fetched at the same time.
+
+Compaction takes the record out of a control batch and may keep the batch. A consumer that reads
+committed records only stops there with "Control batch did not contain any records".
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Final
 
 from aiokafka.consumer import fetcher
@@ -19,6 +23,8 @@ from aiokafka.record.util import decode_varint
 #: A batch begins with its offset, 8 bytes, and the length of what follows these 12 bytes.
 _LENGTH_AT: Final = 8
 _PREFIX_BYTES: Final = 12
+#: A control record that ends no aborted transaction.
+_COMMIT_MARKER: Final = SimpleNamespace(key=struct.pack(">HH", 0, 1))
 
 
 def accept_any_header_name() -> None:
@@ -67,7 +73,8 @@ class TolerantBatch:
             return iter(list(_read(self._data)))
 
     def __next__(self) -> Any:
-        return next(self._batch)
+        """The record of a control batch, the only kind for which this is called."""
+        return next(self._batch, _COMMIT_MARKER)
 
 
 def _read(data: memoryview) -> Iterator[Any]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -24,6 +23,7 @@ from aiokafka.errors import (
 )
 
 from progress_worker.errors import FatalError
+from progress_worker.ingest.lag import Lag, next_offset
 from progress_worker.ingest.messages import Record
 from progress_worker.ingest.portions import Portions
 from progress_worker.ingest.projector import Projector
@@ -43,13 +43,6 @@ _LOST = (
 )
 
 
-class Reached(NamedTuple):
-    """How far a partition is applied, and the timestamp (ms) of the record that stands there."""
-
-    next_offset: int
-    timestamp: int
-
-
 class Lane:
     """Reads some of the worker's partitions."""
 
@@ -66,15 +59,19 @@ class Lane:
     ) -> None:
         self.partitions = tuple(partitions)
         self.last_pulse = time.monotonic()
-        self._last_read = time.monotonic()
+        self._last_advance = time.monotonic()
         self._consumer = consumer
         self._projector = projector
         self._retry = retry
         self._metrics = metrics
         self._batch_max_events = batch_max_events
         self._request_timeout = request_timeout_seconds
-        self._uncommitted: dict[TopicPartition, int] = {}
-        self._reached: dict[TopicPartition, Reached] = {}
+        self._lag = Lag(metrics, partitions)
+        #: Where the batch begins that is being applied.
+        self._in_hand: dict[TopicPartition, int] = {}
+        #: The next offset to apply, and what the group knows of it.
+        self._applied: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._reading = False
         self._stopping = False
         self._fetch_outage = Outage("fetch_failed", partitions=self._numbers())
@@ -88,16 +85,24 @@ class Lane:
 
     @property
     def idle_seconds(self) -> float:
-        """How long the lane has waited for records; 0 while it has a batch in hand."""
-        return time.monotonic() - self._last_read if self._reading else 0.0
+        """How long the lane has not come further; 0 while it has a batch in hand."""
+        return time.monotonic() - self._last_advance if self._reading else 0.0
 
-    async def unread(self) -> list[TopicPartition]:
-        """Those of its partitions that hold records beyond the next one to read.
+    async def ends(self) -> Mapping[TopicPartition, int]:
+        """Up to where each of its partitions can be read now.
 
         Raises KafkaError. Waits for the broker as long as the consumer does.
         """
         ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets(self.partitions)
-        return [tp for tp, end in ends.items() if end > await self._consumer.position(tp)]
+        return ends
+
+    def before(self, ends: Mapping[TopicPartition, int]) -> list[TopicPartition]:
+        """Those of its partitions that are not read up to these offsets."""
+        return [
+            tp
+            for tp, end in ends.items()
+            if (position := next_offset(self._consumer, tp)) is not None and position < end
+        ]
 
     async def stop(self, deadline_seconds: float) -> None:
         """Let the batch in hand be committed within the deadline, or abandon it."""
@@ -114,15 +119,38 @@ class Lane:
         while not self._stopping:
             self._pulse()
             batch = await self._read()
-            records = [record for part in batch.values() for record in part]
-            if records:
-                self._last_read = time.monotonic()
-                self._hold(batch)
-                portions = Portions(records, self._projector.apply, self._pulse)
-                await self._retry.run("ingest", portions, self._pulse)
-                self._applied(batch)
-            if self._uncommitted and not await self._commit_offsets():
+            # A partition without records may have passed control records. Its position counts only
+            # when no partition had any: the client holds an error back until then.
+            positions = self._positions(batch or self.partitions)
+            if batch:
+                await self._apply(batch)
+            self._advance(positions)
+            if self._applied != self._committed and not await self._commit_offsets():
                 return
+
+    async def _apply(self, batch: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        for partition, records in batch.items():
+            self._in_hand[partition] = records[0].offset
+            self._lag.reached(partition, records[0].timestamp)
+        every = [record for records in batch.values() for record in records]
+        portions = Portions(every, self._projector.apply, self._pulse)
+        await self._retry.run("ingest", portions, self._pulse)
+        self._in_hand.clear()
+        for partition, records in batch.items():
+            self._lag.reached(partition, records[-1].timestamp)
+
+    def _positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {
+            tp: position
+            for tp in partitions
+            if (position := next_offset(self._consumer, tp)) is not None
+        }
+
+    def _advance(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Everything before these offsets is applied, or holds nothing to apply."""
+        if not positions.items() <= self._applied.items():
+            self._applied |= positions
+            self._last_advance = time.monotonic()
 
     async def _read(self) -> Mapping[TopicPartition, Sequence[Record]]:
         self._reading = True
@@ -164,33 +192,22 @@ class Lane:
         await self._consumer.seek_to_beginning(*offsets)
 
     def observe_lag(self) -> None:
-        """Set the lag of every partition that has been read from, by what the fetches told."""
-        now = time.time()
-        for partition, reached in self._reached.items():
-            lag = max(0, (self._consumer.highwater(partition) or 0) - reached.next_offset)
-            behind = max(0.0, now - reached.timestamp / 1000) if lag else 0.0
-            self._metrics.lag_events.labels(str(partition.partition)).set(lag)
-            self._metrics.lag_seconds.labels(str(partition.partition)).set(behind)
-
-    def _hold(self, batch: Mapping[TopicPartition, Sequence[Record]]) -> None:
-        for partition, records in batch.items():
-            self._reached[partition] = Reached(records[0].offset, records[0].timestamp)
-
-    def _applied(self, batch: Mapping[TopicPartition, Sequence[Record]]) -> None:
-        for partition, records in batch.items():
-            self._uncommitted[partition] = records[-1].offset + 1
-            self._reached[partition] = Reached(records[-1].offset + 1, records[-1].timestamp)
+        """Set the lag of every partition, by what the fetches said."""
+        for tp in self.partitions:
+            position = self._in_hand.get(tp, next_offset(self._consumer, tp))
+            self._lag.observe(self._consumer, tp, position)
 
     async def _commit_offsets(self) -> bool:
-        """The only place that commits offsets: those of batches that Postgres has committed.
+        """The only place that commits offsets: those up to which Postgres has committed all.
 
         False when the group took the partitions away. Any other failure is made good by the next
         commit, which covers this one.
         """
         started = time.perf_counter()
+        offsets = dict(self._applied.items() - self._committed.items())
         try:
             async with asyncio.timeout(self._request_timeout):
-                await self._consumer.commit(self._uncommitted)
+                await self._consumer.commit(offsets)
         except _LOST as error:
             _log.warning("partitions_lost", partitions=self._numbers(), error=type(error).__name__)
             return False
@@ -199,7 +216,7 @@ class Lane:
             self._commit_outage.met(type(error).__name__)
             return True
         self._commit_outage.over()
-        self._uncommitted = {}
+        self._committed |= offsets
         self._metrics.batch_seconds.labels("commit").observe(time.perf_counter() - started)
         return True
 

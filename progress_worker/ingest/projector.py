@@ -27,6 +27,7 @@ from progress_worker.storage.cache import LearnerCache
 from progress_worker.storage.counting import count_again, groups
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.saving import save
+from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -169,12 +170,12 @@ class Projector:
         for outcome, count in folded.outcomes.items():
             metrics.events.labels(outcome.value).inc(count)
         metrics.commit_latency.observe_all(
-            [max(0.0, now - decoded.completion.completed_at.timestamp()) for _, decoded in arrivals]
+            ages([decoded.completion.completed_at.timestamp() for _, decoded in arrivals], now)
         )
         for name, count in Counter(unlock.achievement.id for unlock in folded.unlocks).items():
             metrics.unlocks.labels(name).inc(count)
         metrics.unlock_commit_latency.observe_all(
-            [max(0.0, now - timestamp / 1000) for timestamp in folded.unlocked_by]
+            ages([timestamp / 1000 for timestamp in folded.unlocked_by], now)
         )
         metrics.events.labels("dead_lettered").inc(len(folded.letters))
         # One line for each reason and batch: a flood of broken records must not be one of the log.

@@ -36,7 +36,8 @@ _log = structlog.get_logger()
 _WATCH_SECONDS = 1.0
 #: What leaving the group may take at least.
 _LEAVE_SECONDS = 1.0
-_SECOND_LOOK_SECONDS = 5.0
+#: How long a record may take from Kafka to a lane that waits for it.
+_ARRIVAL_SECONDS = 5.0
 
 
 class IngestService(WorkerService):
@@ -110,17 +111,17 @@ class IngestService(WorkerService):
 
     async def _check_starved(self, lanes: Sequence[Lane]) -> None:
         """Raises FatalError where Kafka holds records that did not arrive in a lane."""
-        limit = self._settings.stall_timeout_seconds
         try:
             async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
-                waiting = [tp.partition for lane in lanes for tp in await lane.unread()]
+                ends = [(lane, await lane.ends()) for lane in lanes]
         except (KafkaError, TimeoutError) as error:
             _log.warning("lag_unknown", error=type(error).__name__)
             return
-        if not waiting:
-            return
-        await self.sleep(min(_SECOND_LOOK_SECONDS, limit))  # what has just come is on its way
-        if any(lane.idle_seconds > limit for lane in lanes):
+        await self.sleep(_ARRIVAL_SECONDS)  # some may have been written just now
+        waiting = [
+            tp.partition for lane, to in ends if lane in self._lanes for tp in lane.before(to)
+        ]
+        if waiting:
             raise FatalError(f"Kafka holds records of partitions {waiting} that do not arrive.")
 
     async def _check_database(self) -> None:
@@ -194,6 +195,7 @@ class IngestService(WorkerService):
         self._metrics.assigned_partitions.set(0)
         self._metrics.lag_events.clear()
         self._metrics.lag_seconds.clear()
+        self._metrics.withheld_seconds.clear()
         await asyncio.gather(*(lane.stop(self._settings.drain_timeout_seconds) for lane in lanes))
 
     def _watch_lanes(self) -> None:

@@ -31,6 +31,7 @@ from progress_worker.settings import Settings
 from progress_worker.storage import outbox
 from progress_worker.storage.database import Connection, connect, translate
 from progress_worker.storage.outbox import PendingRecord
+from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.kafka_answers import KafkaContact
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.outages import Outage
@@ -168,12 +169,12 @@ class RelayService(WorkerService):
 
     def _count(self, acknowledged: Sequence[PendingRecord]) -> None:
         now = time.time()
-        waited: dict[str, list[float]] = defaultdict(list)
+        begun: dict[str, list[float]] = defaultdict(list)
         for waiting in acknowledged:
-            waited[waiting.record.topic].append(max(0.0, now - waiting.created_at.timestamp()))
-        for topic, seconds in waited.items():
-            self._metrics.published.labels(topic).inc(len(seconds))
-            self._metrics.publish_latency.labels(topic).observe_all(seconds)
+            begun[waiting.record.topic].append(waiting.created_at.timestamp())
+        for topic, moments in begun.items():
+            self._metrics.published.labels(topic).inc(len(moments))
+            self._metrics.publish_latency.labels(topic).observe_all(ages(moments, now))
 
 
 @asynccontextmanager

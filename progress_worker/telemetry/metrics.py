@@ -71,13 +71,15 @@ class Metrics:
         )
         self.commit_latency = BulkHistogram(
             "progress_event_commit_latency_seconds",
-            "From completed_at to the database commit, by the learner's clock.",
+            "From completed_at to the database commit, by the learner's clock. An implausible"
+            " completed_at is not observed.",
             buckets=_LATENCY,
             registry=registry,
         )
         self.unlock_commit_latency = BulkHistogram(
             "progress_unlock_commit_latency_seconds",
-            "From the timestamp of the record that unlocks an achievement to the database commit.",
+            "From the timestamp of the record that unlocks an achievement to the database commit."
+            " A record without a plausible timestamp is not observed.",
             buckets=_LATENCY,
             registry=registry,
         )
@@ -93,13 +95,21 @@ class Metrics:
         )
         self.lag_events = Gauge(
             "progress_lag_events",
-            "Records of a partition that are not applied yet.",
+            "Offsets of a partition that can be read and are not applied yet.",
             ["partition"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "progress_lag_seconds",
-            "Age of the record that a partition has reached, while it has more to apply, else 0.",
+            "Age of the record that a partition has reached, while it has more to apply, else 0."
+            " Seconds since the assignment until Kafka has answered.",
+            ["partition"],
+            registry=registry,
+        )
+        self.withheld_seconds = Gauge(
+            "progress_withheld_seconds",
+            "How long Kafka has withheld a partition's next records because a producer has not"
+            " ended its transaction, else 0.",
             ["partition"],
             registry=registry,
         )

@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.record.util import calc_crc32c
 
 from progress_worker.embedded.wire import Wire
+from progress_worker.kafka import READ_COMMITTED
 from tests.harness.waiting import LIMIT_SECONDS, wait_until
 
 _BATCH_BYTES = 1_000_000
@@ -50,10 +51,18 @@ class Kafka:
                 {TopicPartition(topic, n): RecordsToDelete(end) for n, end in before.items()}
             )
 
-    async def publish(self, topic: str, wires: Iterable[Wire], partition: int | None = None) -> int:
+    async def publish(
+        self,
+        topic: str,
+        wires: Iterable[Wire],
+        partition: int | None = None,
+        *,
+        timestamp: int | None = None,
+    ) -> int:
         """Send records in as few batches as there are partitions; returns how many.
 
-        Without a partition, records of one key go to one partition, in order.
+        Without a partition, records of one key go to one partition, in order. Without a timestamp
+        (ms) they get that of now.
         """
         spread: dict[int, list[Wire]] = defaultdict(list)
         async with self._producer() as producer:
@@ -62,7 +71,7 @@ class Kafka:
                 chosen = zlib.crc32(wire.key or b"") % count if partition is None else partition
                 spread[chosen].append(wire)
             for number, some in spread.items():
-                await self._send(producer, topic, number, some)
+                await self._send(producer, topic, number, some, timestamp)
         return sum(map(len, spread.values()))
 
     async def publish_renamed(
@@ -86,7 +95,10 @@ class Kafka:
     ) -> list[Any]:
         """At least `count` records that are wanted, from the beginning of the topic on."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", group_id=None
+            bootstrap_servers=self.bootstrap,
+            auto_offset_reset="earliest",
+            group_id=None,
+            isolation_level=READ_COMMITTED,
         )
         found: list[Any] = []
         async with consumer:
@@ -127,6 +139,7 @@ class Kafka:
             bootstrap_servers=self.bootstrap,
             group_id=group,
             enable_auto_commit=False,
+            isolation_level=READ_COMMITTED,
             session_timeout_ms=2000,
             heartbeat_interval_ms=200,
         )
@@ -150,15 +163,20 @@ class Kafka:
         )
 
     async def _send(
-        self, producer: AIOKafkaProducer, topic: str, partition: int, wires: Sequence[Wire]
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        partition: int,
+        wires: Sequence[Wire],
+        timestamp: int | None,
     ) -> None:
         batch = producer.create_batch()
         for wire in wires:
             fields = {"key": wire.key, "value": wire.value, "headers": list(wire.headers)}
-            if batch.append(timestamp=None, **fields) is None:
+            if batch.append(timestamp=timestamp, **fields) is None:
                 await _acknowledged(await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
-                assert batch.append(timestamp=None, **fields)
+                assert batch.append(timestamp=timestamp, **fields)
         await _acknowledged(await producer.send_batch(batch, topic, partition=partition))
 
     @staticmethod

@@ -1,0 +1,76 @@
+"""How far a lane's partitions are behind what Kafka lets it read, as metrics.
+
+Kafka lets a consumer read up to the last stable offset: nothing of an open transaction, and nothing
+after its first record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from progress_worker.telemetry.ages import age
+from progress_worker.telemetry.metrics import Metrics
+
+
+def next_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """The offset that the consumer reads next, None while it does not know that.
+
+    The consumer's own `position` waits until it knows. It is the next offset and not the one after
+    the last record: control records and what compaction or deletion took away are passed.
+    """
+    state = consumer._subscription.subscription.assignment.state_value(partition)
+    return int(state.position) if state.has_valid_position else None
+
+
+class Lag:
+    """The lag of some partitions since they were assigned."""
+
+    def __init__(self, metrics: Metrics, partitions: Iterable[TopicPartition]) -> None:
+        self._metrics = metrics
+        now = time.time()
+        #: No record that waits is older than this, as far as is known.
+        self._since = dict.fromkeys(partitions, now)
+        #: Where Kafka withholds records: the last stable offset, and since when it stands there.
+        self._withheld: dict[TopicPartition, tuple[int, float]] = {}
+
+    def reached(self, partition: TopicPartition, timestamp: int) -> None:
+        """The lane has come to a record with this timestamp (ms), which may be no time at all."""
+        if age(timestamp / 1000, time.time()) is not None:
+            self._since[partition] = timestamp / 1000
+
+    def observe(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, position: int | None
+    ) -> None:
+        """Set the metrics; `position` is the next offset to apply, None while it is unknown.
+
+        Until Kafka has answered the first fetch, how many records wait is unknown too. The seconds
+        count from the assignment then, so that a Kafka that does not answer is seen.
+        """
+        number, now = str(partition.partition), time.time()
+        stable: int | None = consumer.last_stable_offset(partition)
+        if stable is not None and position is not None:
+            waiting = max(0, stable - position)
+            self._metrics.lag_events.labels(number).set(waiting)
+            self._metrics.withheld_seconds.labels(number).set(
+                self._withheld_seconds(partition, stable, consumer.highwater(partition), now)
+            )
+            if not waiting:
+                self._since[partition] = now
+        behind = max(0.0, now - self._since[partition])
+        self._metrics.lag_seconds.labels(number).set(behind)
+
+    def _withheld_seconds(
+        self, partition: TopicPartition, stable: int, end: int, now: float
+    ) -> float:
+        """How long the last stable offset has stood still before the partition's end."""
+        if end <= stable:
+            self._withheld.pop(partition, None)
+            return 0.0
+        stands_at, since = self._withheld.get(partition, (stable, now))
+        if stands_at != stable:
+            since = now
+        self._withheld[partition] = (stable, since)
+        return max(0.0, now - since)
