@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from socket import gaierror
 from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import Any, Final
 
 import faust
+import structlog
+from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InvalidRequestError,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     NodeNotReadyError,
     SaslAuthenticationFailed,
+    UnknownError,
     UnsupportedSaslMechanismError,
+    UnsupportedVersionError,
 )
 from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.admin import ApiVersionRequest
@@ -31,6 +40,18 @@ from progress_worker.settings import PREFIX, KafkaSettings
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 READ_COMMITTED: Final = "read_committed"
 _ASK_AGAIN_SECONDS: Final = 5.0
+_STOP_SECONDS: Final = 10.0
+#: How a broker refuses InitProducerId, which an idempotent producer sends when it starts.
+_NO_PRODUCER_ID: Final = (
+    ClusterAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InvalidRequestError,
+    NotImplementedError,  # the broker only offers versions that the client does not speak
+    UnknownError,
+    UnsupportedVersionError,
+)
+
+_log = structlog.get_logger()
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -131,6 +152,39 @@ def producer_options(settings: KafkaSettings) -> dict[str, Any]:
         "linger_ms": 2,
         "max_batch_size": 256 * 1024,  # a topic takes batches of 1 MiB unless told otherwise
     }
+
+
+@asynccontextmanager
+async def running_producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that has started, and that is stopped in the end.
+
+    Raises TransientError with the cure when the broker refuses an idempotent producer. Every
+    other failure to start, and whatever is raised while the producer is used, passes through.
+    """
+    producer = AIOKafkaProducer(**producer_options(settings))
+    try:
+        async with asyncio.timeout(settings.kafka_request_timeout_seconds):
+            await _start(producer, settings)
+        yield producer
+    finally:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
+        except (KafkaError, TimeoutError) as error:
+            _log.warning("producer_stop_failed", error=type(error).__name__)
+
+
+async def _start(producer: AIOKafkaProducer, settings: KafkaSettings) -> None:
+    try:
+        await producer.start()
+    except _NO_PRODUCER_ID as error:
+        if not settings.kafka_idempotent_producer:
+            raise
+        raise TransientError(
+            f"Kafka refuses an idempotent producer (InitProducerId: {type(error).__name__}): "
+            f"set {PREFIX}KAFKA_IDEMPOTENT_PRODUCER=false for a broker that does not support it, "
+            "or allow IdempotentWrite."
+        ) from error
 
 
 def faust_options(settings: KafkaSettings) -> dict[str, Any]:

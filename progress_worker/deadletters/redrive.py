@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,12 +14,11 @@ from aiokafka.errors import KafkaError
 from progress_worker.deadletters.letters import Letter, Origin, Selection
 from progress_worker.deadletters.reading import DeadLetters
 from progress_worker.errors import TransientError
-from progress_worker.kafka import producer_options
+from progress_worker.kafka import running_producer
 from progress_worker.settings import KafkaSettings
 from progress_worker.topics import partition_counts
 
 _CHUNK: Final = 200
-_STOP_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -59,18 +57,24 @@ class Redrive:
         Kafka does not acknowledge in time: what was marked until then stays so, and the last
         chunk may be sent again by the next run.
         """
+        try:
+            async with running_producer(self._settings) as producer:
+                await self._send_all(producer, seen)
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise TransientError(f"Kafka does not acknowledge: {type(error).__name__}.") from error
+        return self.result
+
+    async def _send_all(self, producer: AIOKafkaProducer, seen: Callable[[], None]) -> None:
         partitions = await partition_counts(self._settings)
         chunk: list[Letter] = []
-        async with _producer(self._settings) as producer:
-            async for letter in self._dead_letters.letters():
-                seen()
-                if self._selection.holds(letter) and self._due(letter):
-                    chunk.append(letter)
-                if len(chunk) == _CHUNK:
-                    await self._send(producer, chunk, partitions)
-                    chunk = []
-            await self._send(producer, chunk, partitions)
-        return self.result
+        async for letter in self._dead_letters.letters():
+            seen()
+            if self._selection.holds(letter) and self._due(letter):
+                chunk.append(letter)
+            if len(chunk) == _CHUNK:
+                await self._send(producer, chunk, partitions)
+                chunk = []
+        await self._send(producer, chunk, partitions)
 
     def _due(self, letter: Letter) -> bool:
         # Only topics of ours: a header must not be able to write anywhere else.
@@ -111,17 +115,3 @@ class Redrive:
 def _partition(origin: Origin, partitions: dict[str, int]) -> int | None:
     """Where the record was before; by its key, should there be fewer partitions now."""
     return origin.partition if origin.partition < partitions.get(origin.topic, 0) else None
-
-
-@asynccontextmanager
-async def _producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(**producer_options(settings))
-    try:
-        async with asyncio.timeout(settings.kafka_request_timeout_seconds):
-            await producer.start()
-        yield producer
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise TransientError(f"Kafka does not acknowledge: {type(error).__name__}.") from error
-    finally:
-        async with asyncio.timeout(_STOP_SECONDS):
-            await producer.stop()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from aiokafka import AIOKafkaProducer
@@ -14,13 +13,12 @@ from aiokafka.structs import RecordMetadata
 
 from progress_worker.embedded.generator import GeneratedRecord
 from progress_worker.errors import TransientError
-from progress_worker.kafka import producer_options
+from progress_worker.kafka import running_producer
 from progress_worker.settings import PREFIX, KafkaSettings
 from progress_worker.topics import partition_counts
 
 _CHUNK = 500
 _CHUNKS_PER_SECOND = 20
-_STOP_SECONDS = 10.0
 
 #: Told of records that Kafka acknowledged, each with where it lies.
 Acknowledged = Callable[[Sequence[tuple[GeneratedRecord, RecordMetadata]]], None]
@@ -39,16 +37,31 @@ async def publish(
     the topic does not exist.
     """
     await _check_topic(settings)
+    try:
+        async with running_producer(settings) as producer:
+            await _send_all(producer, settings, records, acknowledged, rate)
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise TransientError(
+            f"Kafka cannot be reached or does not acknowledge: {type(error).__name__}."
+        ) from error
+
+
+async def _send_all(
+    producer: AIOKafkaProducer,
+    settings: KafkaSettings,
+    records: Iterable[GeneratedRecord],
+    acknowledged: Acknowledged,
+    rate: float,
+) -> None:
     started, sent = time.monotonic(), 0
     size = max(1, min(_CHUNK, int(rate / _CHUNKS_PER_SECOND))) if rate else _CHUNK
     remaining = iter(records)
-    async with _producer(settings) as producer:
-        while chunk := list(islice(remaining, size)):
-            places = await _send(producer, settings, chunk)
-            acknowledged(list(zip(chunk, places, strict=True)))
-            sent += len(chunk)
-            if rate:
-                await asyncio.sleep(max(0.0, started + sent / rate - time.monotonic()))
+    while chunk := list(islice(remaining, size)):
+        places = await _send(producer, settings, chunk)
+        acknowledged(list(zip(chunk, places, strict=True)))
+        sent += len(chunk)
+        if rate:
+            await asyncio.sleep(max(0.0, started + sent / rate - time.monotonic()))
 
 
 async def _check_topic(settings: KafkaSettings) -> None:
@@ -74,20 +87,3 @@ async def _send(
             for record in chunk
         ]
         return await asyncio.gather(*sent)
-
-
-@asynccontextmanager
-async def _producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(**producer_options(settings))
-    try:
-        try:
-            async with asyncio.timeout(settings.kafka_request_timeout_seconds):
-                await producer.start()
-            yield producer
-        finally:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await producer.stop()
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise TransientError(
-            f"Kafka cannot be reached or does not acknowledge: {type(error).__name__}."
-        ) from error

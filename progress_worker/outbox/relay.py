@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 import psycopg
@@ -23,7 +22,7 @@ from mode import Service
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import TransientError
-from progress_worker.kafka import producer_options
+from progress_worker.kafka import running_producer
 from progress_worker.outbox.sending import REFUSED, Outcome, send
 from progress_worker.retry import RetryPolicy
 from progress_worker.runtime import WorkerService
@@ -119,7 +118,8 @@ class RelayService(WorkerService):
         if not self._outage.lasting:
             _log.info("relay_leading")
         self.kafka.asked()
-        async with _producer(self._settings) as producer:
+        # A producer of this leadership's own: one that has failed may be stuck.
+        async with running_producer(self._settings) as producer:
             self._client = producer.client
             try:
                 await self._publish_until_stop(producer, connection)
@@ -175,22 +175,6 @@ class RelayService(WorkerService):
         for topic, moments in begun.items():
             self._metrics.published.labels(topic).inc(len(moments))
             self._metrics.publish_latency.labels(topic).observe_all(ages(moments, now))
-
-
-@asynccontextmanager
-async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    """A fresh producer for each leadership: one that failed may be wedged, and is not kept."""
-    producer = AIOKafkaProducer(**producer_options(settings))
-    try:
-        async with asyncio.timeout(settings.kafka_request_timeout_seconds):
-            await producer.start()
-        yield producer
-    finally:
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await producer.stop()
-        except (KafkaError, TimeoutError) as error:
-            _log.warning("producer_stop_failed", error=type(error).__name__)
 
 
 async def _lock(connection: Connection) -> bool:

@@ -88,6 +88,22 @@ def test_a_missing_topic_is_named_with_the_command_that_makes_it(
     )
 
 
+@pytest.mark.parametrize("command", [("generate", "--count", "10"), ("dlq", "redrive")])
+def test_a_broker_without_idempotent_producers_is_one_sentence_that_names_the_setting(
+    environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    assert run(environment, "topics", "create").returncode == 0
+    del environment[f"{PREFIX}KAFKA_IDEMPOTENT_PRODUCER"]
+    done = run(environment, *command)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.strip() == (
+        "Kafka refuses an idempotent producer (InitProducerId: UnknownError): set "
+        f"{PREFIX}KAFKA_IDEMPOTENT_PRODUCER=false for a broker that does not support it, or allow "
+        "IdempotentWrite."
+    )
+
+
 def test_a_broker_that_is_away_is_one_sentence() -> None:
     done = run({f"{PREFIX}KAFKA_BOOTSTRAP": f"127.0.0.1:{free_port()}"}, "generate")
     assert done.returncode == 1

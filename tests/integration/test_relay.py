@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import psycopg
 import pytest
 from psycopg import sql
+from structlog.testing import capture_logs
 
 from progress_worker.app import Worker
 from progress_worker.embedded.broker import Broker
@@ -110,6 +111,18 @@ async def test_a_batch_wakes_the_relay_of_its_worker(deployment: Deployment) -> 
             await all_published(deployment)
     found = await deployment.kafka.read(deployment.unlocked, 2)
     assert {record.key for record in found} == {b"ada", b"bo"}
+
+
+async def test_a_broker_without_idempotent_producers_is_logged_with_the_setting(
+    deployment: Deployment,
+) -> None:
+    with capture_logs() as logged:
+        async with relaying(deployment, KAFKA_IDEMPOTENT_PRODUCER="true"):
+
+            async def named() -> bool:
+                return any("KAFKA_IDEMPOTENT_PRODUCER=false" in str(entry) for entry in logged)
+
+            await wait_until(named, "the setting is named")
 
 
 async def test_a_record_waits_in_the_outbox_until_kafka_has_it(deployment: Deployment) -> None:
