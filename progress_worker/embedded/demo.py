@@ -16,11 +16,10 @@ from rich.console import Console
 
 from progress_worker.deployment import level_rules, load_catalogue
 from progress_worker.domain.reducer import Reducer
-from progress_worker.embedded import demo_read
 from progress_worker.embedded.demo_check import differences
 from progress_worker.embedded.demo_display import Display
 from progress_worker.embedded.demo_follow import Journey, find
-from progress_worker.embedded.demo_programs import Program
+from progress_worker.embedded.demo_programs import Programs, running_programs
 from progress_worker.embedded.demo_report import (
     Addresses,
     tell_addresses,
@@ -30,6 +29,7 @@ from progress_worker.embedded.demo_report import (
 from progress_worker.embedded.demo_sent import Expectation, expect
 from progress_worker.embedded.generator import generate
 from progress_worker.embedded.stack import EmbeddedStack
+from progress_worker.errors import ProgressError
 from progress_worker.http.authentication import mint_token
 from progress_worker.settings import (
     PREFIX,
@@ -37,6 +37,7 @@ from progress_worker.settings import (
     load_settings,
     load_token_settings,
     replace_environment,
+    rule_environment,
 )
 from progress_worker.storage.migrate import migrate
 from progress_worker.topics import create_topics
@@ -45,6 +46,8 @@ from progress_worker.topics import create_topics
 _COMFORT: Final = {f"{PREFIX}LOG_FORMAT": "console", f"{PREFIX}VIEW_DEVELOPMENT_LOGIN": "true"}
 _TOKEN_LIFETIME: Final = dt.timedelta(days=1)
 _LOOK_SECONDS: Final = 0.5
+#: A client may see that a server is gone a moment before the guard does.
+_SETTLE_SECONDS: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +67,31 @@ class Options:
 def run_demo(options: Options, console: Console) -> bool:
     """Whether everything that the demo showed is true.
 
-    Raises FatalError when a part does not start or ends early. Whatever ends the demo ends all
+    The deployment's rule book and thresholds are the only settings that are taken from the
+    environment. A worker or a view that somebody kills is started again. Raises FatalError when
+    the rules are wrong, or when a part does not start or fails. Whatever ends the demo ends all
     that it started.
     """
     display, began = Display(console), time.monotonic()
-    with EmbeddedStack() as stack:
+    tokens = _token_settings()
+    own = rule_environment() | tokens | _COMFORT
+    replace_environment(own)
+    reducer = _rules(display)
+    with EmbeddedStack() as stack, _naming_the_ended(stack):
         display.step(f"Kafka broker and Postgres are up, in {stack.directory}")
-        tokens = _token_settings()
-        replace_environment(stack.environment() | tokens | _COMFORT)
+        replace_environment(stack.environment() | own)
         settings = load_settings()
         migrate(stack.database.owner_url)
         topics = asyncio.run(create_topics(settings))
         display.step(f"Database migrated, {len(topics)} topics created")
-        with _programs(stack) as (worker, view):
+        with running_programs(stack, display.note) as programs:
             display.step("Worker and HTTP view started")
-            demo = _Demo(options, settings, stack, worker, view)
+            demo = _Demo(options, settings, stack, programs, reducer)
             true = asyncio.run(demo.run(console, display))
             console.print(f"{time.monotonic() - began:.1f} s in all.", highlight=False)
             if options.keep:
                 tell_addresses(console, demo.addresses(tokens))
-                _wait(worker, view)
+                _wait(programs)
     return true
 
 
@@ -95,28 +103,29 @@ class _Demo:
         options: Options,
         settings: Settings,
         stack: EmbeddedStack,
-        worker: Program,
-        view: Program,
+        programs: Programs,
+        reducer: Reducer,
     ) -> None:
         self._options = options
         self._settings = settings
         self._stack = stack
-        self._worker = worker
-        self._view = view
+        self._programs = programs
+        self._reducer = reducer
         self._user_id = ""
         self._token = ""
 
     async def run(self, console: Console, display: Display) -> bool:
         """Publish, follow, read back, tell; whether all is true."""
         options, settings = self._options, self._settings
-        journey = Journey(settings, self._worker, self._view, display, options.count)
+        journey = Journey(settings, self._programs, display, options.count)
         end = dt.datetime.now(dt.UTC)
         records = generate(options.count, options.seed, options.learners, end)
         await journey.follow(records, options.rate)
-        reducer = Reducer(load_catalogue(settings), level_rules(settings))
-        expected = expect(journey.sent, reducer)
+        expected = expect(journey.sent, self._reducer)
         viewed = await self._view_one(expected)
-        found = await find(settings, self._stack.database.view_url, self._worker.url, viewed)
+        metrics = await self._programs.read(self._programs.worker, "/metrics")
+        counted = None if self._programs.worker.restarts else metrics
+        found = await find(settings, self._stack.database.view_url, counted, viewed)
         wrong = differences(expected, found)
         tell_totals(console, expected, found)
         tell_verdict(console, expected, wrong)
@@ -127,16 +136,16 @@ class _Demo:
         unlocks = Counter(unlock.user_id for unlock in expected.unlocks)
         self._user_id = max(sorted(expected.learners), key=lambda user_id: unlocks[user_id])
         self._token = mint_token(load_token_settings(), self._user_id, lifetime=_TOKEN_LIFETIME)
-        await self._view.serving()
-        return await demo_read.get(f"{self._view.url}/api/progress", self._token)
+        return await self._programs.read(self._programs.view, "/api/progress", self._token)
 
     def addresses(self, tokens: dict[str, str]) -> Addresses:
         """Where everything is, once the demo has run."""
         return Addresses(
             bootstrap=self._stack.broker.bootstrap,
             database_url=self._stack.database.view_url,
-            worker_url=self._worker.url,
-            view_url=self._view.url,
+            worker_url=self._programs.worker.url,
+            worker_pid=self._programs.worker.pid,
+            view_url=self._programs.view.url,
             user_id=self._user_id,
             token=self._token,
             token_settings=tokens,
@@ -152,30 +161,31 @@ def _token_settings() -> dict[str, str]:
     }
 
 
+def _rules(display: Display) -> Reducer:
+    """The deployment's rules; raises ConfigurationError that names the variable."""
+    settings = load_token_settings()
+    catalogue = load_catalogue(settings)
+    name = settings.catalogue_file or "the built-in catalogue"
+    display.step(f"{len(catalogue.achievements)} achievements read from {name}")
+    return Reducer(catalogue, level_rules(settings))
+
+
 @contextmanager
-def _programs(stack: EmbeddedStack) -> Iterator[tuple[Program, Program]]:
-    """The worker and the view, which end before what they need."""
-    environment = stack.environment()
-    guard, host = stack.broker.guard, environment[f"{PREFIX}WEB_HOST"]
-    started: list[Program] = []
+def _naming_the_ended(stack: EmbeddedStack) -> Iterator[None]:
+    """Report that a server has ended, in place of the errors that follow from it."""
     try:
-        for command, port in (("worker", "WEB_PORT"), ("api", "VIEW_PORT")):
-            url = f"http://{host}:{environment[PREFIX + port]}"
-            started.append(Program(guard, command, url))
-        yield started[0], started[1]
-    finally:
-        for program in started:
-            program.signal_stop()
-        for program in started:
-            program.stop()
+        yield
+    except ProgressError:
+        time.sleep(_SETTLE_SECONDS)
+        stack.check()
+        raise
 
 
-def _wait(worker: Program, view: Program) -> None:
-    """Until Ctrl-C. Raises FatalError when the worker or the view ends."""
+def _wait(programs: Programs) -> None:
+    """Until Ctrl-C. Raises FatalError as `Programs.check` does."""
     try:
         while True:
-            for program in (worker, view):
-                program.check()
+            programs.check()
             time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
         return

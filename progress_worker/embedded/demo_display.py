@@ -12,12 +12,14 @@ from typing import Final
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 _LINE_SECONDS: Final = 1.0
 _SHOWN_UNLOCKS: Final = 5
 _RATE_SECONDS: Final = 1.0
+_JOINING: Final = "the worker is joining its consumer group"
 
 
 @dataclass(slots=True)
@@ -55,6 +57,12 @@ class Display:
         self._console = console
         self._live: Live | None = None
         self._next_line = 0.0
+        self._last_line = ""
+        self._joining = Spinner("dots", f" {_JOINING}")
+
+    def note(self, sentence: str) -> None:
+        """Say that something happened."""
+        self._print(f"! {sentence}")
 
     def step(self, sentence: str) -> None:
         """Say that something is done."""
@@ -75,10 +83,30 @@ class Display:
     def update(self, progress: Progress) -> None:
         """Show how far it is now."""
         if self._live is not None:
-            self._live.update(_drawn(progress), refresh=True)
-        elif time.monotonic() >= self._next_line:
+            self._live.update(self._drawn(progress), refresh=True)
+        elif time.monotonic() >= self._next_line and self._is_news(progress):
             self._next_line = time.monotonic() + _LINE_SECONDS
             self._print(_line(progress))
+
+    def _is_news(self, progress: Progress) -> bool:
+        """Whether a line would differ from the last; nothing is news until the worker begins."""
+        line = _line(progress) if progress.applied else _JOINING
+        is_news, self._last_line = line != self._last_line, line
+        return is_news
+
+    def _drawn(self, progress: Progress) -> RenderableType:
+        bars = Table.grid(padding=(0, 2))
+        for name, value in (("published", progress.published), ("applied", progress.applied)):
+            bar = ProgressBar(total=progress.count, completed=value, width=40)
+            bars.add_row(f"  {name}", bar, f"{value:,}")
+        numbers = Text(f"  {_pace(progress)}, lag {progress.lag:,}")
+        unlocks = Text(f"  {progress.unlocks:,} achievements unlocked", style="bold")
+        return Group(
+            bars,
+            numbers if progress.applied else self._joining,
+            unlocks,
+            *(Text(f"    {line}") for line in progress.recent),
+        )
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -94,15 +122,5 @@ def _line(progress: Progress) -> str:
 
 def _pace(progress: Progress) -> str:
     if not progress.applied:
-        return "the worker is joining its consumer group"
+        return _JOINING
     return f"{progress.rate:,.0f} events/s"
-
-
-def _drawn(progress: Progress) -> RenderableType:
-    bars = Table.grid(padding=(0, 2))
-    for name, value in (("published", progress.published), ("applied", progress.applied)):
-        bar = ProgressBar(total=progress.count, completed=value, width=40)
-        bars.add_row(f"  {name}", bar, f"{value:,}")
-    numbers = Text(f"  {_pace(progress)}, lag {progress.lag:,}")
-    unlocks = Text(f"  {progress.unlocks:,} achievements unlocked", style="bold")
-    return Group(bars, numbers, unlocks, *(Text(f"    {line}") for line in progress.recent))

@@ -17,7 +17,7 @@ from aiokafka.structs import RecordMetadata
 from progress_worker.embedded import demo_read
 from progress_worker.embedded.demo_check import Findings
 from progress_worker.embedded.demo_display import Display, Progress
-from progress_worker.embedded.demo_programs import Program
+from progress_worker.embedded.demo_programs import Programs
 from progress_worker.embedded.generator import GeneratedRecord
 from progress_worker.embedded.publish import publish
 from progress_worker.errors import FatalError
@@ -33,19 +33,18 @@ class Journey:
     """Publishes the records and follows them to the end."""
 
     def __init__(
-        self, settings: Settings, worker: Program, view: Program, display: Display, count: int
+        self, settings: Settings, programs: Programs, display: Display, count: int
     ) -> None:
         self.sent: list[GeneratedRecord] = []
         self._settings = settings
-        self._worker = worker
-        self._view = view
+        self._programs = programs
         self._display = display
         self._progress = Progress(count)
 
     async def follow(self, records: Iterable[GeneratedRecord], rate: float) -> None:
         """Publish the records and return once Postgres and Kafka hold all that comes of them.
 
-        Raises FatalError when the worker or the view ends, or when nothing moves for a minute.
+        Raises FatalError when a part fails, or when nothing moves for a minute.
         """
         settings = self._settings
         publishing = asyncio.create_task(publish(settings, records, self._acknowledged, rate=rate))
@@ -77,7 +76,9 @@ class Journey:
     ) -> None:
         progress, moved_at = self._progress, time.monotonic()
         while True:
-            self._check(publishing)
+            self._programs.check()
+            if publishing.done():
+                publishing.result()
             before = (progress.published, progress.applied, progress.unlocks)
             progress.reached(await self._committed(admin))
             await self._read(unlocks)
@@ -87,14 +88,10 @@ class Journey:
             elif self._all_applied and not await demo_read.waiting(connection):
                 return
             if time.monotonic() - moved_at > _STALL_SECONDS:
-                raise self._worker.failed(f"Nothing has moved for {_STALL_SECONDS:.0f} seconds.")
+                raise self._programs.worker.failed(
+                    f"Nothing has moved for {_STALL_SECONDS:.0f} seconds."
+                )
             await asyncio.sleep(_LOOK_SECONDS)
-
-    def _check(self, publishing: asyncio.Task[None]) -> None:
-        for program in (self._worker, self._view):
-            program.check()
-        if publishing.done():
-            publishing.result()
 
     @property
     def _all_applied(self) -> bool:
@@ -118,21 +115,26 @@ class Journey:
                 self._progress.recent.append(f"{event.user_id}: {event.name} ({event.tier})")
 
 
-async def find(settings: Settings, read_url: str, worker_url: str, viewed: str) -> Findings:
-    """Everything that is compared, once the worker is done; `viewed` is the view's answer."""
-    metrics = demo_read.Metrics(await demo_read.get(f"{worker_url}/metrics"))
+async def find(settings: Settings, read_url: str, metrics: str | None, viewed: str) -> Findings:
+    """Everything that is compared, once the worker is done.
+
+    `viewed` is the view's answer. `metrics` are the worker's, if it has counted all events.
+    """
+    counts = demo_read.Metrics(metrics) if metrics is not None else None
     announced = await demo_read.read_topic(settings, settings.unlocked_topic)
     letters = await demo_read.read_topic(settings, settings.dead_letter_topic)
     async with demo_read.database(read_url) as connection:
         return Findings(
-            outcomes=metrics.by("progress_events_total", "outcome"),
+            outcomes=counts.by("progress_events_total", "outcome") if counts else None,
             learners=await demo_read.learners(connection),
             unlocks=await demo_read.unlocks(connection),
             announcements=[demo_read.announcement(record) for record in announced],
             letters=[demo_read.letter(record) for record in letters],
             viewed=demo_read.viewed(viewed),
-            seconds=metrics.value("progress_last_progress_timestamp_seconds")
-            - await demo_read.first_commit(connection),
+            seconds=counts.value("progress_last_progress_timestamp_seconds")
+            - await demo_read.first_commit(connection)
+            if counts
+            else 0.0,
         )
 
 

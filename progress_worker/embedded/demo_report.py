@@ -18,6 +18,12 @@ from progress_worker.embedded.demo_sent import Expectation
 from progress_worker.settings import PREFIX
 
 _SHOWN_DIFFERENCES: Final = 20
+_BROKER_NOTE: Final = (
+    "This broker differs from Apache Kafka in two ways. A consumer waits for half its session "
+    "timeout before its group assigns partitions to it: give it session.timeout.ms=6000. kcat "
+    "needs librdkafka 2.2 or newer (`kcat -V` prints it): older ones cannot read this broker's "
+    "list of versions, whatever their options."
+)
 
 _ROWS: Final = (
     ("completions", Outcome.APPLIED),
@@ -32,22 +38,28 @@ def tell_totals(console: Console, expected: Expectation, found: Findings) -> Non
     """Print what was sent beside what the worker made of it."""
     table = Table("", "sent", "processed", box=None, padding=(0, 3))
     table.columns[1].justify = table.columns[2].justify = "right"
+    processed = found.outcomes
     for name, outcome in _ROWS:
-        table.add_row(name, f"{expected.outcomes[outcome]:,}", f"{found.outcomes[outcome]:,}")
+        counted = "?" if processed is None else f"{processed[outcome]:,}"
+        table.add_row(name, f"{expected.outcomes[outcome]:,}", counted)
     reasons = Counter(letter.reason for letter in found.letters)
     for letter in expected.letters:
         reasons.setdefault(letter.reason, 0)
     sent = Counter(letter.reason for letter in expected.letters.elements())
     for reason in sorted(reasons):
         table.add_row(f"    {reason}", f"{sent[reason]:,}", f"{reasons[reason]:,}")
-    total, processed = expected.outcomes.total(), found.outcomes.total()
-    table.add_row("events in all", f"{total:,}", f"{processed:,}", style="bold")
+    total = expected.outcomes.total()
+    in_all = "?" if processed is None else f"{processed.total():,}"
+    table.add_row("events in all", f"{total:,}", in_all, style="bold")
     console.print(table)
-    rate = processed / found.seconds if found.seconds > 0 else 0
+    if processed is None:
+        pace = "The worker was started again, so its own counts of events do not cover all."
+    else:
+        rate = processed.total() / found.seconds if found.seconds > 0 else 0
+        pace = f"From the first to the last commit: {found.seconds:.2f} s, {rate:,.0f} events/s."
     console.print(
         f"{len(found.unlocks):,} achievements unlocked by {len(found.learners):,} learners and "
-        f"{len(found.announcements):,} announced on Kafka. From the first to the last commit: "
-        f"{found.seconds:.2f} s, {rate:,.0f} events/s.",
+        f"{len(found.announcements):,} announced on Kafka. {pace}",
         highlight=False,
         soft_wrap=True,
     )
@@ -88,6 +100,7 @@ class Addresses:
     bootstrap: str
     database_url: str
     worker_url: str
+    worker_pid: int
     view_url: str
     user_id: str
     token: str
@@ -99,11 +112,16 @@ def tell_addresses(console: Console, where: Addresses) -> None:
     """Print an example of every interface, each a line to be pasted into a shell."""
     program = f"{shlex.quote(sys.executable)} -m progress_worker"
     kafka = f"{PREFIX}KAFKA_BOOTSTRAP={where.bootstrap} {PREFIX}KAFKA_IDEMPOTENT_PRODUCER=false"
+    path = f'{shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
     tokens = " ".join(f"{name}={shlex.quote(v)}" for name, v in where.token_settings.items())
     query = "SELECT * FROM achievement_unlock ORDER BY unlocked_at DESC LIMIT 5"
     examples = {
+        "Your own event: docs/first-event.md, once the shell has": (
+            f"export KAFKA={where.bootstrap} VIEW={where.view_url} {tokens} PATH={path}"
+        ),
         f"Kafka at {where.bootstrap}; more events": f"{kafka} {program} generate --rate 200",
         "Postgres, read-only": f"psql {shlex.quote(where.database_url)} -c {shlex.quote(query)}",
+        "Kill the worker: nothing is lost, and it is started again": f"kill -9 {where.worker_pid}",
         "The worker's metrics": f"curl -s {where.worker_url}/metrics",
         f"The page of {where.user_id}, in a browser": (
             f"{where.view_url}/login?token={where.token}"
@@ -118,4 +136,5 @@ def tell_addresses(console: Console, where: Addresses) -> None:
     for name, example in examples.items():
         console.print(f"\n{name}:", style="bold", markup=False, highlight=False)
         console.print(example, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{_BROKER_NOTE}", highlight=False)
     console.print("\nEverything runs until Ctrl-C.")

@@ -71,6 +71,15 @@ class EmbeddedStack:
             self._guard.close()
             self._guard = None
 
+    def check(self) -> None:
+        """Raises FatalError with a sentence when a server has ended."""
+        for server in (self.broker, self.postgres):
+            if not server.running:
+                raise FatalError(
+                    f"The embedded {server.name} has ended, and nothing works without it: "
+                    "start everything again."
+                )
+
     def environment(self) -> dict[str, str]:
         """The `PROGRESS_*` variables of a worker and a view on this stack.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias
 
 from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
+from progress_worker.events.examples import EXAMPLES, LEARNER
 from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
@@ -122,7 +123,7 @@ def _operation(action: str, channel: str, summary: str) -> _Object:
 
 def _messages() -> _Object:
     completed = "exercise-completed.v1.json"
-    return {
+    messages = {
         "exerciseCompleted": _event(EXERCISE_COMPLETED, completed),
         "exerciseCompletedStructured": _structured(EXERCISE_COMPLETED, completed),
         "exerciseCompletedBare": _bare(EXERCISE_COMPLETED, completed),
@@ -133,6 +134,9 @@ def _messages() -> _Object:
         ),
         "deadLetter": _dead_letter(),
     }
+    for name, example in EXAMPLES.items():
+        messages[name]["examples"] = [example]
+    return messages
 
 
 def _event(event_type: str, schema: str) -> _Object:
@@ -237,6 +241,7 @@ def _schemas() -> _Object:
             "type": "string",
             "minLength": 1,
             "maxLength": 128,
+            "examples": [LEARNER],
             "description": "The record key of every event: the user id, UTF-8. A record that we "
             "receive may have no key, but not another one.",
         },

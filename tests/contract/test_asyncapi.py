@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +22,14 @@ from progress_worker.events.models import (
     SKILL_LEVEL_CHANGED,
     ExerciseCompleted,
 )
+from progress_worker.ingest.decode import Decoder
 from progress_worker.settings import Settings
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parents[1] / "schemas"
 DOCUMENT: dict[str, Any] = yaml.safe_load((SCHEMAS / "asyncapi.yaml").read_text("utf-8"))
+
+MESSAGES: dict[str, dict[str, Any]] = DOCUMENT["components"]["messages"]
 
 #: The fields that AsyncAPI 3.0 knows, per object; any other must begin with `x-`.
 ROOT = {"asyncapi", "id", "info", "servers", "defaultContentType", "channels", "operations"}
@@ -157,6 +161,27 @@ def test_payloads_accept_what_producers_send(message: str, record: str) -> None:
     value = json.loads((HERE / "producers" / f"{record}.json").read_text("utf-8"))["value"]
     payload_validator(message).validate(value)
     assert not payload_validator(message).is_valid({})
+
+
+@pytest.mark.parametrize("message", [name for name in MESSAGES if name != "deadLetter"])
+def test_the_example_is_a_complete_record(message: str) -> None:
+    (example,) = MESSAGES[message]["examples"]
+    payload_validator(message).validate(example["payload"])
+    if "headers" in MESSAGES[message]:
+        schema = MESSAGES[message]["headers"] | {"components": DOCUMENT["components"]}
+        Draft202012Validator(schema).validate(example["headers"])
+
+
+@pytest.mark.parametrize("message", [name for name in MESSAGES if "exerciseCompleted" in name])
+def test_the_worker_applies_the_example(message: str) -> None:
+    (example,) = MESSAGES[message]["examples"]
+    (key,) = DOCUMENT["components"]["schemas"]["userId"]["examples"]
+    value = json.dumps(example["payload"]).encode()
+    headers = [(name, text.encode()) for name, text in example.get("headers", {}).items()]
+    decoder = Decoder(max_value_bytes=65_536, max_future_seconds=300)
+    completion = decoder.decode(key.encode(), value, headers, dt.datetime.now(dt.UTC)).completion
+    assert completion.user_id == key
+    assert completion.topic == "algorithms"
 
 
 def test_a_bare_value_needs_its_event_id() -> None:

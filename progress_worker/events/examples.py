@@ -1,0 +1,103 @@
+"""A complete example of every event, for the AsyncAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
+from progress_worker.events.models import (
+    ACHIEVEMENT_UNLOCKED,
+    EXERCISE_COMPLETED,
+    RECALCULATION_REQUESTED,
+    SKILL_LEVEL_CHANGED,
+    unlock_event_id,
+)
+
+_Object: TypeAlias = dict[str, Any]
+
+#: The record key of every example.
+LEARNER: Final = "ana"
+
+_COMPLETION: Final = "5f0c6d1e-8a4b-4c56-9d3f-2b7e1a9c0d01"
+_COMPLETED_AT: Final = "2025-11-20T18:30:00+01:00"
+_UNLOCK: Final = str(unlock_event_id(LEARNER, "first_step"))
+_LEVEL_CHANGE: Final = "c2b1f7b4-1f0e-5d0a-9f5c-7a9e4d3b2c10"
+_COMMAND: Final = "9b2f4c3e-6d1a-4e7b-8c5d-0a1b2c3d4e5f"
+_PLATFORM: Final = "/exercise-platform"
+_WORKER: Final = "/progress-worker"
+
+_COMPLETED: Final = {
+    "event_id": _COMPLETION,
+    "user_id": LEARNER,
+    "exercise_id": "two-sum",
+    "topic": "algorithms",
+    "difficulty": "medium",
+    "grade": 87.5,
+    "time_spent_seconds": 540,
+    "hints_used": 1,
+    "completed_at": _COMPLETED_AT,
+    "timezone": "Europe/Berlin",
+}
+_UNLOCKED: Final = {
+    "event_id": _UNLOCK,
+    "user_id": LEARNER,
+    "achievement_id": "first_step",
+    "name": "First Step",
+    "description": "You finished your first exercise. Every expert once did just that.",
+    "category": "milestones",
+    "tier": "bronze",
+    "points": 10,
+    "icon": "footprints",
+    "unlocked_at": _COMPLETED_AT,
+    "triggering_event_id": _COMPLETION,
+    "criteria": {"measure": "exercises_completed", "value": 1, "target": 1},
+    "rule_version": 1,
+    "backdated": False,
+}
+_LEVEL_CHANGED: Final = {
+    "event_id": _LEVEL_CHANGE,
+    "user_id": LEARNER,
+    "topic": "algorithms",
+    "previous_level": "beginner",
+    "level": "intermediate",
+    "changed_at": _COMPLETED_AT,
+    "triggering_event_id": _COMPLETION,
+    "exercises_completed": 10,
+    "average_grade": 87.5,
+}
+
+
+def _binary(event_type: str, event_id: str, source: str, data: _Object) -> _Object:
+    headers = {
+        "ce_specversion": SPEC_VERSION,
+        "ce_id": event_id,
+        "ce_source": source,
+        "ce_type": event_type,
+        "content-type": JSON,
+    }
+    return {"headers": headers, "payload": data}
+
+
+_STRUCTURED: Final = {
+    "headers": {"content-type": STRUCTURED_JSON},
+    "payload": {
+        "specversion": SPEC_VERSION,
+        "id": _COMPLETION,
+        "source": _PLATFORM,
+        "type": EXERCISE_COMPLETED,
+        "datacontenttype": JSON,
+        "data": _COMPLETED,
+    },
+}
+
+#: By the name of the message in the AsyncAPI document; the record key is the learner.
+EXAMPLES: Final[dict[str, _Object]] = {
+    "exerciseCompleted": _binary(EXERCISE_COMPLETED, _COMPLETION, _PLATFORM, _COMPLETED),
+    "exerciseCompletedStructured": _STRUCTURED,
+    "exerciseCompletedBare": {"payload": _COMPLETED},
+    "achievementUnlocked": _binary(ACHIEVEMENT_UNLOCKED, _UNLOCK, _WORKER, _UNLOCKED),
+    "skillLevelChanged": _binary(SKILL_LEVEL_CHANGED, _LEVEL_CHANGE, _WORKER, _LEVEL_CHANGED),
+    "recalculationRequested": _binary(
+        RECALCULATION_REQUESTED, _COMMAND, "/operations", {"user_id": LEARNER}
+    ),
+}
