@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -25,9 +26,13 @@ SECONDS = 60.0
 @pytest.fixture(scope="module")
 def services() -> dict[str, dict[str, Any]]:
     """The services as docker-compose understands them, variables filled in."""
+    return _services()
+
+
+def _services(*options: str | Path) -> dict[str, dict[str, Any]]:
     program = _program("docker-compose")
     done = subprocess.run(
-        [program, "--file", "docker-compose.yml", "config"],
+        [program, "--file", "docker-compose.yml", *options, "config"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
@@ -113,6 +118,30 @@ def test_passwords_are_plainly_for_development(services: dict[str, dict[str, Any
     ]
     assert len(secrets) == 5
     assert all(DEVELOPMENT in secret for secret in secrets)
+
+
+def test_the_example_of_secrets_names_every_one_and_no_other() -> None:
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text("utf-8")))
+    assert _example().keys() == used
+    assert len(set(_example().values())) == len(used)
+
+
+def test_the_example_of_secrets_replaces_all_of_development() -> None:
+    services = _services("--env-file", ROOT / ".env.example")
+    environment = [
+        value for service in services.values() for value in service.get("environment", {}).values()
+    ]
+    assert not [value for value in environment if "development-only" in value]
+    for secret in _example().values():
+        assert re.fullmatch(r"\w+", secret)
+        assert [value for value in environment if secret in value]
+    assert len(_example()["JWT_SECRET"]) >= 32
+
+
+def _example() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    pairs = [line.split("=", 1) for line in lines if line and not line.startswith("#")]
+    return dict(pairs)
 
 
 def test_prometheus_accepts_its_configuration() -> None:
