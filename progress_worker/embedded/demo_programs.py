@@ -55,7 +55,7 @@ class Program:
             return None
         if code != 0 and -code not in _SENT_BY_HAND:
             raise self.failed(f"The {self._command} ended with status {code}.")
-        how = f"killed by {signal.Signals(-code).name}" if code else "stopped"
+        how = f"ended by {signal.Signals(-code).name}" if code else "stopped"
         self.pid = self._start()
         self.restarts += 1
         return f"The {self._command} was {how}; it is started again as process {self.pid}."

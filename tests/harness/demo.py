@@ -60,8 +60,9 @@ class Demo:
     def pid_of(self, command: str) -> int:
         """The process whose command line ends so."""
         self.look()
-        (pid,) = [pid for pid, line in self.seen.items() if line.endswith(command)]
-        return pid
+        found = [pid for pid, line in self.seen.items() if line.endswith(command)]
+        assert len(found) == 1, f"{command} is not one of {self.seen}"
+        return found[0]
 
     def left(self) -> list[str]:
         """What is still there of it."""
@@ -73,7 +74,7 @@ class Demo:
 def running() -> list[tuple[int, int, str]]:
     """Pid, parent and command line of all processes; not those that have ended."""
     listed = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,stat=,args="],
+        ["ps", "-axww", "-o", "pid=,ppid=,stat=,args="],
         capture_output=True,
         text=True,
         timeout=10,

@@ -74,8 +74,8 @@ def test_kept_it_runs_on_and_every_example_works() -> None:
         answer = httpx.get(curl[-1], headers={name: value}, timeout=10).json()
         assert answer["exercises_completed"] > 0
         assert answer["achievements"]["available"] == 1
-        levels = httpx.get(curl[-1].replace("progress", "skill-levels"), headers={name: value})
-        assert "beginner" not in {row["level"] for row in levels.json()["topics"]}
+        levels = httpx.get(f"{curl[-1]}/skill-levels", headers={name: value}, timeout=10)
+        assert "beginner" not in {row["level"] for row in levels.json()["skill_levels"]}
         secret = re.search(rf"{PREFIX}JWT_SECRET=(\S+)", started.output)
         assert secret
         started.look()
@@ -90,7 +90,7 @@ def test_kept_it_runs_on_and_every_example_works() -> None:
         assert (Path(logs[0]).parent / "worker.log").stat().st_size
         kill, _ = line(examples, "kill -9")
         shell(shlex.join(kill))
-        started.wait_for("The worker was killed by SIGKILL; it is started again as process")
+        started.wait_for("The worker was ended by SIGKILL; it is started again as process")
         started.process.send_signal(signal.SIGINT)
         assert started.wait() == 0
         assert started.left() == []
@@ -137,8 +137,8 @@ def test_what_somebody_kills_is_started_again_and_all_is_true() -> None:
         os.kill(started.pid_of("progress_worker worker"), signal.SIGKILL)
         os.kill(started.pid_of("progress_worker api"), signal.SIGTERM)
         assert started.wait() == 0, started.output
-    assert "The worker was killed by SIGKILL; it is started again" in started.output
-    assert "The api was stopped; it is started again" in started.output
+    assert "The worker was ended by SIGKILL; it is started again" in started.output
+    assert "The api was ended by SIGTERM; it is started again" in started.output
     assert "All true." in started.output
 
 
