@@ -111,7 +111,11 @@ async def reader(settings: KafkaSettings, topic: str) -> AsyncIterator[AIOKafkaC
         consumer.assign(partitions(settings, topic))
         yield consumer
     finally:
-        await consumer.stop()
+        # Without its broker the client passes on the cancellation of a task of its own.
+        stopping = asyncio.create_task(consumer.stop())
+        await asyncio.wait({stopping})
+        if not stopping.cancelled():
+            stopping.result()
 
 
 def partitions(settings: KafkaSettings, topic: str) -> list[TopicPartition]:

@@ -223,6 +223,7 @@ def change_announcement_key(found: Findings) -> None:
 
 
 def count_repeat_as_new(found: Findings) -> None:
+    assert found.outcomes
     found.outcomes["applied"] += 1
     found.outcomes["duplicate"] -= 1
 
