@@ -34,11 +34,11 @@ from bench.trial import Contestants, kafka_settings
 from bench.usage import Usage
 from bench.watch import TrialError
 from bench.workload import completions
+from progress_worker.demo.stack import EmbeddedStack
 from progress_worker.domain.completion import Completion
-from progress_worker.embedded.stack import EmbeddedStack
 from progress_worker.errors import ProgressError
-from progress_worker.storage.migrate import migrate
-from progress_worker.topics import create_topics, wanted_topics
+from progress_worker.kafka.topics import create_topics, wanted_topics
+from progress_worker.storage.schema.migrate import migrate
 
 _RESULTS = Path(__file__).with_name("results")
 _WARM_UP_EVENTS = 500

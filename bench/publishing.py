@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from progress_worker.embedded.wire import Wire
+from progress_worker.generator.wire import Wire
 
 _LIMIT_SECONDS = 60.0
 _BATCH_BYTES = 256 * 1024

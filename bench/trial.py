@@ -22,12 +22,12 @@ from bench.reconciliation import differences, unlock_differences
 from bench.usage import Usage
 from bench.watch import Backlog, Measurement, TrialError, Watch
 from bench.workload import EVENTS_PER_LEARNER, Workload
+from progress_worker.demo.stack import EmbeddedStack
 from progress_worker.embedded.guard import Guard
 from progress_worker.embedded.ports import free_port
-from progress_worker.embedded.stack import EmbeddedStack
-from progress_worker.settings import PREFIX, KafkaSettings, load_kafka_settings
-from progress_worker.storage.migrate import migrate
-from progress_worker.topics import create_topics
+from progress_worker.kafka.topics import create_topics
+from progress_worker.settings.all import PREFIX, KafkaSettings, load_kafka_settings
+from progress_worker.storage.schema.migrate import migrate
 
 _TABLES = Path(__file__).with_name("tables.sql")
 _STORED = Path(__file__).with_name("stored.sql")

@@ -30,13 +30,13 @@ from bench.report import markdown
 from bench.view_load import Load, load_by_psycopg, load_by_wrk, median
 from bench.view_process import Headers, bearer, running_view, token_settings
 from bench.watch import TrialError
-from progress_worker.deployment import load_catalogue
 from progress_worker.domain.rules import compile_rule
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
-from progress_worker.http.windows import span
-from progress_worker.storage.migrate import migrate
-from progress_worker.storage.view_statements import HISTORY, LEARNER, STAMP
+from progress_worker.http.api.windows import span
+from progress_worker.settings.rules import load_catalogue
+from progress_worker.storage.read.statements import HISTORY, LEARNER, STAMP
+from progress_worker.storage.schema.migrate import migrate
 
 _RESULTS = Path(__file__).with_name("results") / "http.md"
 _LEARNERS_SQL = Path(__file__).with_name("view_learners.sql")

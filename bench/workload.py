@@ -12,8 +12,8 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.skills import LevelRules
 from progress_worker.domain.state import LearnerState
-from progress_worker.embedded.generator import generate
-from progress_worker.embedded.wire import Wire, bare, binary
+from progress_worker.generator.generator import generate
+from progress_worker.generator.wire import Wire, bare, binary
 
 EVENTS_PER_LEARNER = 20
 REPEAT_SHARE = 0.02

@@ -27,7 +27,7 @@ _HOT: Final = (
     "domain/totals",
     "domain/zones",
     "ingest/folding",
-    "storage/cache",
+    "storage/write/cache",
 )
 # Whoever builds has not the packages that we depend on, and `make check` has seen to the types.
 _MYPY: Final = ("--config-file=", "--ignore-missing-imports", "--python-version=3.11")

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `progress_worker.storage.migrate` hands over.
+"""Runs the migrations on the connection that `progress_worker.storage.schema.migrate` hands over.
 
 A new table that belongs to learners is one of `LEARNER_TABLES`, and each of its keys begins with
 `user_id`: so Citus can distribute it, which `progress-worker distribute` does after the migration.
@@ -6,7 +6,7 @@ A new table that belongs to learners is one of `LEARNER_TABLES`, and each of its
 
 from alembic import context
 
-from progress_worker.storage.tables import metadata
+from progress_worker.storage.schema.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -20,31 +20,31 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy.ext.asyncio import AsyncEngine
 from yarl import URL
 
-from progress_worker.commands import CommandHandler
-from progress_worker.deployment import level_rules, load_catalogue
+from progress_worker.commands.agent import CommandHandler
+from progress_worker.commands.recalculation import Recalculation
 from progress_worker.domain.reducer import Reducer
 from progress_worker.errors import ConfigurationError, ProgressError
-from progress_worker.faust_transport import CommittedTransport
-from progress_worker.housekeeping import Housekeeping
-from progress_worker.http.probe_server import ProbeServer
+from progress_worker.http.serving.probes import ProbeServer
 from progress_worker.ingest.decode import Decoder
-from progress_worker.ingest.header_names import accept_any_header_name
-from progress_worker.ingest.messages import Messages
 from progress_worker.ingest.projector import Projector
-from progress_worker.ingest.recalculation import Recalculation
 from progress_worker.ingest.service import IngestService
-from progress_worker.kafka import faust_options
+from progress_worker.kafka.clients import faust_options
+from progress_worker.kafka.faust_transport import CommittedTransport
+from progress_worker.kafka.header_names import accept_any_header_name
+from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.relay import RelayService, Send
 from progress_worker.outbox.sending import send
-from progress_worker.retry import RetryPolicy
-from progress_worker.runtime import WorkerApp
-from progress_worker.settings import PREFIX, Settings, load_settings
-from progress_worker.starting import check_kafka, check_port, data_directory
+from progress_worker.runtime.health import Health
+from progress_worker.runtime.kafka_answers import KafkaContact, KafkaWatch
+from progress_worker.runtime.retry import RetryPolicy
+from progress_worker.runtime.service import WorkerApp
+from progress_worker.runtime.starting import check_kafka, check_port, data_directory
+from progress_worker.settings.all import PREFIX, Settings, load_settings
+from progress_worker.settings.rules import level_rules, load_catalogue
 from progress_worker.storage.database import create_engine
-from progress_worker.telemetry.health import Health
-from progress_worker.telemetry.kafka_answers import KafkaContact, KafkaWatch
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.walks.housekeeping import Housekeeping
 
 if TYPE_CHECKING:
     from progress_worker.telemetry.tracing import Tracing
@@ -168,7 +168,7 @@ def _open_tracing(settings: Settings) -> Tracing | None:
 
 
 def _traced(tracing: Tracing) -> tuple[Callable[..., Projector], Send]:
-    from progress_worker.traced import TracedProjector, send_traced  # noqa: PLC0415
+    from progress_worker.ingest.traced import TracedProjector, send_traced  # noqa: PLC0415
 
     return partial(TracedProjector, tracing), partial(send_traced, tracing)
 

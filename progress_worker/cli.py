@@ -82,7 +82,7 @@ def begin(
     if context.invoked_subcommand not in {"config", "doctor"} and any(
         name.upper().startswith("PROGRESS_") for name in os.environ
     ):
-        from progress_worker.configuration import unread_variables  # noqa: PLC0415
+        from progress_worker.doctor.configuration import unread_variables  # noqa: PLC0415
 
         for sentence in unread_variables():
             typer.echo(f"Warning: {sentence}", err=True)
@@ -98,7 +98,7 @@ def version() -> None:
 def worker() -> None:
     """Run the worker: ingest, outbox relay, commands, probes."""
     from progress_worker.app import run_worker  # noqa: PLC0415 - a command loads what it needs
-    from progress_worker.settings import load_settings  # noqa: PLC0415
+    from progress_worker.settings.all import load_settings  # noqa: PLC0415
 
     run_worker(load_settings())
 
@@ -106,10 +106,10 @@ def worker() -> None:
 @cli.command()
 def api() -> None:
     """Run the read-only HTTP view."""
-    from progress_worker.configuration import check_files  # noqa: PLC0415
-    from progress_worker.deployment import level_rules, load_catalogue  # noqa: PLC0415
+    from progress_worker.doctor.configuration import check_files  # noqa: PLC0415
     from progress_worker.http.application import serve  # noqa: PLC0415
-    from progress_worker.settings import load_view_settings  # noqa: PLC0415
+    from progress_worker.settings.all import load_view_settings  # noqa: PLC0415
+    from progress_worker.settings.rules import level_rules, load_catalogue  # noqa: PLC0415
 
     settings = load_view_settings()
     check_files(settings)
@@ -123,8 +123,8 @@ def token(
     hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid.")] = 1.0,
 ) -> None:
     """Print a token for the view, signed with PROGRESS_JWT_SECRET."""
-    from progress_worker.http.authentication import mint_token  # noqa: PLC0415
-    from progress_worker.settings import load_token_settings  # noqa: PLC0415
+    from progress_worker.http.security.authentication import mint_token  # noqa: PLC0415
+    from progress_worker.settings.all import load_token_settings  # noqa: PLC0415
 
     lifetime = dt.timedelta(hours=hours)
     typer.echo(mint_token(load_token_settings(), user_id, scope=scope, lifetime=lifetime))
@@ -135,8 +135,8 @@ def migrate(
     revision: Annotated[str, typer.Option(help="Up or down to this revision.")] = "head",
 ) -> None:
     """Bring the database to this release's schema and grant the roles."""
-    from progress_worker.settings import load_migration_settings  # noqa: PLC0415
-    from progress_worker.storage.migrate import migrate as run  # noqa: PLC0415
+    from progress_worker.settings.all import load_migration_settings  # noqa: PLC0415
+    from progress_worker.storage.schema.migrate import migrate as run  # noqa: PLC0415
 
     settings = load_migration_settings()
     with _naming(settings.owner_variable):
@@ -149,8 +149,8 @@ def distribute(
     shards: Annotated[int, typer.Option(min=1, help="Parts of each table; for ever.")] = 32,
 ) -> None:
     """Distribute the migrated learner tables over a Citus cluster; can be repeated."""
-    from progress_worker.settings import load_migration_settings  # noqa: PLC0415
-    from progress_worker.storage.distribution import distribute as run  # noqa: PLC0415
+    from progress_worker.settings.all import load_migration_settings  # noqa: PLC0415
+    from progress_worker.storage.schema.distribution import distribute as run  # noqa: PLC0415
 
     settings = load_migration_settings()
     with _naming(settings.owner_variable):
@@ -176,7 +176,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave all running until Ctrl-C.")] = False,
 ) -> None:
     """Run the whole system on this machine; exit status 0 only if all that it shows is true."""
-    from progress_worker.embedded.demo import Options, run_demo  # noqa: PLC0415
+    from progress_worker.demo.demo import Options, run_demo  # noqa: PLC0415
 
     if not run_demo(Options(count, learners, seed, rate, keep), _console):
         raise typer.Exit(1)
@@ -192,8 +192,8 @@ def generate(
     learners: Annotated[int, typer.Option(min=1, help="Of how many learners.")] = 100,
 ) -> None:
     """Publish generated exercises to the broker that PROGRESS_KAFKA_* names."""
-    from progress_worker.embedded.generate_command import run_generate  # noqa: PLC0415
-    from progress_worker.settings import load_kafka_settings  # noqa: PLC0415
+    from progress_worker.generator.command import run_generate  # noqa: PLC0415
+    from progress_worker.settings.all import load_kafka_settings  # noqa: PLC0415
 
     run_generate(
         load_kafka_settings(),
@@ -208,8 +208,8 @@ def generate(
 @topics_cli.command("create")
 def topics_create() -> None:
     """Create the topics that are missing."""
-    from progress_worker.settings import load_kafka_settings  # noqa: PLC0415
-    from progress_worker.topics import create_topics  # noqa: PLC0415
+    from progress_worker.kafka.topics import create_topics  # noqa: PLC0415
+    from progress_worker.settings.all import load_kafka_settings  # noqa: PLC0415
 
     created = asyncio.run(create_topics(load_kafka_settings()))
     typer.echo(f"Created: {', '.join(created)}." if created else "All topics exist.")
@@ -218,8 +218,8 @@ def topics_create() -> None:
 @topics_cli.command("check")
 def topics_check(as_json: _Json = False) -> None:
     """Compare the topics with what this deployment wants; exit status 1 when they differ."""
-    from progress_worker.settings import load_kafka_settings  # noqa: PLC0415
-    from progress_worker.topics import check_topics  # noqa: PLC0415
+    from progress_worker.kafka.topics import check_topics  # noqa: PLC0415
+    from progress_worker.settings.all import load_kafka_settings  # noqa: PLC0415
 
     complaints = asyncio.run(check_topics(load_kafka_settings()))
     if as_json:
@@ -238,7 +238,7 @@ def config_check(
     as_json: _Json = False,
 ) -> None:
     """Say what a command would use and from where; exit status 1 when something is wrong."""
-    from progress_worker.configuration import Command, check_configuration  # noqa: PLC0415
+    from progress_worker.doctor.configuration import Command, check_configuration  # noqa: PLC0415
 
     checked = check_configuration(Command(command))
     if as_json:
@@ -267,8 +267,8 @@ def rules_check(
     as_json: _Json = False,
 ) -> None:
     """Read a catalogue and the level thresholds; exit status 1 when something is wrong."""
-    from progress_worker.deployment import loaded  # noqa: PLC0415
-    from progress_worker.settings import load_shared_settings  # noqa: PLC0415
+    from progress_worker.settings.all import load_shared_settings  # noqa: PLC0415
+    from progress_worker.settings.rules import loaded  # noqa: PLC0415
 
     settings = load_shared_settings(**({} if file is None else {"catalogue_file": file}))
     found = loaded(settings)
@@ -308,7 +308,7 @@ async def _examine(command: Literal["worker", "api"] | None, *, as_json: bool) -
 @cli.command()
 def reference(directory: Annotated[Path, typer.Argument()] = Path("docs")) -> None:
     """Write the reference pages: settings.md, metrics.md."""
-    from progress_worker.reference import write_reference  # noqa: PLC0415
+    from progress_worker.published.reference import write_reference  # noqa: PLC0415
 
     _write(directory, write_reference)
 
@@ -316,8 +316,8 @@ def reference(directory: Annotated[Path, typer.Argument()] = Path("docs")) -> No
 @cli.command()
 def schemas(directory: Annotated[Path, typer.Argument()] = Path("schemas")) -> None:
     """Write the published contracts: JSON Schemas, asyncapi.yaml, openapi.json."""
-    from progress_worker.events.schemas import write_schemas  # noqa: PLC0415
     from progress_worker.http.application import write_openapi  # noqa: PLC0415
+    from progress_worker.published.schemas import write_schemas  # noqa: PLC0415
 
     _write(directory, write_schemas, write_openapi)
 

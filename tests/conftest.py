@@ -77,7 +77,7 @@ def migrated_database(postgres: Postgres, migrated_template: str) -> Iterator[Da
 @pytest.fixture(scope="session")
 def migrated_template(postgres: Postgres) -> str:
     """The name of the database that `migrated_database` copies."""
-    from progress_worker.storage.migrate import migrate  # noqa: PLC0415  few tests need it
+    from progress_worker.storage.schema.migrate import migrate  # noqa: PLC0415  few tests need it
 
     template = postgres.create_database("migrated_template")
     migrate(template.owner_url)

@@ -14,9 +14,9 @@ from aiokafka.errors import KafkaError
 from progress_worker.deadletters.letters import Letter, Origin, Selection
 from progress_worker.deadletters.reading import DeadLetters
 from progress_worker.errors import TransientError
-from progress_worker.kafka import running_producer
-from progress_worker.settings import KafkaSettings
-from progress_worker.topics import partition_counts
+from progress_worker.kafka.clients import running_producer
+from progress_worker.kafka.topics import partition_counts
+from progress_worker.settings.all import KafkaSettings
 
 _CHUNK: Final = 200
 

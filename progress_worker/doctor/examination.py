@@ -6,20 +6,20 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from progress_worker.configuration import check_files, unread_variables
-from progress_worker.deployment import loaded
+from progress_worker.doctor.configuration import check_files, unread_variables
 from progress_worker.doctor.findings import Finding, in_time
 from progress_worker.doctor.kafka import check_brokers, check_group, check_wanted_topics
 from progress_worker.doctor.keys import check_keys
 from progress_worker.doctor.postgres import check_view_database, check_worker_database
 from progress_worker.errors import ProgressError
-from progress_worker.settings import (
+from progress_worker.settings.all import (
     PREFIX,
     SharedSettings,
     environment_names,
     load_settings,
     load_view_settings,
 )
+from progress_worker.settings.rules import loaded
 
 LIMIT_SECONDS: Final = 10.0
 

@@ -9,14 +9,14 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
-from progress_worker.addresses import libpq_url
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import FatalError, TransientError
-from progress_worker.settings import PREFIX, Settings, ViewSettings
-from progress_worker.storage import privileges
+from progress_worker.settings.addresses import libpq_url
+from progress_worker.settings.all import PREFIX, Settings, ViewSettings
 from progress_worker.storage.database import Connection, check_migrated
+from progress_worker.storage.schema import privileges
+from progress_worker.storage.schema.tables import learner
 from progress_worker.storage.sessions import check_direct, check_encoding, first_line
-from progress_worker.storage.tables import learner
 
 _SESSION_SECONDS: Final = 10
 _OLDEST_POSTGRES: Final = 160_000

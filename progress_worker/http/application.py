@@ -15,23 +15,31 @@ from fastapi import FastAPI
 
 from progress_worker.domain.catalogue import Catalogue
 from progress_worker.domain.skills import LevelRules
-from progress_worker.http import documentation, export, page, page_login, probes, routes
-from progress_worker.http.authentication import Authenticator
+from progress_worker.http import probes
+from progress_worker.http.api import documentation, export, routes
+from progress_worker.http.api.openapi import describe
+from progress_worker.http.api.presentation import Presenter
+from progress_worker.http.api.zones import UnknownZones
 from progress_worker.http.computing import Computing
 from progress_worker.http.conditional import Tagger
-from progress_worker.http.connections import HEAD_SECONDS, Connections, listen, most_connections
 from progress_worker.http.context import ViewContext
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.middleware import MetricsPortMiddleware, RequestMiddleware
-from progress_worker.http.openapi import describe
-from progress_worker.http.presentation import Presenter
+from progress_worker.http.page import login as page_login
+from progress_worker.http.page import routes as page
 from progress_worker.http.problems import add_problem_handlers
-from progress_worker.http.server import run
-from progress_worker.http.zones import UnknownZones
-from progress_worker.settings import ViewSettings
-from progress_worker.storage.view_connections import Limits, ReadConnections
-from progress_worker.storage.view_export import ExportReads
-from progress_worker.storage.views import ProgressReads
+from progress_worker.http.security.authentication import Authenticator
+from progress_worker.http.serving.connections import (
+    HEAD_SECONDS,
+    Connections,
+    listen,
+    most_connections,
+)
+from progress_worker.http.serving.view import run
+from progress_worker.settings.all import ViewSettings
+from progress_worker.storage.read.connections import Limits, ReadConnections
+from progress_worker.storage.read.export import ExportReads
+from progress_worker.storage.read.views import ProgressReads
 from progress_worker.telemetry.logs import configure_logs
 
 

@@ -14,7 +14,7 @@ from progress_worker import __version__
 from progress_worker.domain.calendar import today
 from progress_worker.domain.catalogue import Catalogue
 from progress_worker.domain.skills import LevelRules
-from progress_worker.storage.views import Stamp
+from progress_worker.storage.read.views import Stamp
 
 _DIGEST_BYTES: Final = 16
 _CACHING: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}

@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from progress_worker.events.models import NO_NUL
-from progress_worker.http.authentication import MAX_USER_ID, READ_ANY, Authenticator, Principal
+from progress_worker.http.api.presentation import Presenter
+from progress_worker.http.api.responses import to_json
 from progress_worker.http.computing import Computing
 from progress_worker.http.conditional import (
     Tagger,
@@ -26,10 +27,14 @@ from progress_worker.http.conditional import (
     not_modified,
 )
 from progress_worker.http.metrics import ViewMetrics
-from progress_worker.http.presentation import Presenter
-from progress_worker.http.responses import to_json
-from progress_worker.storage.view_export import ExportReads
-from progress_worker.storage.views import ProgressReads, Stamp, StoredRow
+from progress_worker.http.security.authentication import (
+    MAX_USER_ID,
+    READ_ANY,
+    Authenticator,
+    Principal,
+)
+from progress_worker.storage.read.export import ExportReads
+from progress_worker.storage.read.views import ProgressReads, Stamp, StoredRow
 
 _View = TypeVar("_View")
 

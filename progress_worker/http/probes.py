@@ -9,9 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from starlette.responses import Response
 
+from progress_worker.http.api.responses import Answer
+from progress_worker.http.api.routes import ReadRouter
 from progress_worker.http.context import ViewContext, view_context
-from progress_worker.http.responses import Answer
-from progress_worker.http.routes import ReadRouter
 
 router = ReadRouter(tags=["operations"])
 

@@ -10,11 +10,11 @@ from typing import TypeAlias
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Outcome, Reducer, Unlock
 from progress_worker.ingest.decode import Decoded
-from progress_worker.ingest.messages import DeadLetter, Messages, Record
 from progress_worker.ingest.retention import refusal
-from progress_worker.storage.learners import CompletionKey, Loaded
-from progress_worker.storage.outbox import OutboxRecord
-from progress_worker.storage.saving import Changes
+from progress_worker.outbox.messages import DeadLetter, Messages, Record
+from progress_worker.storage.write.learners import CompletionKey, Loaded
+from progress_worker.storage.write.outbox import OutboxRecord
+from progress_worker.storage.write.saving import Changes
 
 #: A record and what it says.
 Arrival: TypeAlias = tuple[Record, Decoded]

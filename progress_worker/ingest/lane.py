@@ -24,11 +24,11 @@ from aiokafka.errors import (
 
 from progress_worker.errors import FatalError
 from progress_worker.ingest.lag import Lag, next_offset
-from progress_worker.ingest.messages import Record
 from progress_worker.ingest.portions import Portions
 from progress_worker.ingest.projector import Projector
-from progress_worker.retry import RetryPolicy
-from progress_worker.runtime import cancel
+from progress_worker.outbox.messages import Record
+from progress_worker.runtime.retry import RetryPolicy
+from progress_worker.runtime.service import cancel
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.outages import Outage
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from progress_worker.errors import TooSlowError
-from progress_worker.ingest.messages import Record
+from progress_worker.outbox.messages import Record
 
 _log = structlog.get_logger()
 

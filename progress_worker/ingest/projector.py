@@ -21,12 +21,12 @@ from progress_worker.domain.reducer import Reducer
 from progress_worker.errors import PoisonError, ProgressError, TooSlowError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.folding import Arrival, Fold, fold
-from progress_worker.ingest.messages import DeadLetter, Messages, Record
-from progress_worker.storage import learners
-from progress_worker.storage.cache import LearnerCache
-from progress_worker.storage.counting import count_again, groups
+from progress_worker.outbox.messages import DeadLetter, Messages, Record
 from progress_worker.storage.database import Connection, connect_for
-from progress_worker.storage.saving import save
+from progress_worker.storage.write import learners
+from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.counting import count_again, groups
+from progress_worker.storage.write.saving import save
 from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics
 

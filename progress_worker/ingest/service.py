@@ -22,14 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.ingest.lane import Lane
 from progress_worker.ingest.projector import Projector
-from progress_worker.kafka import consumer_options, unreachable
-from progress_worker.retry import RetryPolicy
-from progress_worker.runtime import WorkerService
-from progress_worker.settings import Settings
+from progress_worker.kafka.clients import consumer_options, unreachable
+from progress_worker.kafka.topics import partition_counts
+from progress_worker.runtime.kafka_answers import KafkaContact
+from progress_worker.runtime.retry import RetryPolicy
+from progress_worker.runtime.service import WorkerService
+from progress_worker.settings.all import Settings
 from progress_worker.storage.database import check_migrated, connect_for
-from progress_worker.telemetry.kafka_answers import KafkaContact
 from progress_worker.telemetry.metrics import Metrics
-from progress_worker.topics import partition_counts
 
 _log = structlog.get_logger()
 

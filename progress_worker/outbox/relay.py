@@ -22,16 +22,16 @@ from mode import Service
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import TransientError
-from progress_worker.kafka import running_producer
+from progress_worker.kafka.clients import running_producer
 from progress_worker.outbox.sending import REFUSED, Outcome, send
-from progress_worker.retry import RetryPolicy
-from progress_worker.runtime import WorkerService
-from progress_worker.settings import Settings
-from progress_worker.storage import outbox
+from progress_worker.runtime.kafka_answers import KafkaContact
+from progress_worker.runtime.retry import RetryPolicy
+from progress_worker.runtime.service import WorkerService
+from progress_worker.settings.all import Settings
 from progress_worker.storage.database import Connection, connect, translate
-from progress_worker.storage.outbox import PendingRecord
+from progress_worker.storage.write import outbox
+from progress_worker.storage.write.outbox import PendingRecord
 from progress_worker.telemetry.ages import ages
-from progress_worker.telemetry.kafka_answers import KafkaContact
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.outages import Outage
 

@@ -26,8 +26,8 @@ from aiokafka.errors import (
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from progress_worker.kafka import MAX_REQUEST_BYTES
-from progress_worker.storage.outbox import PendingRecord
+from progress_worker.kafka.clients import MAX_REQUEST_BYTES
+from progress_worker.storage.write.outbox import PendingRecord
 
 #: What neither waiting nor another attempt mends.
 REFUSED: Final = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)

@@ -13,7 +13,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from progress_worker.addresses import libpq_url
 from progress_worker.errors import (
     FatalError,
     LockedError,
@@ -22,9 +21,10 @@ from progress_worker.errors import (
     TooSlowError,
     TransientError,
 )
+from progress_worker.settings.addresses import libpq_url
 from progress_worker.storage import sessions
 from progress_worker.storage.droppable import DroppableConnection
-from progress_worker.storage.revisions import head_revision
+from progress_worker.storage.schema.revisions import head_revision
 from progress_worker.storage.sessions import first_line
 
 Connection = psycopg.AsyncConnection[Any]

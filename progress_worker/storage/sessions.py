@@ -12,8 +12,8 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
-from progress_worker.addresses import libpq_url
 from progress_worker.errors import FatalError, TransientError
+from progress_worker.settings.addresses import libpq_url
 
 _CONNECT_TIMEOUT_SECONDS: Final = 10
 #: How PgBouncer refuses what an address asks for by `options`.

@@ -11,14 +11,14 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from progress_worker.errors import ProgressError
-from progress_worker.settings import SharedSettings
+from progress_worker.settings.all import SharedSettings
 
 #: What any client can cause as often as it likes, by logger: how such messages begin.
 _CAUSED_BY_CLIENTS: Final = {
     "asyncio": ("socket.accept() out of system resource",),
     "uvicorn.error": ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket"),
     "aiohttp.server": ("Error handling request",),
-    "progress_worker.http.connections": ("connection_closed",),
+    "progress_worker.http.serving.connections": ("connection_closed",),
 }
 #: Libraries that say the same at each of their tries while what they connect to is away.
 _PERSISTENT: Final = frozenset({"aiokafka", "faust", "mode", "psycopg"})

@@ -16,7 +16,7 @@ from progress_worker.events.models import (
     RecalculationRequested,
     SkillLevelChanged,
 )
-from progress_worker.events.schemas import schema_files, write_schemas
+from progress_worker.published.schemas import schema_files, write_schemas
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "schemas"

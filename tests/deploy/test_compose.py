@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from progress_worker.embedded.postgres import INSTALLATION, Postgres
-from progress_worker.settings import PREFIX, MigrationSettings, Settings, ViewSettings
+from progress_worker.settings.all import PREFIX, MigrationSettings, Settings, ViewSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVELOPMENT = "development"

@@ -13,8 +13,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from progress_worker.configuration import KINDS, Command, variables
-from progress_worker.settings import Settings
+from progress_worker.doctor.configuration import KINDS, Command, variables
+from progress_worker.settings.all import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"

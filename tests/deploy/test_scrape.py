@@ -11,9 +11,9 @@ import pytest
 
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
-from progress_worker.embedded.generator import generate
 from progress_worker.embedded.ports import LOOPBACK
-from progress_worker.embedded.wire import Wire
+from progress_worker.generator.generator import generate
+from progress_worker.generator.wire import Wire
 from tests.deploy.dashboards import Query, queries
 from tests.deploy.prometheus import Prometheus, run_prometheus
 from tests.harness.deploying import deploy

@@ -11,7 +11,7 @@ import pytest
 
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
-from progress_worker.storage.migrate import migrate
+from progress_worker.storage.schema.migrate import migrate
 from tests.harness.apache_kafka import Cluster, cluster_or_skip
 from tests.harness.deploying import deploy
 from tests.harness.ledger import Ledger

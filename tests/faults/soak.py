@@ -23,10 +23,10 @@ from aiokafka.structs import RecordMetadata
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from progress_worker.embedded.generator import GeneratedRecord, generate
-from progress_worker.embedded.publish import publish
-from progress_worker.embedded.stack import EmbeddedStack
-from progress_worker.storage.migrate import migrate
+from progress_worker.demo.stack import EmbeddedStack
+from progress_worker.generator.generator import GeneratedRecord, generate
+from progress_worker.generator.publish import publish
+from progress_worker.storage.schema.migrate import migrate
 from tests.harness.deploying import deploy
 from tests.harness.reconcile_many import reconcile_many
 from tests.harness.storage import fetch

@@ -18,7 +18,7 @@ from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.guard import Guard
 from progress_worker.embedded.postgres import Postgres
-from progress_worker.storage.migrate import migrate
+from progress_worker.storage.schema.migrate import migrate
 from tests.faults.conftest import Deploy
 from tests.faults.rounds import rounds
 from tests.harness.fleet import Fleet

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from progress_worker.embedded.broken import SPOILS
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
-from progress_worker.embedded.generator import generate
 from progress_worker.embedded.ports import LOOPBACK
+from progress_worker.generator.broken import SPOILS
+from progress_worker.generator.generator import generate
 from tests.deploy.prometheus import run_prometheus
 from tests.harness.deploying import deploy
 from tests.harness.flood import broken

@@ -14,7 +14,7 @@ import pytest
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
-from progress_worker.storage.migrate import migrate
+from progress_worker.storage.schema.migrate import migrate
 from tests.faults.conftest import Deploy
 from tests.faults.rounds import rounds
 from tests.harness.fleet import Fleet

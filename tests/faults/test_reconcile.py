@@ -14,8 +14,8 @@ import pytest
 
 from progress_worker.domain.completion import Completion
 from progress_worker.embedded.broker import Broker
-from progress_worker.embedded.generator import GeneratedRecord
 from progress_worker.embedded.postgres import Postgres
+from progress_worker.generator.generator import GeneratedRecord
 from tests.harness.any_order import as_it_may_have_come
 from tests.harness.deploying import CATALOGUE_FILE, deploy
 from tests.harness.reconcile import Expected, Findings, differences, expect, find

@@ -12,7 +12,7 @@ import pytest
 
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
-from progress_worker.topics import create_topics
+from progress_worker.kafka.topics import create_topics
 from tests.faults.conftest import Deploy
 from tests.faults.rounds import rounds
 from tests.harness.apache_kafka import Cluster

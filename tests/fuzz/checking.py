@@ -8,9 +8,9 @@ from contextlib import suppress
 from pydantic import ValidationError
 
 from progress_worker.domain.completion import Completion
-from progress_worker.embedded.wire import Wire
 from progress_worker.errors import PoisonError
 from progress_worker.events.models import ExerciseCompleted
+from progress_worker.generator.wire import Wire
 from progress_worker.ingest.decode import Decoded, Decoder
 from tests.fuzz.inputs import MODES, Mode, unpacked
 from tests.fuzz.plain import RefusedError, depth, read, read_structured

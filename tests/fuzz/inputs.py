@@ -7,8 +7,8 @@ from enum import IntEnum
 from random import Random
 from typing import Any, NamedTuple
 
-from progress_worker.embedded.wire import Wire
 from progress_worker.events.models import EXERCISE_COMPLETED
+from progress_worker.generator.wire import Wire
 from tests.harness.events import ENVELOPE
 from tests.harness.poison import STRUCTURED
 

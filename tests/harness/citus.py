@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from progress_worker.storage.tables import LEARNER_TABLES
+from progress_worker.storage.schema.tables import LEARNER_TABLES
 
 NAMES = {table.name for table in LEARNER_TABLES}
 _CURSOR = re.compile(r'^DECLARE "?\w+"? .*?CURSOR .*?FOR ', re.DOTALL)

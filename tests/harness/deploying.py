@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from progress_worker.embedded.database import Database
-from progress_worker.topics import create_topics
+from progress_worker.kafka.topics import create_topics
 from tests.harness.kafka import Kafka
 from tests.harness.worker import Deployment
 

@@ -15,7 +15,7 @@ from progress_worker import cli
 from progress_worker.ingest import projector
 from progress_worker.ingest.lane import Lane
 from progress_worker.outbox.relay import RelayService
-from progress_worker.storage import outbox
+from progress_worker.storage.write import outbox
 
 Step = Callable[..., Awaitable[Any]]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from progress_worker.embedded.wire import Headers, Wire
 from progress_worker.events import cloudevents
 from progress_worker.events.models import RECALCULATION_REQUESTED
+from progress_worker.generator.wire import Headers, Wire
 
 Event = dict[str, Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import cycle
 
-from progress_worker.embedded.broken import SPOILS
-from progress_worker.embedded.generator import GeneratedRecord, Kind
-from progress_worker.embedded.wire import binary
+from progress_worker.generator.broken import SPOILS
+from progress_worker.generator.generator import GeneratedRecord, Kind
+from progress_worker.generator.wire import binary
 
 
 def broken(good: Iterable[GeneratedRecord]) -> Iterator[GeneratedRecord]:

@@ -13,7 +13,7 @@ from typing import Any
 from progress_worker import cli
 from progress_worker.ingest.projector import Projector
 from progress_worker.outbox.relay import RelayService
-from progress_worker.storage import outbox
+from progress_worker.storage.write import outbox
 
 _apply, _publish = Projector.apply, RelayService._publish
 _skipped: set[str] = set()

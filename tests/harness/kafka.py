@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.record.util import calc_crc32c
 
-from progress_worker.embedded.wire import Wire
-from progress_worker.kafka import READ_COMMITTED
+from progress_worker.generator.wire import Wire
+from progress_worker.kafka.clients import READ_COMMITTED
 from tests.harness.waiting import LIMIT_SECONDS, wait_until
 
 _BATCH_BYTES = 1_000_000

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from progress_worker import cli
-from progress_worker.storage import revisions
+from progress_worker.storage.schema import revisions
 
 #: What later revisions may do while workers run, one after the other.
 UPGRADES = (

@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from progress_worker.storage.revisions import head_revision
+from progress_worker.storage.schema.revisions import head_revision
 from tests.harness.unpacking import unpack
 
 _ROOT = Path(__file__).resolve().parents[2]

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
-from progress_worker.embedded.wire import Wire
 from progress_worker.errors import Reason
+from progress_worker.generator.wire import Wire
 from tests.harness.events import ENVELOPE
 
 R = Reason

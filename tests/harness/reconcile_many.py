@@ -11,9 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+from progress_worker.demo.read import read_topic
 from progress_worker.domain.completion import Completion
-from progress_worker.embedded.demo_read import read_topic
-from progress_worker.embedded.generator import GeneratedRecord
+from progress_worker.generator.generator import GeneratedRecord
 from tests.harness.any_order import as_it_may_have_come
 from tests.harness.reconcile import (
     Announcement,

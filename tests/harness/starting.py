@@ -18,13 +18,13 @@ _forking.set_forkserver_preload(
     [
         "progress_worker.cli",
         "progress_worker.app",
-        "progress_worker.configuration",
+        "progress_worker.doctor.configuration",
         "progress_worker.deadletters.redrive",
         "progress_worker.doctor.examination",
-        "progress_worker.embedded.generate_command",
+        "progress_worker.generator.command",
         "progress_worker.http.application",
-        "progress_worker.reference",
-        "progress_worker.storage.migrate",
+        "progress_worker.published.reference",
+        "progress_worker.storage.schema.migrate",
     ]
 )
 

@@ -11,15 +11,15 @@ import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.app import Worker
-from progress_worker.commands import CommandHandler
+from progress_worker.commands.agent import CommandHandler
+from progress_worker.commands.recalculation import Recalculation
 from progress_worker.domain.catalogue import parse_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.skills import LevelRules
 from progress_worker.ingest.projector import Projector
-from progress_worker.ingest.recalculation import Recalculation
-from progress_worker.retry import RetryPolicy
-from progress_worker.settings import Settings
-from progress_worker.storage.tables import LEARNER_TABLES
+from progress_worker.runtime.retry import RetryPolicy
+from progress_worker.settings.all import Settings
+from progress_worker.storage.schema.tables import LEARNER_TABLES
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.tracing import Tracing
 from tests.harness.events import CATALOGUE

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from progress_worker.embedded.generator import GeneratedRecord, generate
-from progress_worker.kafka import client_options, producer_options
+from progress_worker.generator.generator import GeneratedRecord, generate
+from progress_worker.kafka.clients import client_options, producer_options
 from tests.harness.reconcile import find, reconcile
 from tests.harness.storage import fetch
 from tests.harness.waiting import wait_until

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
 
-from progress_worker.embedded.wire import Wire
+from progress_worker.generator.wire import Wire
 from tests.harness.events import Event, wires
 from tests.harness.waiting import LIMIT_SECONDS
 

@@ -17,7 +17,7 @@ from progress_worker.domain.reducer import Reducer, Unlock
 from progress_worker.domain.skills import LevelRules
 from progress_worker.domain.state import LearnerState
 from progress_worker.embedded.database import Database
-from progress_worker.storage.tables import (
+from progress_worker.storage.schema.tables import (
     achievement_unlock,
     completion,
     learner,

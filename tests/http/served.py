@@ -16,8 +16,8 @@ import psycopg
 
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
-from progress_worker.http.authentication import mint_token
-from progress_worker.settings import ViewSettings, load_view_settings
+from progress_worker.http.security.authentication import mint_token
+from progress_worker.settings.all import ViewSettings, load_view_settings
 
 _SCRIPT = Path(__file__).with_name("serve_view.py")
 _ENVIRONMENT = {

@@ -19,10 +19,8 @@ from progress_worker.domain.skills import LevelRules
 from progress_worker.embedded.database import Database
 from progress_worker.events.models import Difficulty
 from progress_worker.http.application import create_app
-from progress_worker.settings import ViewSettings
-from progress_worker.storage.tables import (
-    completion,
-)
+from progress_worker.settings.all import ViewSettings
+from progress_worker.storage.schema.tables import completion
 from tests.http.learners import Learners
 
 SECRET = "a secret that only this test's issuer and the view know"

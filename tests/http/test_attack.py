@@ -14,7 +14,7 @@ import pytest
 
 from progress_worker.domain.catalogue import parse_catalogue
 from progress_worker.embedded.database import Database
-from progress_worker.http.authentication import READ_ANY, mint_token
+from progress_worker.http.security.authentication import READ_ANY, mint_token
 from tests.http.learners import Learners
 from tests.http.served import Served, serve_view
 from tests.http.stage import CATALOGUE, completion_at

@@ -13,7 +13,7 @@ import pytest
 
 from progress_worker.embedded.database import Database
 from progress_worker.errors import ConfigurationError, FatalError
-from progress_worker.http.authentication import READ_ANY, mint_token
+from progress_worker.http.security.authentication import READ_ANY, mint_token
 from tests.http.stage import Stage, StageMaker
 
 pytestmark = pytest.mark.integration

@@ -9,7 +9,7 @@ from progress_worker.domain.catalogue import parse_catalogue
 from progress_worker.domain.skills import LevelRules, Threshold
 from progress_worker.embedded.database import Database
 from progress_worker.http.conditional import Tagger
-from progress_worker.storage.views import Stamp
+from progress_worker.storage.read.views import Stamp
 from tests.http.stage import CATALOGUE, NOON, Stage, StageMaker
 from tests.http.wire import tapped
 

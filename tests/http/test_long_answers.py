@@ -21,12 +21,12 @@ from progress_worker.domain.skills import LevelRules
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import TransientError
+from progress_worker.http.api.presentation import Presenter
+from progress_worker.http.api.presentation_over_time import present_statistics
+from progress_worker.http.api.responses import to_json
+from progress_worker.http.api.responses_over_time import Period
 from progress_worker.http.computing import Computing
-from progress_worker.http.presentation import Presenter
-from progress_worker.http.presentation_over_time import present_statistics
-from progress_worker.http.responses import to_json
-from progress_worker.http.responses_over_time import Period
-from progress_worker.storage.views import LearnerView, Stamp, StatisticsView
+from progress_worker.storage.read.views import LearnerView, Stamp, StatisticsView
 from tests.http.stage import CATALOGUE, NOON, Stage
 
 LONG = 1_000_000

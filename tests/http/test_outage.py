@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import TransientError
-from progress_worker.storage.migrate import migrate
-from progress_worker.storage.tables import LEARNER_TABLES
-from progress_worker.storage.view_connections import Limits, ReadConnections
+from progress_worker.storage.read.connections import Limits, ReadConnections
+from progress_worker.storage.schema.migrate import migrate
+from progress_worker.storage.schema.tables import LEARNER_TABLES
 from tests.harness.freezing import frozen
 from tests.http.stage import Stage, StageMaker
 from tests.http.wire import tapped

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Select, create_engine
 
 from progress_worker.embedded.database import Database
-from progress_worker.storage import view_statements
-from progress_worker.storage.view_export import COMPLETIONS
+from progress_worker.storage.read import statements as view_statements
+from progress_worker.storage.read.export import COMPLETIONS
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progress_worker.domain.streaks import ActiveDays
-from progress_worker.http.presentation_over_time import streaks_by_day
-from progress_worker.http.windows import Range, Window, last_days, span
+from progress_worker.http.api.presentation_over_time import streaks_by_day
+from progress_worker.http.api.windows import Range, Window, last_days, span
 
 START = dt.date(2024, 2, 20)
 OFFSETS = st.integers(0, 40)

@@ -18,11 +18,11 @@ from sqlalchemy import create_engine
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
-from progress_worker.embedded.wire import Wire
-from progress_worker.storage import view_statements as views
-from progress_worker.storage.migrate import migrate
-from progress_worker.storage.tables import LEARNER_TABLES
-from progress_worker.storage.view_export import COMPLETIONS
+from progress_worker.generator.wire import Wire
+from progress_worker.storage.read import statements as views
+from progress_worker.storage.read.export import COMPLETIONS
+from progress_worker.storage.schema.migrate import migrate
+from progress_worker.storage.schema.tables import LEARNER_TABLES
 from tests.harness.citus import NAMES, functions_of, objections, tables_of
 from tests.harness.deploying import deploy
 from tests.harness.storage import execute, fetch

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 
 from progress_worker import __version__
-from progress_worker.embedded.wire import Headers, Wire
 from progress_worker.errors import Reason
+from progress_worker.generator.wire import Headers, Wire
 from tests.harness.events import ENVELOPE, Event, completed, wire
 from tests.harness.storage import execute, fetch
 from tests.harness.waiting import wait_until

@@ -19,14 +19,14 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from progress_worker.demo.stack import EmbeddedStack
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import free_port
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.embedded.server import Server
-from progress_worker.embedded.stack import EmbeddedStack
 from progress_worker.errors import FatalError
-from progress_worker.settings import PREFIX, MigrationSettings, Settings, ViewSettings
+from progress_worker.settings.all import PREFIX, MigrationSettings, Settings, ViewSettings
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from progress_worker.embedded.wire import Wire
 from progress_worker.events.examples import EXAMPLES, LEARNER
+from progress_worker.generator.wire import Wire
 from progress_worker.ingest.decode import Decoder
 from tests.harness.apache_kafka import Cluster
 from tests.harness.demo import demo

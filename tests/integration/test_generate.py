@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from progress_worker.demo.read import read_topic
 from progress_worker.embedded.broker import Broker
-from progress_worker.embedded.demo_read import read_topic
 from progress_worker.embedded.ports import free_port
-from progress_worker.settings import PREFIX, load_kafka_settings
+from progress_worker.settings.all import PREFIX, load_kafka_settings
 
 pytestmark = pytest.mark.integration
 

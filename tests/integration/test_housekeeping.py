@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from progress_worker.embedded.database import Database
 from progress_worker.errors import LearnerChangedError, PoisonError, Reason
-from progress_worker.housekeeping import Housekeeping
+from progress_worker.walks.housekeeping import Housekeeping
 from tests.harness.events import Event, completed, records
 from tests.harness.storage import Projection, Rows, execute, fetch, progress, projection
 from tests.harness.waiting import wait_until

@@ -14,9 +14,9 @@ from progress_worker.domain.completion import Completion
 from progress_worker.embedded.database import Database
 from progress_worker.errors import LearnerChangedError
 from progress_worker.ingest.decode import Decoder
-from progress_worker.storage.cache import LearnerCache
-from progress_worker.storage.learners import key_of, load
-from progress_worker.storage.saving import Changes, save
+from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.learners import key_of, load
+from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import Event, completed, records, wire
 from tests.harness.storage import REDUCER, Projection, fetch
 from tests.harness.waiting import wait_until

@@ -13,7 +13,7 @@ import pytest
 
 from progress_worker.embedded.database import Database
 from progress_worker.errors import TooSlowError, TransientError
-from progress_worker.storage.histories import connect_for_histories, history
+from progress_worker.storage.write.histories import connect_for_histories, history
 from tests.folding import rebuild
 from tests.harness.events import Record, completed, recalculation, records
 from tests.harness.proxied import through

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from progress_worker.embedded.database import VIEW, WORKER, Database
-from progress_worker.storage.migrate import migrate
+from progress_worker.storage.schema.migrate import migrate
 from tests.harness.storage import execute, fetch
 
 pytestmark = pytest.mark.integration

@@ -11,7 +11,7 @@ import pytest
 
 from progress_worker.app import create_app
 from progress_worker.embedded.ports import LOOPBACK
-from progress_worker.http.probe_server import ProbeServer
+from progress_worker.http.serving.probes import ProbeServer
 from tests.harness.clients import (
     HALF_A_HEAD,
     PATIENCE_SECONDS,

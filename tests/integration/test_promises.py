@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from progress_worker.embedded.database import Database
-from progress_worker.embedded.generator import generate
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import PoisonError, TransientError
+from progress_worker.generator.generator import generate
 from tests.harness.events import Event, Record, completed, records
 from tests.harness.storage import REDUCER, Projection, Rows, execute, fetch, progress
 

@@ -12,11 +12,11 @@ from psycopg import sql
 from structlog.testing import capture_logs
 
 from progress_worker.app import Worker
+from progress_worker.demo.read import read_topic
 from progress_worker.embedded.broker import Broker
-from progress_worker.embedded.demo_read import read_topic
 from progress_worker.storage.database import connect
-from progress_worker.storage.outbox import OutboxRecord
-from progress_worker.storage.saving import Changes, save
+from progress_worker.storage.write.outbox import OutboxRecord
+from progress_worker.storage.write.saving import Changes, save
 from tests.harness.apache_kafka import Cluster
 from tests.harness.events import completed, records
 from tests.harness.kafka import Kafka

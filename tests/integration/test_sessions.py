@@ -14,9 +14,9 @@ from progress_worker.embedded.database import OWNER, WORKER, Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, PoisonError
 from progress_worker.storage.database import check_migrated, connect
-from progress_worker.storage.migrate import migrate
-from progress_worker.storage.saving import Changes, save
+from progress_worker.storage.schema.migrate import migrate
 from progress_worker.storage.sessions import PINNED, connect_owner
+from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import Event, completed, records
 from tests.harness.storage import fetch, progress
 from tests.harness.worker import Deployment, run_command

@@ -27,17 +27,17 @@ from progress_worker.domain.totals import Totals
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, LearnerChangedError
-from progress_worker.storage import outbox
 from progress_worker.storage.active_days import BOUNDS, format_runs, read_runs
-from progress_worker.storage.cache import LearnerCache
 from progress_worker.storage.database import check_migrated, connect
-from progress_worker.storage.learners import load, load_learner
-from progress_worker.storage.migrate import migrate
-from progress_worker.storage.outbox import OutboxRecord
-from progress_worker.storage.revisions import head_revision
-from progress_worker.storage.saving import Changes, save, touch_all
+from progress_worker.storage.schema.migrate import migrate
+from progress_worker.storage.schema.revisions import head_revision
+from progress_worker.storage.schema.tables import LEARNER_TABLES, metadata
 from progress_worker.storage.sessions import connect_owner
-from progress_worker.storage.tables import LEARNER_TABLES, metadata
+from progress_worker.storage.write import outbox
+from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.learners import load, load_learner
+from progress_worker.storage.write.outbox import OutboxRecord
+from progress_worker.storage.write.saving import Changes, save, touch_all
 from tests.harness.events import completed, records
 from tests.harness.storage import REDUCER, Projection, execute, fetch, progress
 from tests.harness.worker import Deployment, run_command

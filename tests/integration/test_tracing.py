@@ -22,12 +22,12 @@ from progress_worker import USER_AGENT
 from progress_worker.app import Worker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
-from progress_worker.embedded.wire import Wire
 from progress_worker.errors import PoisonError, Reason, TransientError
-from progress_worker.ingest.messages import DeadLetter
+from progress_worker.generator.wire import Wire
+from progress_worker.outbox.messages import DeadLetter
 from progress_worker.storage.database import connect
-from progress_worker.storage.outbox import OutboxRecord
-from progress_worker.storage.saving import Changes, save
+from progress_worker.storage.write.outbox import OutboxRecord
+from progress_worker.storage.write.saving import Changes, save
 from progress_worker.telemetry.tracing import Tracing
 from tests.harness.collector import collecting
 from tests.harness.events import ENVELOPE, Event, Record, completed, records, wire

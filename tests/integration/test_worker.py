@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from progress_worker.embedded.postgres import Postgres
-from progress_worker.storage.migrate import migrate
+from progress_worker.storage.schema.migrate import migrate
 from tests.harness.events import Event, completed, records
 from tests.harness.storage import Rows, fetch, projection
 from tests.harness.waiting import wait_until

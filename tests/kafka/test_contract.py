@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from progress_worker.topics import check_topics, create_topics
+from progress_worker.kafka.topics import check_topics, create_topics
 from tests.harness.traffic import Traffic
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, WorkerProcess

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from progress_worker.embedded.wire import Wire
+from progress_worker.generator.wire import Wire
 from tests.harness.events import ENVELOPE, completed
 from tests.harness.storage import execute, fetch
 from tests.harness.waiting import wait_until

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from progress_worker.embedded.database import Database
-from progress_worker.embedded.wire import Wire
+from progress_worker.generator.wire import Wire
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
 from tests.harness.events import completed

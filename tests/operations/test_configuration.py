@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from progress_worker.errors import ConfigurationError
-from progress_worker.settings import load_settings
+from progress_worker.settings.all import load_settings
 from tests.harness.worker import run_command
 
 BUILT_IN = files("progress_worker.domain") / "achievements.yaml"

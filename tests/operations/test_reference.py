@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from progress_worker.configuration import KINDS, variables
-from progress_worker.reference import metrics_page, settings_page
+from progress_worker.doctor.configuration import KINDS, variables
+from progress_worker.published.reference import metrics_page, settings_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -10,7 +10,7 @@ import pytest
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import VIEW, WORKER
 from progress_worker.embedded.postgres import Postgres
-from progress_worker.storage.migrate import migrate
+from progress_worker.storage.schema.migrate import migrate
 from tests.harness.deploying import deploy
 from tests.harness.fleet import Fleet
 from tests.harness.runbook import TOKENS, command

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from progress_worker.embedded.database import Database
-from progress_worker.embedded.wire import Wire
+from progress_worker.generator.wire import Wire
 from tests.harness.apache_kafka import Cluster, Security, cluster_or_skip
 from tests.harness.certificates import Authority
 from tests.harness.deploying import deploy

@@ -12,7 +12,7 @@ import pytest
 
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
-from progress_worker.storage.revisions import head_revision
+from progress_worker.storage.schema.revisions import head_revision
 from tests.harness.deploying import deploy
 from tests.harness.older_release import UnknownHistoryError, older_release
 from tests.harness.storage import fetch

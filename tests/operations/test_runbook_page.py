@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from progress_worker.cli import cli
-from progress_worker.configuration import KINDS, variables
+from progress_worker.doctor.configuration import KINDS, variables
 from progress_worker.errors import Reason
 from tests.harness.owned_postgres import OwnedPostgres
 from tests.harness.runbook import PAGE, commands, sections

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from progress_worker.embedded.database import Database
-from progress_worker.storage.tables import LEARNER_TABLES
+from progress_worker.storage.schema.tables import LEARNER_TABLES
 from tests.harness.apache_kafka import Cluster
 from tests.harness.deploying import deploy
 from tests.harness.fleet import Fleet

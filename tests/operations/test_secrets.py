@@ -17,8 +17,8 @@ import pytest
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.errors import ConfigurationError
-from progress_worker.http.authentication import mint_token
-from progress_worker.settings import (
+from progress_worker.http.security.authentication import mint_token
+from progress_worker.settings.all import (
     load_migration_settings,
     load_settings,
     load_token_settings,

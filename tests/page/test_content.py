@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser
 
-from progress_worker.http import page_text
+from progress_worker.http.page import text as page_text
 from tests.page import pupils
 from tests.page.looking import look
 from tests.page.site import Site

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from progress_worker.http.export import _csv_lines
-from progress_worker.http.spreadsheet import text_cell
+from progress_worker.http.api.export import _csv_lines
+from progress_worker.http.api.spreadsheet import text_cell
 
 FORMULA_STARTS = tuple("=+-@\t\r＝＋－＠")
 #: What a tolerant reader may drop in front of a cell.

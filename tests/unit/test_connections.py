@@ -10,7 +10,12 @@ import pytest
 
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.errors import ConfigurationError
-from progress_worker.http.connections import Connection, Connections, listen, most_connections
+from progress_worker.http.serving.connections import (
+    Connection,
+    Connections,
+    listen,
+    most_connections,
+)
 
 #: More than the kernel takes for a client that does not read.
 LONG = bytes(20_000_000)

@@ -10,7 +10,7 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, Partitio
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from progress_worker.ingest.header_names import TolerantRecords
+from progress_worker.kafka.header_names import TolerantRecords
 
 PRODUCER = 7
 #: Attributes of a transactional batch and of a control batch, and where a header keeps its fields.

@@ -10,19 +10,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from progress_worker.deployment import level_rules, load_catalogue
-from progress_worker.domain.reducer import Reducer
-from progress_worker.embedded.demo_check import (
+from progress_worker.demo.check import (
     Announcement,
     Findings,
     StoredLearner,
     ViewedLearner,
     differences,
 )
-from progress_worker.embedded.demo_sent import Expectation, Sums, expect
-from progress_worker.embedded.generator import GeneratedRecord, Kind, generate
+from progress_worker.demo.sent import Expectation, Sums, expect
+from progress_worker.domain.reducer import Reducer
 from progress_worker.events.models import unlock_event_id
-from progress_worker.settings import SharedSettings
+from progress_worker.generator.generator import GeneratedRecord, Kind, generate
+from progress_worker.settings.all import SharedSettings
+from progress_worker.settings.rules import level_rules, load_catalogue
 
 END = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.streaks import ActiveDays
-from progress_worker.embedded.generator import GeneratedRecord, Kind, generate
-from progress_worker.embedded.learners import TOPICS, WINDOW_DAYS, ZONES
 from progress_worker.errors import PoisonError, Reason
+from progress_worker.generator.generator import GeneratedRecord, Kind, generate
+from progress_worker.generator.learners import TOPICS, WINDOW_DAYS, ZONES
 from progress_worker.ingest.decode import Decoder
 
 END = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)

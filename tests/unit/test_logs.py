@@ -19,8 +19,8 @@ def test_a_kind_is_written_once_in_a_while() -> None:
     lines = [
         line("asyncio", NO_FILES),
         line("uvicorn.error", "Invalid HTTP request received."),
-        line("progress_worker.http.connections", closed | {"reason": "too_many"}),
-        line("progress_worker.http.connections", closed | {"reason": "refused"}),
+        line("progress_worker.http.serving.connections", closed | {"reason": "too_many"}),
+        line("progress_worker.http.serving.connections", closed | {"reason": "refused"}),
     ]
     assert [repetition.filter(found) for found in 2 * lines] == 4 * [True] + 4 * [False]
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from progress_worker.deployment import load_catalogue
 from progress_worker.domain.catalogue import Achievement
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
@@ -20,8 +19,9 @@ from progress_worker.events.models import (
     Criteria,
     unlock_event_id,
 )
-from progress_worker.ingest.messages import Messages
-from progress_worker.settings import SharedSettings
+from progress_worker.outbox.messages import Messages
+from progress_worker.settings.all import SharedSettings
+from progress_worker.settings.rules import load_catalogue
 
 MESSAGES = Messages("/here", "group", "unlocks", "levels", "letters")
 CATALOGUE = load_catalogue(SharedSettings())

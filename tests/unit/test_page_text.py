@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from progress_worker.http import page_text
+from progress_worker.http.page import text as page_text
 
 
 @pytest.mark.parametrize(

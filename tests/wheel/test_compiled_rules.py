@@ -25,7 +25,7 @@ COMPILED = (
     "domain.totals",
     "domain.zones",
     "ingest.folding",
-    "storage.cache",
+    "storage.write.cache",
 )
 TESTS = (
     "tests/unit/test_reducer.py",

@@ -1,0 +1,202 @@
+"""The progress-commands agent's work: what a command asks for, done until it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from weakref import WeakValueDictionary
+
+import faust
+from faust.types import TP
+from pydantic import ValidationError
+
+from progress_worker.commands.recalculation import Recalculation
+from progress_worker.errors import (
+    LearnerChangedError,
+    LockedError,
+    PoisonError,
+    Reason,
+    TooSlowError,
+)
+from progress_worker.events.cloudevents import Headers, read_envelope
+from progress_worker.events.models import RECALCULATION_REQUESTED, RecalculationRequested
+from progress_worker.ingest.projector import Projector
+from progress_worker.outbox.messages import DeadLetter, Record
+from progress_worker.runtime.retry import RetryPolicy
+from progress_worker.runtime.service import cancel
+
+#: Commands that are read but not done; no more are read then.
+_MAX_IN_HAND: Final = 1_000
+_MAX_TRIES: Final = 10
+
+
+@dataclass(slots=True)
+class CommandRecord:
+    """A record of the commands topic; `timestamp` in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(slots=True, eq=False)
+class _InHand:
+    """An event that is being handled, or waits for one before it to be acknowledged."""
+
+    event: faust.EventT[bytes]
+    done: bool = False
+
+
+class _Tries:
+    """The tries of one recalculation, each a call, until one of them is the last.
+
+    A try counts that took too long, or was always in another transaction's way, while Postgres was
+    at work. Raises what the recalculation raises, and PoisonError after the last try.
+    """
+
+    def __init__(
+        self,
+        recalculation: Recalculation,
+        connections: asyncio.Semaphore,
+        command: RecalculationRequested,
+    ) -> None:
+        """`connections` limits how many tries there are at the same time."""
+        self._recalculation = recalculation
+        self._connections = connections
+        self._command = command
+        self._failed = 0
+
+    async def __call__(self) -> None:
+        """Try once."""
+        command = self._command
+        async with self._connections:
+            try:
+                await self._recalculation.recalculate(command.user_id, command.topic)
+            except (TooSlowError, LearnerChangedError, LockedError) as error:
+                await self._recalculation.check_database()
+                self._failed += 1
+                if self._failed == _MAX_TRIES:
+                    message = f"given up after {self._failed} tries, the last one: {error}"
+                    raise PoisonError(Reason.NOT_FINISHED, message) from error
+                raise
+
+
+class CommandHandler:
+    """Carries commands out, several at once; a command that can never be is dead-lettered.
+
+    The commands of one learner are carried out one after the other, in their order. A command is
+    acknowledged once it and all before it in its partition are carried out or dead-lettered.
+    """
+
+    def __init__(
+        self,
+        recalculation: Recalculation,
+        projector: Projector,
+        retry: RetryPolicy,
+        fail: Callable[[BaseException], Awaitable[None]],
+        *,
+        at_once: int,
+        drain_timeout_seconds: float,
+    ) -> None:
+        """`fail` stops the process for the reason that it is given.
+
+        `at_once` is how many commands use a connection to Postgres at the same time.
+        """
+        self._recalculation = recalculation
+        self._projector = projector
+        self._retry = retry
+        self._fail = fail
+        self._drain_timeout = drain_timeout_seconds
+        self._connections = asyncio.Semaphore(at_once)
+        self._room = asyncio.Semaphore(_MAX_IN_HAND)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._in_hand: dict[TP, deque[_InHand]] = defaultdict(deque)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def consume(self, stream: faust.StreamT[bytes]) -> None:
+        """Handle every event of a Faust stream of raw values.
+
+        Faust itself would acknowledge an event whose agent raises or is cancelled.
+        """
+        unacknowledged = stream.noack()  # type: ignore[attr-defined]  # missing in the interface
+        async for event in unacknowledged.events():
+            await self._room.acquire()
+            if not self._stopping:
+                in_hand = _InHand(event)
+                self._in_hand[event.message.tp].append(in_hand)
+                task = asyncio.create_task(self._finish(unacknowledged, in_hand))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Let the commands in hand be done within the drain timeout, then abandon them."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._drain_timeout)
+        await cancel(self._tasks)
+
+    async def _finish(self, stream: faust.StreamT[bytes], in_hand: _InHand) -> None:
+        """Handle an event, then acknowledge all that are done up to the first that is not.
+
+        Faust commits the offset behind whatever was acknowledged last. What cannot be handled stops
+        the process, and is not acknowledged.
+        """
+        try:
+            await self.handle(_record(in_hand.event.message))
+        except Exception as error:
+            await self._fail(error)
+            return
+        in_hand.done = True
+        self._room.release()
+        waiting = self._in_hand[in_hand.event.message.tp]
+        while waiting and waiting[0].done:
+            await stream.ack(waiting.popleft().event)
+
+    async def handle(self, record: Record) -> None:
+        """Carry one command out, however long its dependencies are away. Raises FatalError."""
+        try:
+            command = _parse(record)
+            async with self._turns.setdefault(command.user_id, asyncio.Lock()):
+                tries = _Tries(self._recalculation, self._connections, command)
+                await self._retry.run("recalculation", tries)
+        except PoisonError as error:
+            letters = [DeadLetter(record, error)]
+            await self._retry.run("commands", partial(self._projector.dead_letter, letters))
+
+
+def _parse(record: Record) -> RecalculationRequested:
+    if not record.value:
+        raise PoisonError(Reason.EMPTY_VALUE, "the value is empty")
+    envelope = read_envelope(record.headers, record.value, RECALCULATION_REQUESTED)
+    try:
+        command = RecalculationRequested.model_validate_json(envelope.data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"])) or "the data"
+        reason = Reason.INVALID_JSON if first["type"] == "json_invalid" else Reason.SCHEMA_VIOLATION
+        raise PoisonError(reason, f"{field}: {first['type']}") from None
+    if record.key is not None and record.key != command.user_id.encode():
+        raise PoisonError(Reason.KEY_MISMATCH, "the record key is not user_id")
+    return command
+
+
+def _record(message: faust.types.Message) -> CommandRecord:
+    headers = message.headers or []
+    return CommandRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        int(message.timestamp * 1000),
+        message.key,
+        message.value,
+        [*(headers.items() if isinstance(headers, Mapping) else headers)],
+    )

@@ -1,0 +1,231 @@
+"""The export: everything about a learner as one stream, in JSON or for a spreadsheet."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack, aclosing
+from typing import Annotated, Final, Literal
+
+import structlog
+from fastapi import Query
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from progress_worker.domain.calendar import today
+from progress_worker.errors import TransientError
+from progress_worker.http.api.presentation_over_time import present_history, present_statistics
+from progress_worker.http.api.responses_over_time import (
+    ExportedCompletion,
+    ExportedStatistics,
+    ExportSummary,
+)
+from progress_worker.http.api.routes import Question, ReadRouter
+from progress_worker.http.api.spreadsheet import UNDO, text_cell
+from progress_worker.http.api.windows import MAX_DAYS, Range, span
+from progress_worker.http.conditional import asks_for_change, caching_headers, matches, not_modified
+from progress_worker.http.context import Asked
+from progress_worker.storage.read.export import ExportRunningError, OpenExport, StoredCompletion
+from progress_worker.storage.read.views import (
+    HistoryView,
+    LearnerView,
+    Stamp,
+    StatisticsView,
+    StoredRow,
+)
+
+Format = Literal["json", "csv"]
+
+_MEDIA_TYPES: Final[dict[Format, str]] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8; header=present",
+}
+#: Excel takes a CSV file without this mark for the machine's own code page.
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+#: By then a short export is over, and one whose client went away is seen to be.
+_RETRY_AFTER: Final = {"Retry-After": "5"}
+
+_log = structlog.get_logger()
+
+router = ReadRouter(prefix="/api/progress", tags=["export"])
+
+
+class ExportResponse(StreamingResponse):
+    """A stream that ends by its deadline, and gives its database connection back however it ends.
+
+    A stream that breaks off lacks its last chunk, so nobody takes it for complete.
+    """
+
+    def __init__(
+        self,
+        chunks: AsyncGenerator[str, None],
+        held: AsyncExitStack,
+        deadline: float,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(chunks, headers=headers)
+        self._chunks = chunks
+        self._held = held
+        self._deadline = deadline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream; whatever interrupts it, nothing stays open."""
+        try:
+            async with asyncio.timeout_at(self._deadline), self._held, aclosing(self._chunks):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            _log.warning("view_export_cut_off", reason="The time limit of an export is over.")
+        except TransientError as error:
+            _log.warning("view_export_cut_off", reason=str(error))
+
+
+@router.get(
+    "/export",
+    operation_id="export",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The export, as a file.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/ExportAnswer"}},
+                "text/csv": {"schema": {"type": "string"}},
+            },
+        },
+        429: {},
+    },
+)
+async def export(
+    question: Question,
+    wanted: Annotated[
+        Format,
+        Query(
+            alias="format",
+            description="`json`: everything; `csv`: one row per completion, for a spreadsheet. "
+            + UNDO,
+        ),
+    ] = "json",
+) -> Response:
+    """Everything about the learner as a stream; every part of it shows the same moment."""
+    stamp = await question.view.reads.stamp(question.user_id)
+    tag = question.tag(stamp)
+    if asks_for_change(question.request) and matches(question.request, tag):
+        return not_modified(tag)
+    if question.request.method == "HEAD":
+        head = Response(headers=_headers(question, stamp, wanted))
+        # How long the export is shows when it is sent.
+        del head.headers["Content-Length"]
+        return head
+    view = question.view
+    deadline = asyncio.get_running_loop().time() + view.export_seconds
+    async with AsyncExitStack() as stack:
+        try:
+            source = await stack.enter_async_context(view.exports.open(question.user_id))
+        except ExportRunningError as error:
+            raise HTTPException(429, str(error), _RETRY_AFTER) from error
+        learner = await source.learner()
+        headers = _headers(question, learner.stamp, wanted)
+        if wanted == "csv":
+            chunks = _csv(source)
+        else:
+            chunks = _json(await _summary(source, learner, question), source)
+        return ExportResponse(chunks, stack.pop_all(), deadline, headers)
+
+
+def _headers(question: Asked, stamp: Stamp, wanted: Format) -> dict[str, str]:
+    day = today(stamp.timezone, question.now)
+    return {
+        "Content-Type": _MEDIA_TYPES[wanted],
+        "Content-Disposition": f'attachment; filename="progress-{day}.{wanted}"',
+        **caching_headers(question.tag(stamp)),
+    }
+
+
+async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question: Asked) -> str:
+    """Everything but the completions, as JSON."""
+    now = question.now
+    days, year = span(30, now), Range(days=MAX_DAYS)
+    statistics = await source.statistics(days.first, days.last)
+    read = year.span(now)
+    history = await source.history(read.first, read.last)
+
+    def make() -> str:
+        return _present(
+            learner.decode(), statistics.decode(), history.decode(), question
+        ).model_dump_json()
+
+    # The statistics are presented once for each period.
+    characters = learner.characters + 4 * statistics.characters + history.characters
+    rows = MAX_DAYS + question.view.presenter.size
+    return await question.view.computing.make(characters, make, rows=rows)
+
+
+def _present(
+    learner: LearnerView, statistics: StatisticsView, history: HistoryView, question: Asked
+) -> ExportSummary:
+    user_id, now, presenter = question.user_id, question.now, question.view.presenter
+    return ExportSummary(
+        progress=presenter.progress(learner, now),
+        achievements=presenter.achievements(learner),
+        badges=presenter.badges(learner),
+        statistics=ExportedStatistics(
+            daily=present_statistics(statistics, user_id, "daily", now),
+            weekly=present_statistics(statistics, user_id, "weekly", now),
+            monthly=present_statistics(statistics, user_id, "monthly", now),
+            all=present_statistics(statistics, user_id, "all", now),
+        ),
+        history=present_history(history, user_id, Range(days=MAX_DAYS), now),
+        skill_levels=presenter.skill_levels(learner),
+    )
+
+
+async def _json(summary: str, source: OpenExport) -> AsyncGenerator[str, None]:
+    yield summary.removesuffix("}") + ',"completions":['
+    separator = ""
+    async for completions in source.completions():
+        rows = ",".join(_exported(found).model_dump_json() for found in completions)
+        yield separator + rows
+        separator = ","
+    yield "]}"
+
+
+async def _csv(source: OpenExport) -> AsyncGenerator[str, None]:
+    yield _BYTE_ORDER_MARK + _csv_lines([ExportedCompletion.model_fields])
+    async for completions in source.completions():
+        yield _csv_lines(_cells(found) for found in completions)
+
+
+def _csv_lines(rows: Iterable[Iterable[object]]) -> str:
+    lines = io.StringIO(newline="")
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
+    return lines.getvalue()
+
+
+def _cells(found: StoredCompletion) -> list[object]:
+    return [
+        found.event_id,
+        found.revision,
+        str(found.revoked).lower(),
+        text_cell(found.exercise_id),
+        text_cell(found.topic),
+        found.difficulty,
+        _grade(found),
+        found.time_spent_seconds,
+        found.hints_used,
+        found.completed_at.isoformat(),
+        text_cell(found.timezone or ""),
+        found.local_day,
+    ]
+
+
+def _grade(found: StoredCompletion) -> float | None:
+    return None if found.grade_hundredths is None else found.grade_hundredths / 100
+
+
+def _exported(found: StoredCompletion) -> ExportedCompletion:
+    fields = found._asdict()
+    del fields["grade_hundredths"]
+    return ExportedCompletion(**fields, grade=_grade(found))

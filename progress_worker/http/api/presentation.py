@@ -1,0 +1,250 @@
+"""From a learner's state to the answers about progress, achievements and skill levels."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from progress_worker.domain.calendar import today
+from progress_worker.domain.catalogue import Achievement, Catalogue
+from progress_worker.domain.rules import Condition, compile_rule
+from progress_worker.domain.skills import LEVELS, RANK, LevelRules
+from progress_worker.domain.state import LearnerState, SkillLevel
+from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.totals import Totals
+from progress_worker.http.api.responses import (
+    AchievementCounts,
+    AchievementsAnswer,
+    AchievementStatus,
+    AchievementSummary,
+    Badge,
+    BadgesAnswer,
+    BadgeStatus,
+    NextLevel,
+    ProgressAnswer,
+    RuleProgress,
+    SkillLevelAnswer,
+    SkillLevelsAnswer,
+    Streak,
+    TopicLevel,
+    Unlocked,
+)
+from progress_worker.storage.read.views import LearnerView
+
+#: The zone in which days are read as long as no completion named one.
+DEFAULT_ZONE: Final = "UTC"
+_RECENT: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An achievement, when it was unlocked, and how far its rule is met, by which measure."""
+
+    achievement: Achievement
+    unlocked_at: dt.datetime | None
+    progress: RuleProgress
+    measure: str
+
+
+_Earned = TypeVar("_Earned")
+
+
+class Presenter:
+    """Answers from a learner's state by one catalogue and one set of level thresholds."""
+
+    def __init__(self, catalogue: Catalogue, level_rules: LevelRules) -> None:
+        self._conditions = [(found, compile_rule(found.rule)) for found in catalogue.achievements]
+        self._level_rules = level_rules
+
+    @property
+    def size(self) -> int:
+        """How many achievements the catalogue has."""
+        return len(self._conditions)
+
+    def progress(self, view: LearnerView, now: dt.datetime) -> ProgressAnswer:
+        """A learner's progress at a glance."""
+        overall = view.state.overall
+        return ProgressAnswer(
+            user_id=view.state.user_id,
+            timezone=view.stamp.timezone or DEFAULT_ZONE,
+            as_of=now,
+            exercises_completed=overall.completions,
+            time_spent_seconds=overall.time_spent_seconds,
+            average_grade=overall.average_grade,
+            hints_used=overall.hints_used,
+            streak=_streak(view.state.active_days, today(view.stamp.timezone, now)),
+            achievements=self._summary(view),
+            skill_levels=[
+                TopicLevel(
+                    topic=topic,
+                    level=view.state.level(topic).level,
+                    exercises_completed=totals.completions,
+                    average_grade=totals.average_grade,
+                )
+                for topic, totals in _topics(view.state)
+            ],
+        )
+
+    def achievements(self, view: LearnerView) -> AchievementsAnswer:
+        """Every achievement and how the learner stands to it."""
+        standings = self.standings(view)
+        return AchievementsAnswer(
+            user_id=view.state.user_id,
+            totals=_counts(standings),
+            achievements=[
+                AchievementStatus(
+                    **_described(standing.achievement),
+                    unlocked=standing.unlocked_at is not None,
+                    unlocked_at=standing.unlocked_at,
+                    progress=standing.progress,
+                )
+                for standing in standings
+            ],
+        )
+
+    def badges(self, view: LearnerView) -> BadgesAnswer:
+        """Earned badges, latest first, and the others, nearest first."""
+        standings = self.standings(view)
+        others = [standing for standing in standings if standing.unlocked_at is None]
+        others.sort(key=lambda standing: -standing.progress.percent)
+        return BadgesAnswer(
+            user_id=view.state.user_id,
+            points_earned=_counts(standings).points,
+            points_available=sum(standing.achievement.points for standing in others),
+            earned=[
+                _badge(standing)
+                for _, standing in _latest_first(
+                    (standing.unlocked_at, standing)
+                    for standing in standings
+                    if standing.unlocked_at is not None
+                )
+            ],
+            available=[_badge(standing) for standing in others],
+        )
+
+    def skill_levels(self, view: LearnerView) -> SkillLevelsAnswer:
+        """The level in every topic that has a completion."""
+        return SkillLevelsAnswer(
+            user_id=view.state.user_id,
+            skill_levels=[
+                self.skill_level(topic, totals, view.state.level(topic))
+                for topic, totals in _topics(view.state)
+            ],
+        )
+
+    def skill_level(self, topic: str, totals: Totals, skill: SkillLevel) -> SkillLevelAnswer:
+        """The level in a topic, and the way to the next one."""
+        return SkillLevelAnswer(
+            topic=topic,
+            level=skill.level,
+            previous_level=skill.previous_level,
+            level_updated_at=skill.updated_at,
+            exercises_completed=totals.completions,
+            average_grade=totals.average_grade,
+            time_spent_seconds=totals.time_spent_seconds,
+            next_level=self._next_level(RANK[skill.level] + 1, totals),
+        )
+
+    def _next_level(self, rank: int, totals: Totals) -> NextLevel | None:
+        if rank == len(LEVELS):
+            return None
+        threshold = self._level_rules.threshold(LEVELS[rank])
+        return NextLevel(
+            level=LEVELS[rank],
+            exercises_needed=max(0, threshold.exercises - totals.completions),
+            grade_needed=threshold.mean_hundredths / 100,
+        )
+
+    def standings(self, view: LearnerView) -> list[Standing]:
+        """How the learner stands to every achievement, in the catalogue's order."""
+        return [
+            _standing(view, achievement, condition) for achievement, condition in self._conditions
+        ]
+
+    def _summary(self, view: LearnerView) -> AchievementSummary:
+        unlocked = _latest_first(
+            (view.unlocks[found.id], found)
+            for found, _ in self._conditions
+            if found.id in view.unlocks
+        )
+        return AchievementSummary(
+            unlocked=len(unlocked),
+            available=len(self._conditions),
+            points=sum(found.points for _, found in unlocked),
+            recent=[
+                Unlocked(
+                    id=found.id,
+                    name=found.name,
+                    tier=found.tier,
+                    points=found.points,
+                    icon=found.icon,
+                    unlocked_at=at,
+                )
+                for at, found in unlocked[:_RECENT]
+            ],
+        )
+
+
+def _streak(days: ActiveDays, today: dt.date) -> Streak:
+    current, last = days.current(today), days.last_day
+    return Streak(
+        current=current,
+        longest=days.longest,
+        last_active_day=last,
+        active_today=last is not None and last >= today,
+        at_risk=current > 0 and last is not None and last < today,
+    )
+
+
+def _topics(state: LearnerState) -> list[tuple[str, Totals]]:
+    return sorted(
+        (topic, totals) for topic, totals in state.topics.items() if totals.completions > 0
+    )
+
+
+def _standing(view: LearnerView, achievement: Achievement, condition: Condition) -> Standing:
+    unlocked_at = view.unlocks.get(achievement.id)
+    progress = condition.progress(view.state)
+    percent = progress.percent if unlocked_at is None else 100
+    return Standing(
+        achievement,
+        unlocked_at,
+        RuleProgress(current=progress.current, target=progress.target, percent=percent),
+        progress.measure,
+    )
+
+
+def _latest_first(
+    unlocked: Iterable[tuple[dt.datetime, _Earned]],
+) -> list[tuple[dt.datetime, _Earned]]:
+    """Unlocks of the same moment keep the catalogue's order."""
+    return sorted(unlocked, key=lambda pair: pair[0], reverse=True)
+
+
+def _counts(standings: list[Standing]) -> AchievementCounts:
+    unlocked = [standing for standing in standings if standing.unlocked_at is not None]
+    return AchievementCounts(
+        unlocked=len(unlocked),
+        available=len(standings),
+        points=sum(standing.achievement.points for standing in unlocked),
+    )
+
+
+def _described(achievement: Achievement) -> dict[str, Any]:
+    return achievement.model_dump(exclude={"rule"})
+
+
+def _badge(standing: Standing) -> Badge:
+    status: BadgeStatus = "locked"
+    if standing.unlocked_at is not None:
+        status = "earned"
+    elif standing.progress.current > 0:
+        status = "in_progress"
+    return Badge(
+        **_described(standing.achievement),
+        status=status,
+        earned_at=standing.unlocked_at,
+        percent=standing.progress.percent,
+    )

@@ -1,0 +1,169 @@
+"""From sums per day to the answers about statistics and history."""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, Final, TypeVar
+
+from progress_worker.domain.state import Cell
+from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.totals import Totals
+from progress_worker.events.models import Difficulty
+from progress_worker.http.api.responses_over_time import (
+    DayFigures,
+    DifficultyFigures,
+    HistoryAnswer,
+    HistoryDay,
+    Period,
+    StatisticsAnswer,
+    StreakOnDay,
+    Sums,
+    TopicFigures,
+)
+from progress_worker.http.api.windows import (
+    PERIOD_DAYS,
+    TREND_DAYS,
+    Range,
+    Window,
+    last_days,
+    last_shown,
+)
+from progress_worker.storage.read.views import HistoryView, StatisticsView
+
+_DIFFICULTIES: Final[tuple[Difficulty, ...]] = ("easy", "medium", "hard")
+
+_Cells = list[tuple[Cell, Totals]]
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def present_statistics(
+    view: StatisticsView, user_id: str, period: Period, now: dt.datetime
+) -> StatisticsAnswer:
+    """The period's figures; the view's days span it and the trend."""
+    last = last_shown(view.stamp, now)
+    window = None if period == "all" else last_days(PERIOD_DAYS[period], last)
+    cells = list(view.totals.items()) if window is None else _cells(view, window)
+    topics = _sums_by((topic, totals) for (topic, _), totals in cells)
+    difficulties = _sums_by((difficulty, totals) for (_, difficulty), totals in cells)
+    return StatisticsAnswer(
+        user_id=user_id,
+        period=period,
+        start_date=window and window.first,
+        end_date=window and window.last,
+        **_figures(_sum(difficulties.values())),
+        by_topic=[TopicFigures(topic=topic, **_figures(topics[topic])) for topic in sorted(topics)],
+        by_difficulty=[
+            DifficultyFigures(difficulty=difficulty, **_figures(difficulties[difficulty]))
+            for difficulty in _DIFFICULTIES
+        ],
+        trend=[
+            DayFigures(date=day, **_figures(_sum(view.days.get(day, {}).values())))
+            for day in _days(last_days(TREND_DAYS, last))
+        ],
+    )
+
+
+def present_history(
+    view: HistoryView, user_id: str, asked: Range, now: dt.datetime
+) -> HistoryAnswer:
+    """A row per day of the range; raises ValueError when the range is too long.
+
+    The view spans the range, and perhaps a day more on either side.
+    """
+    last = last_shown(view.stamp, now)
+    window = asked.window(last)
+    shown = Window(window.first, min(window.last, last))
+    return HistoryAnswer(
+        user_id=user_id,
+        start_date=window.first,
+        end_date=window.last,
+        days=list(_history_days(view, shown)),
+    )
+
+
+def streaks_by_day(active: ActiveDays, window: Window) -> Iterator[tuple[int, int]]:
+    """The current and the longest streak as they stood at the end of each day of the window."""
+    longest_until = [0]
+    for first, last in active.runs:
+        longest_until.append(max(longest_until[-1], last - first + 1))
+    for day in _days(window):
+        ordinal = day.toordinal()
+        begun = bisect_right(active.runs, ordinal, key=lambda run: run[0])
+        if begun == 0:
+            yield 0, 0
+            continue
+        first, last = active.runs[begun - 1]
+        length = min(last, ordinal) - first + 1
+        yield (length if last >= ordinal - 1 else 0), max(longest_until[begun - 1], length)
+
+
+def _history_days(view: HistoryView, window: Window) -> Iterator[HistoryDay]:
+    cumulative = Totals()
+    cumulative.merge(view.before)
+    for day, totals in view.days.items():
+        if day < window.first:
+            cumulative.merge(totals)
+    unlocks_on = Counter(view.unlocks.values())
+    unlocked = sum(count for day, count in unlocks_on.items() if day < window.first)
+    for day, (current, longest) in zip(
+        _days(window), streaks_by_day(view.active_days, window), strict=True
+    ):
+        totals = view.days.get(day, Totals())
+        unlocks = unlocks_on[day]
+        cumulative.merge(totals)
+        unlocked += unlocks
+        yield HistoryDay(
+            date=day,
+            **_sums(totals, unlocks),
+            cumulative=Sums(**_sums(cumulative, unlocked)),
+            streak=StreakOnDay(current=current, longest=longest),
+        )
+
+
+def _days(window: Window) -> Iterator[dt.date]:
+    for offset in range(len(window)):
+        yield window.first + dt.timedelta(days=offset)
+
+
+def _cells(view: StatisticsView, window: Window) -> _Cells:
+    return [pair for day, cells in view.days.items() if day in window for pair in cells.items()]
+
+
+def _sum(parts: Iterable[Totals]) -> Totals:
+    totals = Totals()
+    for part in parts:
+        totals.merge(part)
+    return totals
+
+
+def _sums_by(parts: Iterable[tuple[_Key, Totals]]) -> defaultdict[_Key, Totals]:
+    """The sum of each key's parts; nothing where a key has none."""
+    sums: defaultdict[_Key, Totals] = defaultdict(Totals)
+    for key, part in parts:
+        sums[key].merge(part)
+    return sums
+
+
+def _figures(totals: Totals) -> dict[str, Any]:
+    count = totals.completions
+    return {
+        "exercises_completed": count,
+        "average_grade": totals.average_grade,
+        "time_spent_seconds": totals.time_spent_seconds,
+        "average_time_seconds": totals.time_spent_seconds / count if count else None,
+        "hints_used": totals.hints_used,
+        "average_hints": totals.hints_used / count if count else None,
+    }
+
+
+def _sums(totals: Totals, unlocks: int) -> dict[str, Any]:
+    return {
+        "exercises_completed": totals.completions,
+        "time_spent_seconds": totals.time_spent_seconds,
+        "average_grade": totals.average_grade,
+        "hints_used": totals.hints_used,
+        "achievements_unlocked": unlocks,
+    }

@@ -1,0 +1,175 @@
+"""How many client connections a server keeps open, and how long each may take to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+from typing import Final, cast
+
+import structlog
+
+from progress_worker.errors import ConfigurationError
+from progress_worker.settings.complaints import cannot_listen
+
+#: Longer than any load balancer waits, so that it is the one that closes an idle connection.
+KEEP_ALIVE_SECONDS: Final = 75
+#: A server accepts few connections at once, so that it closes old ones in between.
+ACCEPTED_AT_ONCE: Final = 16
+#: The time limit of a request's head.
+HEAD_SECONDS: Final = 10.0
+
+#: Every answer but a long export is sent after so long, unless its client does not read it.
+_ANSWER_SECONDS: Final = 30.0
+_BACKLOG: Final = 2_048
+#: Files that are open beside connections: logs, listeners, look-ups, what was just accepted.
+_SPARE_FILES: Final = 96
+_FEWEST: Final = 16
+
+_NO_REQUEST: Final = "no_request"
+
+_log = structlog.get_logger()
+
+
+class Connections:
+    """The connections of a server, of which at most `most` stay open.
+
+    One more closes the one that has been without a request in hand for longest. If all have one,
+    it closes the first, if that one's answer has taken longer than `answer_seconds`. Otherwise it
+    is refused.
+    A connection is closed too when the head of a request takes longer than `head_seconds`, from
+    the connection's beginning or, where requests came before, from the head's first byte; or when
+    the client has not taken an answer `answer_seconds` after its end.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        head_seconds: float = HEAD_SECONDS,
+        answer_seconds: float = _ANSWER_SECONDS,
+    ) -> None:
+        self._most = most
+        self._head_seconds = head_seconds
+        self._answer_seconds = answer_seconds
+        self._waiting: dict[Connection, asyncio.TimerHandle | None] = {}
+        self._answering: dict[Connection, float] = {}
+
+    def opened(self, connection: Connection) -> None:
+        """Take a new connection in, or close it."""
+        if len(self._waiting) + len(self._answering) >= self._most and not self._make_room():
+            self._close(connection, "refused")
+            return
+        self._waiting[connection] = self._head_timer(connection)
+
+    def heard(self, connection: Connection) -> None:
+        """Take note that bytes have arrived."""
+        if connection not in self._waiting:
+            return
+        timer = self._waiting[connection]
+        if connection.in_request:
+            self.closed(connection)
+            self._answering[connection] = asyncio.get_running_loop().time()
+        elif timer is None:
+            self._waiting[connection] = self._head_timer(connection)
+
+    def answered(self, connection: Connection) -> None:
+        """Take note that the answer to a request is complete."""
+        if self._answering.pop(connection, None) is None:
+            return
+        self._waiting[connection] = None
+        if connection.opened_transport.get_write_buffer_size():
+            loop = asyncio.get_running_loop()
+            self._waiting[connection] = loop.call_later(
+                self._answer_seconds, self._close_unread, connection
+            )
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        timer = self._waiting.pop(connection, None)
+        if timer is not None:
+            timer.cancel()
+        self._answering.pop(connection, None)
+
+    def _head_timer(self, connection: Connection) -> asyncio.TimerHandle:
+        loop = asyncio.get_running_loop()
+        return loop.call_later(self._head_seconds, self._close, connection, _NO_REQUEST)
+
+    def _close_unread(self, connection: Connection) -> None:
+        if connection.opened_transport.get_write_buffer_size():
+            self._close(connection, "unread")
+        else:
+            self._waiting[connection] = None
+
+    def _make_room(self) -> bool:
+        oldest = next(iter(self._waiting), None)
+        if oldest is None:
+            oldest, since = next(iter(self._answering.items()))
+            if asyncio.get_running_loop().time() - since < self._answer_seconds:
+                return False
+        self._close(oldest, "too_many")
+        return True
+
+    def _close(self, connection: Connection, reason: str) -> None:
+        self.closed(connection)
+        log = _log.info if reason == _NO_REQUEST else _log.warning
+        log("connection_closed", reason=reason, most=self._most)
+        connection.opened_transport.abort()
+
+
+class Connection(asyncio.Protocol):
+    """What a server's protocol inherits first, to be one of its connections."""
+
+    open_connections: Connections
+    opened_transport: asyncio.Transport
+
+    @property
+    def in_request(self) -> bool:
+        """Whether a request has arrived whose answer is not complete."""
+        raise NotImplementedError
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.opened_transport = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
+        self.open_connections.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Go on."""
+        super().data_received(data)
+        self.open_connections.heard(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self.open_connections.closed(self)
+        super().connection_lost(exc)  # type: ignore[arg-type]  # aiohttp's type is wider
+
+
+def most_connections(wanted: int, other_files: int) -> int:
+    """The number wanted, or fewer where the process may not open that many files.
+
+    Raises ConfigurationError when too few are left beside the `other_files`.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return wanted
+    taken = other_files + _SPARE_FILES
+    if limit < taken + _FEWEST:
+        raise ConfigurationError(
+            f"The limit of open files (`ulimit -n`) is {limit}: raise it to {taken + _FEWEST} "
+            "or more."
+        )
+    return min(wanted, limit - taken)
+
+
+def listen(host: str, port: int, variable: str) -> socket.socket:
+    """A socket that listens; the variable is the port's. Raises ConfigurationError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise cannot_listen("VIEW_HOST", host, variable, port, error) from error
+
+
+def restore_backlog(listener: socket.socket) -> None:
+    """Let many connections wait in the kernel; asyncio made its queue as short as a batch."""
+    listener.listen(_BACKLOG)

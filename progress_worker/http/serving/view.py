@@ -1,0 +1,66 @@
+"""The server of the view: uvicorn, with limits on its connections."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from progress_worker.http.serving.connections import (
+    ACCEPTED_AT_ONCE,
+    KEEP_ALIVE_SECONDS,
+    Connection,
+    Connections,
+    restore_backlog,
+)
+
+_GRACEFUL_SHUTDOWN_SECONDS: Final = 15
+
+
+class _Protocol(Connection, H11Protocol):
+    def __init__(self, connections: Connections, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.open_connections = connections
+
+    @property
+    def in_request(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def on_response_complete(self) -> None:
+        self.open_connections.answered(self)
+        super().on_response_complete()
+        if self.in_request:  # that came before this answer was complete
+            self.open_connections.heard(self)
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            restore_backlog(listener)
+
+
+def run(app: Any, listeners: Sequence[socket.socket], connections: Connections) -> None:
+    """Serve until a signal ends it; requests in hand have 15 seconds to finish.
+
+    Requests are logged by the application, without queries, so uvicorn's own log is off.
+    """
+    config = uvicorn.Config(
+        app,
+        http=partial(_Protocol, connections),  # type: ignore[arg-type]  # called as a class is
+        ws="none",
+        backlog=ACCEPTED_AT_ONCE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
+    )
+    with suppress(KeyboardInterrupt):
+        _Server(config).run(list(listeners))

@@ -1,0 +1,320 @@
+"""How this deployment's Kafka is spoken to: what every client of ours is given."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from socket import gaierror
+from ssl import SSLCertVerificationError, SSLContext, SSLError
+from typing import Any, Final
+
+import faust
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InvalidRequestError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    SaslAuthenticationFailed,
+    UnknownError,
+    UnsupportedSaslMechanismError,
+    UnsupportedVersionError,
+)
+from aiokafka.helpers import create_ssl_context
+from aiokafka.protocol.admin import ApiVersionRequest
+
+from progress_worker.errors import ConfigurationError, TransientError
+from progress_worker.settings.all import PREFIX, KafkaSettings
+from progress_worker.settings.complaints import unreadable
+
+#: No record of more than this is sent.
+MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
+READ_COMMITTED: Final = "read_committed"
+_ASK_AGAIN_SECONDS: Final = 5.0
+_STOP_SECONDS: Final = 10.0
+#: How a broker refuses InitProducerId, which an idempotent producer sends when it starts.
+_NO_PRODUCER_ID: Final = (
+    ClusterAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InvalidRequestError,
+    NotImplementedError,  # the broker only offers versions that the client does not speak
+    UnknownError,
+    UnsupportedVersionError,
+)
+
+_log = structlog.get_logger()
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Address, security and limits, for any aiokafka client."""
+    return _connection_options(settings) | {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "metadata_max_age_ms": int(settings.kafka_metadata_max_age_seconds * 1000),
+    }
+
+
+def _connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    """What one connection needs to know, whatever its address."""
+    options: dict[str, Any] = {
+        "security_protocol": settings.kafka_security_protocol,
+        "request_timeout_ms": int(settings.kafka_request_timeout_seconds * 1000),
+        "client_id": f"progress-worker-{settings.instance}",
+    }
+    if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
+        options["ssl_context"] = _ssl_context(settings)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        password = settings.kafka_sasl_password
+        options["sasl_plain_password"] = password.get_secret_value() if password else None
+    return options
+
+
+def _ssl_context(settings: KafkaSettings) -> SSLContext:
+    ca, own, key = (
+        settings.kafka_ssl_ca_file,
+        settings.kafka_ssl_cert_file,
+        settings.kafka_ssl_key_file,
+    )
+    for name, path in (("CA", ca), ("CERT", own), ("KEY", key)):
+        if path is not None:
+            _check_readable(f"{PREFIX}KAFKA_SSL_{name}_FILE", path)
+    try:
+        context: SSLContext = create_ssl_context(cafile=str(ca) if ca else None)
+    except SSLError as error:
+        raise ConfigurationError(
+            f"{PREFIX}KAFKA_SSL_CA_FILE is wrong: {ca} holds no certificate in PEM."
+        ) from error
+    if own is not None:
+        try:
+            # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(own, key, password="")
+        except SSLError as error:
+            raise ConfigurationError(
+                f"{PREFIX}KAFKA_SSL_CERT_FILE or {PREFIX}KAFKA_SSL_KEY_FILE is wrong: "
+                f"{_key_problem(error)}."
+            ) from error
+    return context
+
+
+def _check_readable(variable: str, path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise unreadable(variable, path, error) from error
+
+
+def _key_problem(error: SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the private key is not that of the certificate"
+    return "they must hold a certificate and its private key, in PEM and without a password"
+
+
+def reading_options(settings: KafkaSettings) -> dict[str, Any]:
+    """For any consumer: it sees no record of a transaction that is open or was aborted."""
+    return client_options(settings) | {"isolation_level": READ_COMMITTED}
+
+
+def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
+    """For a member of the group whose offsets are committed by hand.
+
+    The client's own limit between two polls is out of the way: a worker that waits for Postgres
+    keeps its partitions, and the watchdog ends one that is stuck.
+    """
+    return reading_options(settings) | {
+        "group_id": settings.consumer_group,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "session_timeout_ms": int(settings.kafka_session_timeout_seconds * 1000),
+        "heartbeat_interval_ms": int(settings.kafka_session_timeout_seconds * 1000 / 10),
+        "rebalance_timeout_ms": int(settings.kafka_rebalance_timeout_seconds * 1000),
+        "max_poll_interval_ms": 2**31 - 1,
+        "max_partition_fetch_bytes": 1024 * 1024,
+        "fetch_max_wait_ms": 50,  # the embedded broker answers late, not when records arrive
+    }
+
+
+def producer_options(settings: KafkaSettings) -> dict[str, Any]:
+    """For a producer that waits for all in-sync replicas."""
+    return client_options(settings) | {
+        "acks": "all",
+        "enable_idempotence": settings.kafka_idempotent_producer,
+        "max_request_size": MAX_REQUEST_BYTES,
+        "linger_ms": 2,
+        "max_batch_size": 256 * 1024,  # a topic takes batches of 1 MiB unless told otherwise
+    }
+
+
+@asynccontextmanager
+async def running_producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that has started, and that is stopped in the end.
+
+    Raises TransientError with the cure when the broker refuses an idempotent producer. Every
+    other failure to start, and whatever is raised while the producer is used, passes through.
+    """
+    producer = AIOKafkaProducer(**producer_options(settings))
+    try:
+        async with asyncio.timeout(settings.kafka_request_timeout_seconds):
+            await _start(producer, settings)
+        yield producer
+    finally:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await producer.stop()
+        except (KafkaError, TimeoutError) as error:
+            _log.warning("producer_stop_failed", error=type(error).__name__)
+
+
+async def _start(producer: AIOKafkaProducer, settings: KafkaSettings) -> None:
+    try:
+        await producer.start()
+    except _NO_PRODUCER_ID as error:
+        if not settings.kafka_idempotent_producer:
+            raise
+        raise TransientError(
+            f"Kafka refuses an idempotent producer (InitProducerId: {type(error).__name__}): "
+            f"set {PREFIX}KAFKA_IDEMPOTENT_PRODUCER=false for a broker that does not support it, "
+            "or allow IdempotentWrite."
+        ) from error
+
+
+def faust_options(settings: KafkaSettings) -> dict[str, Any]:
+    """For Faust's own clients, which read the commands topic and elect the leader."""
+    options: dict[str, Any] = {
+        "broker": [f"aiokafka://{address}" for address in settings.kafka_bootstrap.split(",")],
+        "broker_session_timeout": settings.kafka_session_timeout_seconds,
+        "broker_heartbeat_interval": settings.kafka_session_timeout_seconds / 10,
+        "broker_rebalance_timeout": settings.kafka_rebalance_timeout_seconds,
+        "broker_request_timeout": max(
+            settings.kafka_request_timeout_seconds, settings.kafka_session_timeout_seconds + 1
+        ),
+        "topic_replication_factor": settings.topic_replication,
+        "topic_partitions": settings.topic_partitions,
+    }
+    ssl_context = client_options(settings).get("ssl_context")
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        options["broker_credentials"] = faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=ssl_context,
+        )
+    elif ssl_context is not None:
+        options["broker_credentials"] = faust.SSLCredentials(ssl_context)
+    return options
+
+
+async def ask(client: AIOKafkaClient) -> None:
+    """Return as soon as one of the brokers answers this client; raises KafkaError if none does.
+
+    Waits as long as the client waits for a connection and an answer. The client may be another
+    thread's.
+    """
+    question = asyncio.run_coroutine_threadsafe(_ask(client), client._loop)
+    await asyncio.wrap_future(question)
+
+
+async def _ask(client: AIOKafkaClient) -> None:
+    questions = [
+        asyncio.create_task(client.send(broker.nodeId, ApiVersionRequest()))
+        for broker in client.cluster.brokers()
+    ]
+    failure: KafkaError = NodeNotReadyError("no broker is known")
+    try:
+        for answer in asyncio.as_completed(questions):
+            try:
+                await answer
+            except KafkaError as error:
+                failure = error
+            else:
+                return
+    finally:
+        for question in questions:
+            question.cancel()
+        await asyncio.gather(*questions, return_exceptions=True)
+    raise failure
+
+
+async def unreachable(settings: KafkaSettings, error: Exception) -> TransientError:
+    """What to raise where a client could not work: the address, its variable and the reason.
+
+    A client that cannot connect only logs why: the brokers are asked once more, for a few seconds.
+    """
+    reason = in_words(error)
+    if isinstance(error, KafkaConnectionError | TimeoutError):
+        reason = await _refusal(settings) or reason
+    return TransientError(
+        f"Kafka cannot be reached at {settings.kafka_bootstrap} ({PREFIX}KAFKA_BOOTSTRAP): "
+        f"{reason}."
+    )
+
+
+def in_words(error: Exception | type[Exception]) -> str:
+    """What an error of the client or of a broker means, for people; ends without a full stop."""
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, TimeoutError | KafkaTimeoutError):
+        return "no answer in time"
+    if issubclass(kind, KafkaConnectionError):
+        return "no broker accepts connections"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if described := getattr(kind, "description", None):
+        return str(described).rstrip(".")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__.removesuffix("Error")).lower()
+
+
+async def _refusal(settings: KafkaSettings) -> str | None:
+    """Why the bootstrap servers refuse us, or we refuse them; None where one of them takes us."""
+    options = _connection_options(settings)
+    reason = None
+    try:
+        async with asyncio.timeout(_ASK_AGAIN_SECONDS):
+            for host, port, _ in collect_hosts(settings.kafka_bootstrap, randomize=False):
+                reason = await _refusal_of(host, port, options)
+                if reason is None:
+                    return None
+    except TimeoutError:
+        return reason or f"no answer within {_ASK_AGAIN_SECONDS:g} s"
+    return reason
+
+
+async def _refusal_of(host: str, port: int, options: dict[str, Any]) -> str | None:
+    try:
+        connection = await create_conn(host, port, **options)
+    except SSLCertVerificationError as error:
+        return f"the broker's certificate is refused: {error.verify_message.rstrip('.')}"
+    except SSLError as error:
+        return f"no TLS with the broker: {error.reason}"
+    except SaslAuthenticationFailed:
+        return "the broker refuses the SASL user or its password"
+    except UnsupportedSaslMechanismError:
+        return f"the broker does not offer {options['sasl_mechanism']}"
+    except (KafkaConnectionError, ConnectionResetError, ConnectionAbortedError):
+        return (
+            f"the broker ends the connection at once: {PREFIX}KAFKA_SECURITY_PROTOCOL may be "
+            "another than the port's, or the broker may ask for a certificate of ours"
+        )
+    except (KafkaError, OSError) as error:
+        return _no_connection(host, port, error)
+    connection.close()
+    return None
+
+
+def _no_connection(host: str, port: int, error: Exception) -> str:
+    match error:
+        case gaierror():
+            return f"the name {host} is unknown"
+        case ConnectionRefusedError():
+            return f"nothing listens on port {port} of {host}"
+        case _:
+            return in_words(error)

@@ -1,0 +1,80 @@
+"""The published contracts in `schemas/`: a JSON Schema per event, and AsyncAPI over them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import yaml
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+
+from progress_worker.events.models import (
+    ACHIEVEMENT_UNLOCKED,
+    EXERCISE_COMPLETED,
+    RECALCULATION_REQUESTED,
+    SKILL_LEVEL_CHANGED,
+    AchievementUnlocked,
+    ExerciseCompleted,
+    RecalculationRequested,
+    SkillLevelChanged,
+)
+from progress_worker.published.asyncapi import asyncapi
+
+
+class _Published(NamedTuple):
+    model: type[BaseModel]
+    event_type: str
+    mode: JsonSchemaMode
+
+
+_PUBLISHED: Final = {
+    "exercise-completed.v1.json": _Published(ExerciseCompleted, EXERCISE_COMPLETED, "validation"),
+    "achievement-unlocked.v1.json": _Published(
+        AchievementUnlocked, ACHIEVEMENT_UNLOCKED, "serialization"
+    ),
+    "skill-level-changed.v1.json": _Published(
+        SkillLevelChanged, SKILL_LEVEL_CHANGED, "serialization"
+    ),
+    "recalculation-requested.v1.json": _Published(
+        RecalculationRequested, RECALCULATION_REQUESTED, "validation"
+    ),
+}
+
+
+def schema_files() -> dict[str, str]:
+    """The contents of `schemas/` by file name: a pure function of the models."""
+    schemas = {name: _json_schema(published) for name, published in _PUBLISHED.items()}
+    files = {name: _json(schema) for name, schema in schemas.items()}
+    files["asyncapi.yaml"] = yaml.safe_dump(
+        asyncapi(), sort_keys=False, allow_unicode=True, width=100
+    )
+    return files
+
+
+def write_schemas(directory: Path) -> None:
+    """Write every schema file into the directory, which is made where needed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in schema_files().items():
+        (directory / name).write_text(content, encoding="utf-8")
+
+
+def _json_schema(published: _Published) -> dict[str, Any]:
+    schema = published.model.model_json_schema(mode=published.mode)
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "$id": f"urn:progress-worker:event:{published.event_type}",
+        **_open(schema),
+    }
+
+
+def _open(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let fields be added later: a subscriber that validates must not refuse them."""
+    for part in (schema, *schema.get("$defs", {}).values()):
+        part.pop("additionalProperties", None)
+    return schema
+
+
+def _json(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

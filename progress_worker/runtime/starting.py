@@ -1,0 +1,52 @@
+"""What is looked at before a worker starts: whatever no waiting mends ends the start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+from tempfile import gettempdir
+
+from progress_worker.errors import ConfigurationError
+from progress_worker.kafka.topics import partition_counts
+from progress_worker.settings.all import KafkaSettings
+from progress_worker.settings.complaints import cannot_listen
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises ConfigurationError where the worker's probes cannot listen."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+    except OSError as error:
+        raise cannot_listen("WEB_HOST", host, "WEB_PORT", port, error) from error
+
+
+def check_kafka(settings: KafkaSettings) -> None:
+    """Raises TransientError where no broker answers: Faust would end with a traceback."""
+    loop = asyncio.new_event_loop()  # asyncio.run would take the thread's loop from Faust
+    try:
+        loop.run_until_complete(partition_counts(settings))
+    finally:
+        loop.close()
+
+
+def data_directory() -> Path:
+    """Where Faust makes its directories, which stay empty.
+
+    Raises ConfigurationError where they cannot be made.
+    """
+    try:
+        directory = Path(gettempdir()) / f"progress-worker-{os.getuid()}"
+        (directory / "v1").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        where = error.filename or "A directory for temporary files"
+        raise ConfigurationError(
+            f"{where} cannot be written ({error.strerror}): set TMPDIR to a directory that can."
+        ) from error
+    return directory

@@ -1,0 +1,1 @@
+"""TODO progress_worker/storage/read."""

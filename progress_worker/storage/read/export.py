@@ -1,0 +1,129 @@
+"""What an export reads: the learner's views and every completion, from one moment."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, select
+from sqlalchemy import text as sql
+
+from progress_worker.errors import ProgressError
+from progress_worker.storage.read.connections import ReadConnections, Snapshot
+from progress_worker.storage.read.statements import HISTORY, LEARNER, STATISTICS
+from progress_worker.storage.read.views import (
+    HistoryView,
+    LearnerView,
+    StatisticsView,
+    StoredRow,
+    history_view,
+    learner_view,
+    statistics_view,
+    stored_row,
+)
+from progress_worker.storage.schema.tables import completion
+
+_CHUNK_ROWS: Final = 500
+
+#: Every completion, revoked ones too, oldest first.
+COMPLETIONS: Final = (
+    select(
+        completion.c.event_id,
+        completion.c.revision,
+        completion.c.revoked,
+        completion.c.exercise_id,
+        completion.c.topic,
+        completion.c.difficulty,
+        completion.c.grade_hundredths,
+        completion.c.time_spent_seconds,
+        completion.c.hints_used,
+        completion.c.completed_at,
+        completion.c.timezone,
+        completion.c.local_day,
+    )
+    .where(completion.c.user_id == bindparam("user_id"))
+    .order_by(completion.c.completed_at, completion.c.event_id)
+    .prefix_with(sql("/* progress-view: completions */"))
+)
+
+
+class StoredCompletion(NamedTuple):
+    """A completion at its highest revision; the grade is in hundredths of a percent."""
+
+    event_id: UUID
+    revision: int
+    revoked: bool
+    exercise_id: str
+    topic: str
+    difficulty: str
+    grade_hundredths: int | None
+    time_spent_seconds: int
+    hints_used: int
+    completed_at: dt.datetime
+    timezone: str | None
+    local_day: dt.date
+
+
+class ExportRunningError(ProgressError):
+    """An export of this learner is running already."""
+
+
+class ExportReads:
+    """Exports, each on a connection of its own from a small pool, and one per learner.
+
+    Opening one raises ExportRunningError, or TransientError when Postgres is away or every
+    connection is busy.
+    """
+
+    def __init__(self, connections: ReadConnections) -> None:
+        self._connections = connections
+        self._running: set[str] = set()
+
+    @asynccontextmanager
+    async def open(self, user_id: str) -> AsyncIterator[OpenExport]:
+        """One learner's export; everything that is read from it shows the same moment."""
+        if user_id in self._running:
+            raise ExportRunningError("An export of this learner is running already.")
+        self._running.add(user_id)
+        try:
+            async with self._connections.snapshot() as snapshot:
+                yield OpenExport(snapshot, user_id)
+        finally:
+            self._running.remove(user_id)
+
+
+class OpenExport:
+    """One learner at one moment."""
+
+    def __init__(self, snapshot: Snapshot, user_id: str) -> None:
+        self._snapshot = snapshot
+        self._user_id = user_id
+
+    async def learner(self) -> StoredRow[LearnerView]:
+        """The learner's state without days."""
+        row = await self._snapshot.one(LEARNER, user_id=self._user_id)
+        return stored_row(row, partial(learner_view, self._user_id, row))
+
+    async def statistics(self, first: dt.date, last: dt.date) -> StoredRow[StatisticsView]:
+        """Sums over all days and per day from `first` to `last`, both included."""
+        row = await self._snapshot.one(
+            STATISTICS, user_id=self._user_id, first_day=first, last_day=last
+        )
+        return stored_row(row, partial(statistics_view, row))
+
+    async def history(self, first: dt.date, last: dt.date) -> StoredRow[HistoryView]:
+        """Sums per day from `first` to `last`, both included, and what came before."""
+        row = await self._snapshot.one(
+            HISTORY, user_id=self._user_id, first_day=first, last_day=last
+        )
+        return stored_row(row, partial(history_view, row))
+
+    async def completions(self) -> AsyncIterator[Sequence[StoredCompletion]]:
+        """Every completion, oldest first, in chunks through a cursor on the server."""
+        chunks = self._snapshot.chunks(COMPLETIONS, _CHUNK_ROWS, user_id=self._user_id)
+        async for rows in chunks:
+            yield [StoredCompletion._make(row) for row in rows]

@@ -1,0 +1,158 @@
+"""The view's SQL: one statement per answer, each one row for one learner or none.
+
+Lists come as text with one JSON array per line: a long one can be decoded in portions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Date,
+    FromClause,
+    Integer,
+    ScalarSelect,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy import text as sql
+
+from progress_worker.storage.active_days import BOUNDS
+from progress_worker.storage.schema.tables import (
+    achievement_unlock,
+    learner,
+    learner_day,
+    learner_total,
+    skill_level,
+)
+
+_SUMS: Final = ("completions", "graded", "grade_hundredths", "time_spent_seconds", "hints_used")
+_LINE_BREAK: Final = literal_column("chr(10)", Text)
+
+_ACTIVE_DAYS: Final = literal_column(BOUNDS, ARRAY(Integer)).label("active_days")
+_LAST_ACTIVE_DAY: Final = literal_column("upper(learner.active_days) - 1", Date)
+
+
+def _of_learner(table: Table) -> ColumnElement[bool]:
+    return table.c.user_id == bindparam("user_id")
+
+
+def _rows(source: FromClause, *columns: str) -> Select[Any]:
+    """The source's rows, one JSON array per line; null when there is none."""
+    row = func.json_build_array(*(source.c[name] for name in columns))
+    return select(func.string_agg(cast(row, Text), _LINE_BREAK)).select_from(source)
+
+
+def _cells(table: Table, *keys: str) -> Select[Any]:
+    """Rows of sums that hold a completion; a row whose last one was taken back is left out."""
+    return _rows(table, *keys, *_SUMS).where(_of_learner(table), table.c.completions > 0)
+
+
+def _levels() -> Select[Any]:
+    """The skill level in every topic."""
+    return _rows(skill_level, "topic", "level", "previous_level", "level_updated_at").where(
+        _of_learner(skill_level)
+    )
+
+
+def _days_before() -> ScalarSelect[Any]:
+    """The sums of all days before the window."""
+    sums = (func.coalesce(func.sum(learner_day.c[name]), 0) for name in _SUMS)
+    return (
+        select(cast(func.json_build_array(*sums), Text))
+        .where(_of_learner(learner_day), learner_day.c.local_day < bindparam("first_day"))
+        .scalar_subquery()
+    )
+
+
+def _days_within() -> ScalarSelect[Any]:
+    """The window's sums per day."""
+    sums = (func.sum(learner_day.c[name]).label(name) for name in _SUMS)
+    days = (
+        select(learner_day.c.local_day, *sums)
+        .where(
+            _of_learner(learner_day),
+            learner_day.c.completions > 0,
+            learner_day.c.local_day.between(bindparam("first_day"), bindparam("last_day")),
+        )
+        .group_by(learner_day.c.local_day)
+        .subquery("days")
+    )
+    return _rows(days, "local_day", *_SUMS).scalar_subquery()
+
+
+def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
+    """A learner's stamp and these columns; the name shows up in Postgres's own statistics."""
+    return (
+        select(
+            learner.c.version,
+            learner.c.timezone,
+            _LAST_ACTIVE_DAY.label("last_active_day"),
+            *columns,
+        )
+        .where(_of_learner(learner))
+        .prefix_with(sql(f"/* progress-view: {name} */"))
+    )
+
+
+#: What an unchanged answer is recognised by: one look-up by primary key.
+STAMP: Final = _learner_and("stamp")
+
+#: Everything that does not depend on a day: sums, streak, levels, unlocks, counters.
+_STATE: Final[tuple[ColumnElement[Any], ...]] = (
+    _ACTIVE_DAYS,
+    learner.c.counters,
+    _cells(learner_total, "topic", "difficulty").scalar_subquery().label("totals"),
+    _levels().scalar_subquery().label("levels"),
+    _rows(achievement_unlock, "achievement_id", "unlocked_at")
+    .where(_of_learner(achievement_unlock))
+    .scalar_subquery()
+    .label("unlocks"),
+)
+LEARNER: Final = _learner_and("learner", *_STATE)
+
+#: The same, and the sums of each day of a window.
+LEARNER_AND_DAYS: Final = _learner_and("page", *_STATE, _days_within().label("days"))
+
+#: The sums and the level of one topic.
+TOPIC: Final = _learner_and(
+    "topic",
+    _cells(learner_total, "topic", "difficulty")
+    .where(learner_total.c.topic == bindparam("topic"))
+    .scalar_subquery()
+    .label("totals"),
+    _levels().where(skill_level.c.topic == bindparam("topic")).scalar_subquery().label("levels"),
+)
+
+#: The sums over all days, and those of each day of a window, per topic and difficulty.
+STATISTICS: Final = _learner_and(
+    "statistics",
+    _cells(learner_total, "topic", "difficulty").scalar_subquery().label("totals"),
+    _cells(learner_day, "local_day", "topic", "difficulty")
+    .where(learner_day.c.local_day.between(bindparam("first_day"), bindparam("last_day")))
+    .scalar_subquery()
+    .label("days"),
+)
+
+#: The sums of each day of a window, those of all days before it, active days, unlocks' days.
+HISTORY: Final = _learner_and(
+    "history",
+    _ACTIVE_DAYS,
+    _days_before().label("before"),
+    _days_within().label("days"),
+    _rows(achievement_unlock, "achievement_id", "local_day")
+    .where(_of_learner(achievement_unlock))
+    .scalar_subquery()
+    .label("unlocks"),
+)
+
+#: Whether the view's tables are there and may be read.
+READY: Final = select(learner.c.version).limit(1).prefix_with(sql("/* progress-view: ready */"))

@@ -1,0 +1,245 @@
+"""What the HTTP view reads of one learner, each in a single statement."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from sqlalchemy import ClauseElement
+
+from progress_worker.domain.calendar import is_zone
+from progress_worker.domain.state import Cell, LearnerState, SkillLevel
+from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.totals import Totals
+from progress_worker.storage.active_days import read_runs
+from progress_worker.storage.read.connections import ReadConnections
+from progress_worker.storage.read.statements import (
+    HISTORY,
+    LEARNER,
+    LEARNER_AND_DAYS,
+    READY,
+    STAMP,
+    STATISTICS,
+    TOPIC,
+)
+
+#: Lines that are decoded in one go: long enough to be fast, and other threads run in between.
+_PORTION: Final = 500
+
+_View = TypeVar("_View")
+
+
+class Stamp(NamedTuple):
+    """What a learner's answers depend on: every change raises the version.
+
+    `timezone` is None, and so days are those of UTC, where this release does not know the zone.
+    """
+
+    version: int = 0
+    timezone: str | None = None
+    last_active_day: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerView:
+    """A learner's state, as the rules read it, and when each achievement was unlocked."""
+
+    stamp: Stamp
+    state: LearnerState
+    unlocks: dict[str, dt.datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """A learner's state, and sums per day of the window that was asked for, from one moment."""
+
+    learner: LearnerView
+    days: dict[dt.date, Totals]
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsView:
+    """Sums over all days, and per day of the window that was asked for."""
+
+    stamp: Stamp
+    totals: dict[Cell, Totals]
+    days: dict[dt.date, dict[Cell, Totals]]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """Sums per day of the window, the sums before it, and every unlock's local day."""
+
+    stamp: Stamp
+    active_days: ActiveDays
+    before: Totals
+    days: dict[dt.date, Totals]
+    unlocks: dict[str, dt.date]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicView:
+    """The sums and the level of one topic."""
+
+    stamp: Stamp
+    totals: Totals
+    level: SkillLevel
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow(Generic[_View]):
+    """A learner's row as it was read. The more characters it has, the longer decoding takes."""
+
+    stamp: Stamp
+    characters: int
+    decode: Callable[[], _View]
+
+
+class ProgressReads:
+    """The view's reads; each is one round trip and answers for learners never seen too.
+
+    Every method raises TransientError when Postgres does not answer in time. `unknown_zone` is
+    called with the zone of a learner that was read, when this release does not know that zone.
+    """
+
+    def __init__(self, connections: ReadConnections, unknown_zone: Callable[[str], None]) -> None:
+        self._connections = connections
+        self._unknown_zone = unknown_zone
+
+    async def ready(self) -> None:
+        """Return when the tables can be read; raises TransientError when they are missing too."""
+        await self._connections.one(READY)
+
+    async def stamp(self, user_id: str) -> Stamp:
+        """What the learner's answers depend on."""
+        return _stamp(await self._one(STAMP, user_id))
+
+    async def learner(self, user_id: str) -> StoredRow[LearnerView]:
+        """The learner's state without days."""
+        row = await self._one(LEARNER, user_id)
+        return stored_row(row, partial(learner_view, user_id, row))
+
+    async def topic(self, user_id: str, topic: str) -> StoredRow[TopicView]:
+        """The learner's sums and level in one topic."""
+        row = await self._one(TOPIC, user_id, topic=topic)
+        return stored_row(row, partial(topic_view, topic, row))
+
+    async def page(self, user_id: str, first: dt.date, last: dt.date) -> StoredRow[PageView]:
+        """The learner's state, and sums per day from `first` to `last`, both included."""
+        row = await self._one(LEARNER_AND_DAYS, user_id, first_day=first, last_day=last)
+        return stored_row(row, partial(page_view, user_id, row))
+
+    async def statistics(
+        self, user_id: str, first: dt.date, last: dt.date
+    ) -> StoredRow[StatisticsView]:
+        """Sums over all days and per day from `first` to `last`, both included."""
+        row = await self._one(STATISTICS, user_id, first_day=first, last_day=last)
+        return stored_row(row, partial(statistics_view, row))
+
+    async def history(self, user_id: str, first: dt.date, last: dt.date) -> StoredRow[HistoryView]:
+        """Sums per day from `first` to `last`, both included, and what came before."""
+        row = await self._one(HISTORY, user_id, first_day=first, last_day=last)
+        return stored_row(row, partial(history_view, row))
+
+    async def _one(self, statement: ClauseElement, user_id: str, **parameters: object) -> Any:
+        row = await self._connections.one(statement, user_id=user_id, **parameters)
+        if row is not None and not _is_zone_known(row):
+            self._unknown_zone(row.timezone)
+        return row
+
+
+def learner_view(user_id: str, row: Any) -> LearnerView:
+    """Decode a row of LEARNER; without one, the view of a learner never seen."""
+    if row is None:
+        return LearnerView(Stamp(), LearnerState(user_id, counters=defaultdict(int)), {})
+    unlocks = {name: dt.datetime.fromisoformat(at) for name, at in _lines(row.unlocks)}
+    state = LearnerState(
+        user_id,
+        version=row.version,
+        active_days=ActiveDays(read_runs(row.active_days)),
+        # A filter of a catalogue newer than the learner's last event has no counter yet.
+        counters=defaultdict(int, row.counters),
+        totals=_totals(row.totals),
+        levels=_levels(row.levels),
+        unlocked=set(unlocks),
+    )
+    return LearnerView(_stamp(row), state, unlocks)
+
+
+def topic_view(topic: str, row: Any) -> TopicView:
+    """Decode a row of TOPIC; without one, the view of a learner never seen."""
+    if row is None:
+        return TopicView(Stamp(), Totals(), SkillLevel())
+    sums = Totals()
+    for totals in _totals(row.totals).values():
+        sums.merge(totals)
+    return TopicView(_stamp(row), sums, _levels(row.levels).get(topic, SkillLevel()))
+
+
+def page_view(user_id: str, row: Any) -> PageView:
+    """Decode a row of LEARNER_AND_DAYS; without one, the view of a learner never seen."""
+    return PageView(learner_view(user_id, row), _day_totals(row and row.days))
+
+
+def statistics_view(row: Any) -> StatisticsView:
+    """Decode a row of STATISTICS; without one, the view of a learner never seen."""
+    days: defaultdict[dt.date, dict[Cell, Totals]] = defaultdict(dict)
+    for day, topic, difficulty, *sums in _lines(row and row.days):
+        days[dt.date.fromisoformat(day)][topic, difficulty] = Totals(*sums)
+    return StatisticsView(_stamp(row), _totals(row and row.totals), days)
+
+
+def history_view(row: Any) -> HistoryView:
+    """Decode a row of HISTORY; without one, the view of a learner never seen."""
+    if row is None:
+        return HistoryView(Stamp(), ActiveDays(), Totals(), {}, {})
+    return HistoryView(
+        _stamp(row),
+        ActiveDays(read_runs(row.active_days)),
+        Totals(*json.loads(row.before)),
+        _day_totals(row.days),
+        {name: dt.date.fromisoformat(day) for name, day in _lines(row.unlocks)},
+    )
+
+
+def _stamp(row: Any) -> Stamp:
+    if row is None:
+        return Stamp()
+    zone = row.timezone if _is_zone_known(row) else None
+    return Stamp(row.version, zone, row.last_active_day)
+
+
+def _is_zone_known(row: Any) -> bool:
+    return row.timezone is None or is_zone(row.timezone)
+
+
+def stored_row(row: Any, decode: Callable[[], _View]) -> StoredRow[_View]:
+    """A row that `decode` decodes later, as in a thread; None for a learner never seen."""
+    characters = sum(len(value) for value in row or () if isinstance(value, str | list))
+    return StoredRow(_stamp(row), characters, decode)
+
+
+def _lines(text: str | None) -> Iterator[Any]:
+    lines = text.split("\n") if text else []
+    for start in range(0, len(lines), _PORTION):
+        yield from json.loads(f"[{','.join(lines[start : start + _PORTION])}]")
+
+
+def _totals(text: str | None) -> dict[Cell, Totals]:
+    return {(topic, level): Totals(*sums) for topic, level, *sums in _lines(text)}
+
+
+def _levels(text: str | None) -> dict[str, SkillLevel]:
+    return {
+        topic: SkillLevel(level, previous, dt.datetime.fromisoformat(updated_at))
+        for topic, level, previous, updated_at in _lines(text)
+    }
+
+
+def _day_totals(text: str | None) -> dict[dt.date, Totals]:
+    return {dt.date.fromisoformat(day): Totals(*sums) for day, *sums in _lines(text)}

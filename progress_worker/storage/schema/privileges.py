@@ -1,0 +1,38 @@
+"""What each role may do with each table: no more than its statements need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from progress_worker.storage.schema.tables import (
+    LEARNER_TABLES,
+    achievement_unlock,
+    completion,
+    learner,
+    learner_day,
+    learner_total,
+    outbox,
+    skill_level,
+)
+
+Privileges = Mapping[str, tuple[str, ...]]
+
+REVISION_TABLE: Final = "alembic_version"
+
+#: Learners and unlocks stay: not even the worker can take them away. Completions it deletes only
+#: where a retention is set.
+WORKER: Final[Privileges] = {
+    learner.name: ("SELECT", "INSERT", "UPDATE"),
+    completion.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    learner_total.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    learner_day.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    skill_level.name: ("SELECT", "INSERT", "UPDATE"),
+    achievement_unlock.name: ("SELECT", "INSERT"),
+    outbox.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    REVISION_TABLE: ("SELECT",),
+}
+VIEW: Final[Privileges] = {
+    **{table.name: ("SELECT",) for table in LEARNER_TABLES},
+    REVISION_TABLE: ("SELECT",),
+}

@@ -1,0 +1,221 @@
+"""Loads the learners that a batch concerns.
+
+A load takes no locks. It reads a learner's version first and again last, so all that it read in
+between belongs together. A save compares the version once more: a learner that somebody else
+changed in the meantime makes the load or the save fail as a whole.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final
+
+from psycopg import AsyncCursor
+
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Reducer
+from progress_worker.domain.state import Cell, LearnerState, SkillLevel
+from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.totals import Totals
+from progress_worker.errors import LearnerChangedError
+from progress_worker.storage.active_days import BOUNDS, read_runs
+from progress_worker.storage.database import Connection, values_refused
+from progress_worker.storage.write.arrays import array
+from progress_worker.storage.write.cache import LearnerCache
+
+#: A completion's identity: the learner and the event id as a number, which is hashed faster.
+CompletionKey = tuple[str, int]
+
+_LEARNERS: Final = f"""
+SELECT user_id, version, {BOUNDS}, timezone, timezone_at, timezone_event_id, counters,
+       completions_kept_from
+FROM learner WHERE user_id = ANY(%s::text[])
+"""
+_VERSIONS: Final = "SELECT user_id, version FROM learner WHERE user_id = ANY(%s::text[])"
+_TOTALS: Final = """
+SELECT user_id, topic, difficulty,
+       completions, graded, grade_hundredths, time_spent_seconds, hints_used
+FROM learner_total WHERE user_id = ANY(%s::text[])
+"""
+_LEVELS: Final = """
+SELECT user_id, topic, level, previous_level, level_updated_at
+FROM skill_level WHERE user_id = ANY(%s::text[])
+"""
+_UNLOCKED: Final = """
+SELECT user_id, achievement_id FROM achievement_unlock WHERE user_id = ANY(%s::text[])
+"""
+_DAYS: Final = """
+SELECT user_id, local_day, topic, difficulty,
+       completions, graded, grade_hundredths, time_spent_seconds, hints_used
+FROM learner_day
+JOIN unnest(%s::text[], %s::date[]) AS wanted (user_id, local_day) USING (user_id, local_day)
+"""
+COMPLETION: Final = """
+SELECT user_id, event_id, revision, revoked, exercise_id, topic, difficulty, grade_hundredths,
+       time_spent_seconds, hints_used, completed_at, timezone, local_day
+FROM completion
+"""
+_STORED: Final = (
+    COMPLETION
+    + "JOIN unnest(%s::text[], %s::uuid[]) AS wanted (user_id, event_id) USING (user_id, event_id)"
+)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What a batch needs to know: learners by id, and completions that it would store again."""
+
+    learners: dict[str, LearnerState]
+    stored: dict[CompletionKey, Completion]
+    #: Learners who were last saved under a catalogue with other filters, with their number of
+    #: completions. They have to be counted and loaded again before anything is folded into them.
+    uncounted: dict[str, int]
+
+
+async def load(
+    connection: Connection, reducer: Reducer, cache: LearnerCache, arrivals: Sequence[Completion]
+) -> Loaded:
+    """Load every learner, stored completion and day snapshot that the arrivals concern.
+
+    Learners are taken from the cache where it has them. Raises LearnerChangedError when another
+    transaction changed a learner since it was read or cached, PoisonError for a key that cannot be
+    sent, and psycopg.Error. A cached learner of whom nothing had to be read is not compared: its
+    save does that. Waits no longer than the connection's statement timeout per statement.
+    """
+    with values_refused():
+        return await _load(connection, reducer, cache, arrivals)
+
+
+async def _load(
+    connection: Connection, reducer: Reducer, cache: LearnerCache, arrivals: Sequence[Completion]
+) -> Loaded:
+    keys = {key_of(arrival): arrival.event_id for arrival in arrivals}
+    users = {user_id for user_id, _ in keys}
+    learners = cache.take(users)
+    missing = users - learners.keys()
+    wanted = _columns((user, event_id) for (user, _), event_id in keys.items())
+    if missing:
+        async with connection.pipeline():
+            answers = await _ask_for_learners(connection, missing)
+            stored = await _execute(connection, _STORED, *wanted)
+        learners |= await _read_learners(reducer, missing, answers)
+    else:
+        stored = await _execute(connection, _STORED, *wanted)
+    found = {key_of(c): c for c in map(Completion._make, await stored.fetchall())}
+    days = _missing_days(learners, [*arrivals, *found.values()])
+    read = missing | {user_id for user_id, _ in found} | {user_id for user_id, _ in days}
+    if read:
+        await _load_days(connection, learners, days, read)
+    uncounted = {
+        user_id: learners[user_id].overall.completions
+        for user_id in missing
+        if not reducer.counts_match(learners[user_id])
+    }
+    return Loaded(learners, found, uncounted)
+
+
+def _missing_days(
+    learners: Mapping[str, LearnerState], completions: Iterable[Completion]
+) -> set[tuple[str, dt.date]]:
+    """Days of the completions that have rows to load; a day that is not active has none."""
+    missing = set()
+    for completion in completions:
+        user_id, day = completion.user_id, completion.local_day
+        state = learners[user_id]
+        if day not in state.days and day in state.active_days:
+            missing.add((user_id, day))
+    return missing
+
+
+async def _load_days(
+    connection: Connection,
+    learners: Mapping[str, LearnerState],
+    days: Set[tuple[str, dt.date]],
+    read: Set[str],
+) -> None:
+    """Load the days, then compare the versions of the learners of whom anything was read.
+
+    The rules may fail on rows of two versions, long before a save could notice.
+    """
+    async with connection.pipeline():
+        rows = await _execute(connection, _DAYS, *_columns(days))
+        versions = await _execute(connection, _VERSIONS, read)
+    known = dict(await versions.fetchall())
+    if any(learners[user_id].version != known.get(user_id, 0) for user_id in read):
+        raise LearnerChangedError("a learner of the batch was changed while it was read")
+    for user_id, day in days:
+        learners[user_id].days[day] = {}
+    for user_id, local_day, topic, difficulty, *numbers in await rows.fetchall():
+        learners[user_id].days[local_day][topic, difficulty] = Totals(*numbers)
+
+
+def key_of(completion: Completion) -> CompletionKey:
+    """The completion's identity."""
+    return completion.user_id, completion.event_id.int
+
+
+async def load_learner(
+    connection: Connection, reducer: Reducer, user_id: str
+) -> LearnerState | None:
+    """One learner without day snapshots; None when there is no such learner."""
+    async with connection.pipeline():
+        answers = await _ask_for_learners(connection, {user_id})
+    state = (await _read_learners(reducer, {user_id}, answers))[user_id]
+    return state if state.version else None
+
+
+async def _ask_for_learners(connection: Connection, users: Set[str]) -> list[AsyncCursor[Any]]:
+    return [
+        await _execute(connection, statement, users)
+        for statement in (_LEARNERS, _TOTALS, _LEVELS, _UNLOCKED)
+    ]
+
+
+async def _read_learners(
+    reducer: Reducer, users: Set[str], answers: Sequence[AsyncCursor[Any]]
+) -> dict[str, LearnerState]:
+    """The learners as they are stored, without day snapshots; one never seen has version 0."""
+    learners, totals, levels, unlocked = [await answer.fetchall() for answer in answers]
+    states = _assemble(learners, totals)
+    for user_id in users - states.keys():
+        states[user_id] = reducer.new_learner(user_id)
+    # Another transaction may have added the learner since the first answer, which `load` notices.
+    for user_id, topic, level, previous_level, updated_at in levels:
+        states[user_id].levels[topic] = SkillLevel(level, previous_level, updated_at)
+    for user_id, achievement_id in unlocked:
+        states[user_id].unlocked.add(achievement_id)
+    return states
+
+
+async def _execute(
+    connection: Connection, statement: str, *columns: Iterable[object]
+) -> AsyncCursor[Any]:
+    """Run a statement whose parameters are arrays."""
+    return await connection.execute(statement, [array(c) for c in columns], binary=True)
+
+
+def _columns(pairs: Iterable[tuple[str, object]]) -> tuple[list[str], list[object]]:
+    # By learner, so that neighbours in the index are looked up one after the other.
+    ordered = sorted(pairs, key=itemgetter(0))
+    return [pair[0] for pair in ordered], [pair[1] for pair in ordered]
+
+
+def _assemble(learners: list[Any], totals: list[Any]) -> dict[str, LearnerState]:
+    sums: dict[str, dict[Cell, Totals]] = {}
+    for user_id, topic, difficulty, *numbers in totals:
+        sums.setdefault(user_id, {})[topic, difficulty] = Totals(*numbers)
+    return {
+        row[0]: LearnerState(
+            user_id=row[0],
+            version=row[1],
+            active_days=ActiveDays(read_runs(row[2])),
+            zone=(row[4], row[5], row[3]) if row[3] is not None else None,
+            counters=row[6],
+            kept_from=row[7],
+            totals=sums.get(row[0], {}),
+        )
+        for row in learners
+    }

@@ -1,0 +1,108 @@
+"""The outbox: records that a transaction owes to Kafka, in the order in which it decided them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from progress_worker.storage.database import Connection
+from progress_worker.storage.write.appending import Appending, Row
+from progress_worker.storage.write.arrays import array
+
+
+class OutboxRecord(NamedTuple):
+    """A Kafka record to be published, byte for byte."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class PendingRecord(NamedTuple):
+    """A record that waits in the outbox since `created_at`."""
+
+    id: int
+    created_at: dt.datetime
+    record: OutboxRecord
+
+
+class Backlog(NamedTuple):
+    """How much waits: records to publish, the oldest one's age, and records that were parked."""
+
+    pending: int
+    oldest_seconds: float
+    parked: int
+
+
+RECORDS: Final = Appending(
+    "outbox", {"topic": "text", "key": "bytea", "value": "bytea", "headers": "json"}
+)
+_NEXT: Final = """
+SELECT id, created_at, topic, key, value, headers::text
+FROM outbox WHERE parked IS NULL ORDER BY id LIMIT %s
+"""
+_DELETE: Final = "DELETE FROM outbox WHERE id = ANY(%s::bigint[])"
+_PARK: Final = "UPDATE outbox SET parked = %s WHERE id = %s"
+_BACKLOG: Final = """
+SELECT count(*) FILTER (WHERE parked IS NULL),
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked IS NULL)), 0),
+       count(*) FILTER (WHERE parked IS NOT NULL)
+FROM outbox
+"""
+
+
+async def next_records(connection: Connection, limit: int) -> list[PendingRecord]:
+    """The oldest records that wait to be published."""
+    result = await connection.execute(_NEXT, [limit], binary=True)
+    return [_pending(row) for row in await result.fetchall()]
+
+
+async def delete(connection: Connection, ids: Sequence[int]) -> None:
+    """Remove records that Kafka acknowledged."""
+    await connection.execute(_DELETE, [array(ids)])
+
+
+async def park(connection: Connection, record_id: int, why: str) -> None:
+    """Set aside a record that Kafka refuses for good, so that it holds up no other."""
+    await connection.execute(_PARK, [why, record_id])
+
+
+async def backlog(connection: Connection) -> Backlog:
+    """What waits in the outbox now."""
+    row = await (await connection.execute(_BACKLOG)).fetchone()
+    if row is None:
+        raise RuntimeError("an aggregate gave no row")
+    return Backlog(row[0], float(row[1]), row[2])
+
+
+def row(record: OutboxRecord) -> Row:
+    """The record as a row for RECORDS."""
+    return record.topic, record.key, record.value, _headers(record.headers)
+
+
+def _headers(headers: Sequence[tuple[str, bytes | None]]) -> str:
+    """Headers as JSON, their bytes read as Latin-1, which has a character for each."""
+    try:
+        text = to_json(headers)
+    except PydanticSerializationError:  # not UTF-8
+        text = b"\xff"
+    if not text.isascii():
+        contents = [
+            (name, None if content is None else content.decode("latin-1"))
+            for name, content in headers
+        ]
+        text = to_json(contents)
+    return text.decode()
+
+
+def _pending(row: Sequence[Any]) -> PendingRecord:
+    record_id, created_at, topic, key, value, headers = row
+    contents = [
+        (name, None if content is None else content.encode("latin-1"))
+        for name, content in from_json(headers)
+    ]
+    return PendingRecord(record_id, created_at, OutboxRecord(topic, key, value, contents))

@@ -1,0 +1,100 @@
+"""Housekeeping: deletes what is kept for a limited time, one small step at each turn of a timer.
+
+A step reads and deletes a bounded number of rows. It runs in the leader only; where two workers
+hold themselves for the leader, both delete the same. A step that fails is taken back whole and
+tried again at the next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from typing import Final
+
+import psycopg
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from progress_worker.errors import ProgressError
+from progress_worker.settings.all import Settings
+from progress_worker.storage.database import Connection, connect, translate
+from progress_worker.storage.write import retention
+from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.outages import Outage
+
+_log = structlog.get_logger()
+
+#: At ten seconds a step, 100 million completions are gone through in six days.
+_STEP_ROWS: Final = 2_000
+
+
+class Housekeeping:
+    """Goes through completions and outbox, over and over."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: AsyncEngine,
+        metrics: Metrics,
+        *,
+        step_rows: int = _STEP_ROWS,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._completion_days = settings.completion_retention_days
+        self._parked_days = settings.parked_retention_days
+        self._time_limit = settings.database_statement_timeout_seconds
+        self._engine = engine
+        self._metrics = metrics
+        self._step_rows = step_rows
+        self._clock = clock
+        self._reached = retention.BEGINNING
+        self._outage = Outage("housekeeping_failed")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is kept for a limited time."""
+        return self._completion_days is not None or self._parked_days is not None
+
+    async def step(self) -> None:
+        """Look at the next rows and delete the old ones among them."""
+        try:
+            async with asyncio.timeout(self._time_limit), connect(self._engine) as connection:
+                if self._completion_days is not None:
+                    await self._forget(connection, self._days_ago(self._completion_days))
+                if self._parked_days is not None:
+                    await self._unpark(connection, self._days_ago(self._parked_days))
+        except (ProgressError, psycopg.Error, TimeoutError) as error:
+            self._failed(error)
+        else:
+            self._outage.over()
+            self._metrics.housekeeping_steps.labels("done").inc()
+
+    async def _forget(self, connection: Connection, before: dt.datetime) -> None:
+        page = await retention.completions_after(
+            connection, self._reached, before=before, limit=self._step_rows
+        )
+        gone = 0
+        if page.old:
+            gone = await retention.forget_completions(connection, page.old, before=before)
+        await connection.commit()
+        self._reached = page.last if page.size == self._step_rows else retention.BEGINNING
+        self._metrics.housekeeping_examined.inc(page.size)
+        self._metrics.housekeeping_deleted.labels("completion").inc(gone)
+        if self._reached == retention.BEGINNING:
+            self._metrics.housekeeping_passed.set(self._clock().timestamp())
+
+    async def _unpark(self, connection: Connection, before: dt.datetime) -> None:
+        gone = await retention.delete_parked(connection, before=before, limit=self._step_rows)
+        await connection.commit()
+        self._metrics.housekeeping_deleted.labels("outbox").inc(len(gone))
+        for record in gone:
+            _log.warning("parked_record_deleted", **record._asdict())
+
+    def _failed(self, error: ProgressError | psycopg.Error | TimeoutError) -> None:
+        told: Exception = translate(error) if isinstance(error, psycopg.Error) else error
+        self._metrics.housekeeping_steps.labels("failed").inc()
+        self._outage.met(str(told) or type(told).__name__)
+
+    def _days_ago(self, days: int) -> dt.datetime:
+        return self._clock() - dt.timedelta(days=days)
