@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from yaml.error import MarkedYAMLError
 
-from progress_worker.events.models import Difficulty, Level, Tier, Topic
+from progress_worker.domain.vocabulary import Difficulty, Level, Tier, Topic
 
 
 class _Part(BaseModel):

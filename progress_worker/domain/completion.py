@@ -6,7 +6,7 @@ import datetime as dt
 from typing import NamedTuple
 from uuid import UUID
 
-from progress_worker.events.models import Difficulty
+from progress_worker.domain.vocabulary import Difficulty
 
 
 class Completion(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, get_args
 
 from progress_worker.domain import catalogue as spec
 from progress_worker.domain.completion import Completion
-from progress_worker.events.models import Difficulty
+from progress_worker.domain.vocabulary import Difficulty
 
 _DIFFICULTIES: Final[tuple[Difficulty, ...]] = get_args(Difficulty)
 _NOT_GRADED: Final = -1

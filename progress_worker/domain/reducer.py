@@ -24,8 +24,8 @@ from progress_worker.domain.rules import (
 from progress_worker.domain.skills import LevelRules
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals, share
+from progress_worker.domain.vocabulary import Level
 from progress_worker.domain.zones import name_zone, rename_zone
-from progress_worker.events.models import Level
 
 
 class Outcome(StrEnum):

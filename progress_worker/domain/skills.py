@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from progress_worker.domain.totals import Totals
-from progress_worker.events.models import Level
+from progress_worker.domain.vocabulary import Level
 
 LEVELS: Final[tuple[Level, ...]] = ("beginner", "intermediate", "advanced", "expert")
 RANK: Final[dict[Level, int]] = {level: rank for rank, level in enumerate(LEVELS)}

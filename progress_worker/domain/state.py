@@ -9,7 +9,7 @@ from uuid import UUID
 
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
-from progress_worker.events.models import Difficulty, Level
+from progress_worker.domain.vocabulary import Difficulty, Level
 
 #: The finest grain of every sum: topic and difficulty. A plain tuple: every event makes one.
 Cell: TypeAlias = tuple[str, Difficulty]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from hashlib import sha1
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 from uuid import UUID, uuid5
 
 from pydantic import (
@@ -19,6 +19,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from progress_worker.domain.vocabulary import NO_NUL, Difficulty, Level, Tier, Topic
+
 EXERCISE_COMPLETED: Final = "exercise.completed.v1"
 ACHIEVEMENT_UNLOCKED: Final = "achievement.unlocked.v1"
 SKILL_LEVEL_CHANGED: Final = "skill.level.changed.v1"
@@ -28,8 +30,6 @@ RECALCULATION_REQUESTED: Final = "progress.recalculation.requested.v1"
 NAMESPACE: Final = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
 
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
-
-NO_NUL: Final = r"^[^\x00]*$"
 
 #: The earliest `completed_at` that we take.
 EARLIEST_COMPLETION: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -41,10 +41,6 @@ RFC_3339: Final = (
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
 )
 _NOT_RFC_3339: Final = "Input should be an RFC 3339 time with an offset"
-
-Difficulty = Literal["easy", "medium", "hard"]
-Level = Literal["beginner", "intermediate", "advanced", "expert"]
-Tier = Literal["bronze", "silver", "gold", "platinum"]
 
 
 def _read_instant(text: str) -> dt.datetime:
@@ -109,16 +105,6 @@ UserId = Annotated[
         pattern=NO_NUL,
         description="The learner; also the record key.",
         examples=["learner-17"],
-    ),
-]
-Topic = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=128,
-        pattern=NO_NUL,
-        description="The skill's topic area.",
-        examples=["algorithms"],
     ),
 ]
 

@@ -7,7 +7,7 @@ from random import Random
 from uuid import UUID
 
 from progress_worker.domain.completion import Completion
-from progress_worker.events.models import Difficulty
+from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.generator.learners import Learner
 
 #: What a difficulty takes off the mean grade, in percent.

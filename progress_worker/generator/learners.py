@@ -11,7 +11,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from progress_worker.domain.calendar import zone
-from progress_worker.events.models import Difficulty
+from progress_worker.domain.vocabulary import Difficulty
 
 WINDOW_DAYS = 120
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from progress_worker.events.models import NO_NUL
+from progress_worker.domain.vocabulary import NO_NUL
 from progress_worker.http.api.presentation import Presenter
 from progress_worker.http.api.responses import to_json
 from progress_worker.http.computing import Computing

@@ -16,8 +16,8 @@ from progress_worker.domain.calendar import local_day
 from progress_worker.domain.catalogue import Catalogue, parse_catalogue
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.embedded.database import Database
-from progress_worker.events.models import Difficulty
 from progress_worker.http.application import create_app
 from progress_worker.settings.all import ViewSettings
 from progress_worker.storage.schema.tables import completion

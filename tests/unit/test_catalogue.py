@@ -15,7 +15,7 @@ import pytest
 from progress_worker.domain.catalogue import Achievement, Catalogue, Rule, parse_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.skills import LevelRules
-from progress_worker.events.models import Difficulty, Tier
+from progress_worker.domain.vocabulary import Difficulty, Tier
 from tests.histories import MIDNIGHT, completion
 
 TIERS: tuple[Tier, ...] = get_args(Tier)

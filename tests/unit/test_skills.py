@@ -6,7 +6,7 @@ import pytest
 
 from progress_worker.domain.skills import LEVELS, LevelRules, Threshold
 from progress_worker.domain.totals import Totals, share
-from progress_worker.events.models import Level
+from progress_worker.domain.vocabulary import Level
 from tests.histories import completion
 from tests.naive import level as naive_level
 

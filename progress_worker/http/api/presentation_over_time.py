@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from progress_worker.domain.state import Cell
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
-from progress_worker.events.models import Difficulty
+from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.http.api.responses_over_time import (
     DayFigures,
     DifficultyFigures,

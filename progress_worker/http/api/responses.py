@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import pydantic_core
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from progress_worker.events.models import Level, Tier
+from progress_worker.domain.vocabulary import Level, Tier
 
 _LEARNER: Final = "learner-17"
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from progress_worker.events.models import Difficulty
+from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.http.api.responses import (
     AchievementsAnswer,
     Answer,

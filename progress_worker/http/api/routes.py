@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
-from progress_worker.events.models import NO_NUL
+from progress_worker.domain.vocabulary import NO_NUL
 from progress_worker.http.api.paths import ExactRoute
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses import (

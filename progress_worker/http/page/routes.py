@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from progress_worker.events.models import NO_NUL
+from progress_worker.domain.vocabulary import NO_NUL
 from progress_worker.http.api.routes import ReadRouter
 from progress_worker.http.api.windows import MAX_DAYS
 from progress_worker.http.conditional import (

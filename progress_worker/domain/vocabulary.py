@@ -1,0 +1,25 @@
+"""The words of the rules: what a difficulty, a level, a tier and a topic can be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+#: Postgres cannot store a NUL character.
+NO_NUL: Final = r"^[^\x00]*$"
+
+Difficulty = Literal["easy", "medium", "hard"]
+Level = Literal["beginner", "intermediate", "advanced", "expert"]
+Tier = Literal["bronze", "silver", "gold", "platinum"]
+
+Topic = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        pattern=NO_NUL,
+        description="The skill's topic area.",
+        examples=["algorithms"],
+    ),
+]
