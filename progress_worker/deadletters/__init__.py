@@ -1,1 +1,4 @@
-"""The way back for dead letters: look at them, and send them again where they came from."""
+"""Reads dead letters and sends them again.
+
+May import: errors, settings, kafka, events.
+"""

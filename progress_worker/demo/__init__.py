@@ -1,1 +1,4 @@
-"""TODO progress_worker/demo."""
+"""The whole system on this machine, and a check of all that it shows.
+
+May import: errors, settings, kafka, events, domain, storage, http, generator, embedded.
+"""

@@ -1,1 +1,4 @@
-"""Connects to everything that a deployment needs, changes nothing, says what is wrong."""
+"""Connects to everything that a deployment needs, changes nothing, says what is wrong.
+
+May import: errors, settings, kafka, storage, http.
+"""

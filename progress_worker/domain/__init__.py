@@ -1,1 +1,4 @@
-"""Pure rules: no I/O and no clock; the same input gives the same output on any machine."""
+"""The rules of progress: pure functions without a clock, a database or a network.
+
+May import: nothing.
+"""

@@ -1,1 +1,4 @@
-"""The broker and the Postgres that the demo and the tests start, and what they are fed with."""
+"""The broker and the Postgres that the demo and the tests start.
+
+May import: errors.
+"""

@@ -1,1 +1,4 @@
-"""The wire: what we read from Kafka and what we write to it."""
+"""The wire: CloudEvents, and the model of each type of event.
+
+May import: errors, domain.
+"""

@@ -1,1 +1,4 @@
-"""TODO progress_worker/generator."""
+"""Made-up exercises of made-up learners.
+
+May import: errors, settings, kafka, events, domain.
+"""

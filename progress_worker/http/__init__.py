@@ -1,1 +1,4 @@
-"""The read-only HTTP view of learners' progress."""
+"""The read-only HTTP view.
+
+May import: errors, settings, events, domain, telemetry, storage.
+"""

@@ -1,1 +1,4 @@
-"""Kafka to Postgres: one batch is one transaction, and its offsets follow the commit."""
+"""From Kafka to Postgres: reads, decodes, folds and commits batches of completions.
+
+May import: errors, settings, kafka, events, domain, telemetry, storage, runtime, outbox.
+"""

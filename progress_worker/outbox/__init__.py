@@ -1,1 +1,4 @@
-"""Postgres to Kafka: the relay that publishes the outbox."""
+"""From Postgres to Kafka: builds outgoing records, and publishes what transactions owe.
+
+May import: errors, settings, kafka, events, domain, telemetry, storage, runtime.
+"""

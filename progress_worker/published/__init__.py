@@ -1,1 +1,4 @@
-"""TODO progress_worker/published."""
+"""What is made from the code: schemas, AsyncAPI, reference pages.
+
+May import: errors, settings, events, telemetry, http, doctor.
+"""

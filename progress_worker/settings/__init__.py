@@ -1,1 +1,4 @@
-"""TODO progress_worker/settings."""
+"""Every setting with its meaning; the only package that reads the environment.
+
+May import: errors, domain.
+"""

@@ -1,1 +1,4 @@
-"""Postgres: tables, what ingest loads and saves, what the HTTP view reads."""
+"""Postgres: connections, and the meaning of their errors.
+
+May import: errors, settings, domain.
+"""

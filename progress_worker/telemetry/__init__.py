@@ -1,1 +1,4 @@
-"""What ops sees: metrics, logs, health."""
+"""Metrics, logs and traces.
+
+May import: errors, settings, storage.
+"""

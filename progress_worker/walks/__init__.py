@@ -1,1 +1,4 @@
-"""TODO progress_worker/walks."""
+"""Work that goes over all learners, a page at a time.
+
+May import: errors, settings, telemetry, storage, runtime.
+"""

@@ -1,1 +1,4 @@
-"""TODO progress_worker/http/api."""
+"""The JSON paths: parameters, answers, export and the OpenAPI document.
+
+May import: errors, settings, events, domain, telemetry, storage.
+"""

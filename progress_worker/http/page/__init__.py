@@ -1,1 +1,4 @@
-"""TODO progress_worker/http/page."""
+"""The learner's page in a browser.
+
+May import: errors, settings, events, domain, telemetry, storage.
+"""

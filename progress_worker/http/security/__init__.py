@@ -1,1 +1,4 @@
-"""TODO progress_worker/http/security."""
+"""Who asks: bearer tokens and the keys that sign them.
+
+May import: errors, settings, events, domain, telemetry, storage.
+"""

@@ -1,1 +1,4 @@
-"""TODO progress_worker/http/serving."""
+"""The servers of the view and of the probes, with limits on their connections.
+
+May import: errors, settings.
+"""

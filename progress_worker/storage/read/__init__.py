@@ -1,1 +1,4 @@
-"""TODO progress_worker/storage/read."""
+"""What the HTTP view reads of one learner.
+
+May import: errors, settings, domain.
+"""

@@ -1,1 +1,4 @@
-"""TODO progress_worker/storage/schema."""
+"""The tables, their migrations and who may do what with them.
+
+May import: errors, settings, domain.
+"""

@@ -1,1 +1,4 @@
-"""TODO progress_worker/storage/write."""
+"""What the worker reads and writes of learners, completions and the outbox.
+
+May import: errors, settings, domain.
+"""
