@@ -1,4 +1,4 @@
 """Reads dead letters and sends them again.
 
-May import: errors, settings, kafka, events.
+May import: errors, settings, kafka, events, telemetry.
 """
