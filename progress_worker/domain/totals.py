@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from progress_worker.domain.completion import Completion
+
+#: What is summed up, in the order of the fields of `Totals`.
+SUMS: Final = (
+    "completions",
+    "graded",
+    "grade_hundredths",
+    "time_spent_seconds",
+    "hints_used",
+)
 
 
 @dataclass(slots=True, init=False)

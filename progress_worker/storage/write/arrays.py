@@ -33,8 +33,10 @@ def array(values: Iterable[Any]) -> str:
     return "{" + ",".join(["NULL" if v is None else form(v) for v in column]) + "}"
 
 
-def arrays(rows: Sequence[Sequence[Any]]) -> list[str]:
-    """The columns of the rows, of which there is at least one, each as `array` has it."""
+def arrays(rows: Sequence[Sequence[Any]], width: int) -> list[str]:
+    """The columns of the rows, each as `array` has it; `width` is the number of columns."""
+    if not rows:
+        return ["{}"] * width
     return [array(column) for column in zip(*rows, strict=True)]
 
 

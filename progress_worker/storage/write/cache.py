@@ -39,7 +39,6 @@ class LearnerCache:
             if state.touched.zone_lost:
                 continue
             if state.touched.changed:
-                state.version += 1
                 state.touched = Touched()
             if len(state.days) > 1:
                 last = max(state.days)

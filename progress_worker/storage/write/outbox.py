@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from progress_worker.storage.database import Connection
-from progress_worker.storage.write.appending import Appending, Row
 from progress_worker.storage.write.arrays import array
+from progress_worker.storage.write.bulk import Row
 
 
 class OutboxRecord(NamedTuple):
@@ -38,9 +38,6 @@ class Backlog(NamedTuple):
     parked: int
 
 
-RECORDS: Final = Appending(
-    "outbox", {"topic": "text", "key": "bytea", "value": "bytea", "headers": "json"}
-)
 _NEXT: Final = """
 SELECT id, created_at, topic, key, value, headers::text
 FROM outbox WHERE parked IS NULL ORDER BY id LIMIT %s
@@ -80,7 +77,7 @@ async def backlog(connection: Connection) -> Backlog:
 
 
 def row(record: OutboxRecord) -> Row:
-    """The record as a row for RECORDS."""
+    """The record as a row for `rows.OUTBOX`."""
     return record.topic, record.key, record.value, _headers(record.headers)
 
 

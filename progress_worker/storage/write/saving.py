@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from pydantic_core import to_json
 
@@ -19,120 +19,41 @@ from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.active_days import format_runs
 from progress_worker.storage.database import Connection, values_refused
+from progress_worker.storage.rows import COMPLETION, DAY, LEARNER, LEVEL, OUTBOX, TOTAL, UNLOCK
 from progress_worker.storage.write import outbox
-from progress_worker.storage.write.appending import Appending, Row, Together
 from progress_worker.storage.write.arrays import arrays
+from progress_worker.storage.write.bulk import BulkWriter, CombinedQuery, Row
 from progress_worker.storage.write.outbox import OutboxRecord
 
-_SAVE_LEARNERS: Final = """
-INSERT INTO learner AS l
-    (user_id, version, active_days, timezone, timezone_at, timezone_event_id, counters)
-SELECT * FROM unnest(%s::text[], %s::bigint[], %s::datemultirange[], %s::text[],
-                     %s::timestamptz[], %s::uuid[], %s::jsonb[])
-ON CONFLICT (user_id) DO UPDATE SET
-    version = excluded.version, active_days = excluded.active_days,
-    timezone = excluded.timezone, timezone_at = excluded.timezone_at,
-    timezone_event_id = excluded.timezone_event_id, counters = excluded.counters
-WHERE l.version = excluded.version - 1
-"""
-_REVISE_COMPLETIONS: Final = """
-UPDATE completion AS c SET
-    revision = n.revision, revoked = n.revoked, exercise_id = n.exercise_id, topic = n.topic,
-    difficulty = n.difficulty, grade_hundredths = n.grade_hundredths,
-    time_spent_seconds = n.time_spent_seconds, hints_used = n.hints_used,
-    completed_at = n.completed_at, timezone = n.timezone, local_day = n.local_day
-FROM unnest(%s::text[], %s::uuid[], %s::integer[], %s::boolean[], %s::text[], %s::text[],
-            %s::text[], %s::smallint[], %s::integer[], %s::smallint[],
-            %s::timestamptz[], %s::text[], %s::date[])
-    AS n (user_id, event_id, revision, revoked, exercise_id, topic, difficulty, grade_hundredths,
-          time_spent_seconds, hints_used, completed_at, timezone, local_day)
-WHERE c.user_id = n.user_id AND c.event_id = n.event_id
-"""
-_COMPLETIONS: Final = Appending(
-    "completion",
-    {
-        "user_id": "text",
-        "event_id": "uuid",
-        "revision": "int4",
-        "revoked": "bool",
-        "exercise_id": "text",
-        "topic": "text",
-        "difficulty": "text",
-        "grade_hundredths": "int2",
-        "time_spent_seconds": "int4",
-        "hints_used": "int2",
-        "completed_at": "timestamptz",
-        "timezone": "text",
-        "local_day": "date",
-    },
+#: A first version is the transaction's time in microseconds, and a learner is saved less than once
+#: in a microsecond. So a learner who is deleted and starts again never has an old version again.
+_FIRST_VERSION: Final = "(date_part('epoch', now()) * 1000000)::bigint"
+_OTHER_COLUMNS: Final = [name for name in LEARNER.values if name != "version"]
+_SAVE_LEARNERS: Final = f"""
+WITH added AS (
+    INSERT INTO learner (user_id, version, {", ".join(_OTHER_COLUMNS)})
+    SELECT user_id, {_FIRST_VERSION}, {", ".join(_OTHER_COLUMNS)}
+    FROM {LEARNER.given(LEARNER.columns)}
+    ON CONFLICT (user_id) DO NOTHING
+    RETURNING version
+), changed AS (
+    UPDATE learner AS l
+    SET version = n.version + 1, {", ".join(f"{name} = n.{name}" for name in _OTHER_COLUMNS)}
+    FROM {LEARNER.given(LEARNER.columns)}
+    WHERE l.user_id = n.user_id AND l.version = n.version
+    RETURNING true
 )
-_SUMS: Final = {
-    "completions": "int4",
-    "graded": "int4",
-    "grade_hundredths": "int8",
-    "time_spent_seconds": "int8",
-    "hints_used": "int8",
-}
-_CELL: Final = {"topic": "text", "difficulty": "text"}
-_TOTALS: Final = Appending("learner_total", {"user_id": "text"} | _CELL | _SUMS)
-_DAYS: Final = Appending("learner_day", {"user_id": "text", "local_day": "date"} | _CELL | _SUMS)
-_SET_SUMS: Final = """
-    completions = n.completions, graded = n.graded, grade_hundredths = n.grade_hundredths,
-    time_spent_seconds = n.time_spent_seconds, hints_used = n.hints_used
+SELECT (SELECT count(*) FROM added), (SELECT count(*) FROM changed),
+       (SELECT max(version) FROM added)
 """
-_CHANGE_TOTALS: Final = f"""
-UPDATE learner_total AS t SET {_SET_SUMS}
-FROM unnest(%s::text[], %s::text[], %s::text[],
-            %s::integer[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
-    AS n (user_id, topic, difficulty,
-          completions, graded, grade_hundredths, time_spent_seconds, hints_used)
-WHERE t.user_id = n.user_id AND t.topic = n.topic AND t.difficulty = n.difficulty
-"""
-_CHANGE_DAYS: Final = f"""
-UPDATE learner_day AS t SET {_SET_SUMS}
-FROM unnest(%s::text[], %s::date[], %s::text[], %s::text[],
-            %s::integer[], %s::integer[], %s::bigint[], %s::bigint[], %s::bigint[])
-    AS n (user_id, local_day, topic, difficulty,
-          completions, graded, grade_hundredths, time_spent_seconds, hints_used)
-WHERE t.user_id = n.user_id AND t.local_day = n.local_day
-    AND t.topic = n.topic AND t.difficulty = n.difficulty
-"""
-_FORGET_DAYS: Final = """
-DELETE FROM learner_day AS t
-USING unnest(%s::text[], %s::date[], %s::text[], %s::text[])
-    AS n (user_id, local_day, topic, difficulty)
-WHERE t.user_id = n.user_id AND t.local_day = n.local_day
-    AND t.topic = n.topic AND t.difficulty = n.difficulty
-"""
-_SAVE_LEVELS: Final = """
-INSERT INTO skill_level (user_id, topic, level, previous_level, level_updated_at)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-ON CONFLICT (user_id, topic) DO UPDATE SET
-    level = excluded.level, previous_level = excluded.previous_level,
-    level_updated_at = excluded.level_updated_at
-"""
-_UNLOCKS: Final = Appending(
-    "achievement_unlock",
-    {
-        "user_id": "text",
-        "achievement_id": "text",
-        "unlocked_at": "timestamptz",
-        "local_day": "date",
-        "triggering_event_id": "uuid",
-        "rule_version": "int4",
-        "measure": "text",
-        "value": "int8",
-        "target": "int8",
-        "backdated": "bool",
-    },
-)
-_APPENDED: Final = (_COMPLETIONS, _TOTALS, _DAYS, _UNLOCKS, outbox.RECORDS)
-_PARTS: Final = Together(
-    *(table.insert for table in _APPENDED),
-    _REVISE_COMPLETIONS,
-    _CHANGE_TOTALS,
-    _CHANGE_DAYS,
-    _SAVE_LEVELS,
+_APPENDED: Final = (COMPLETION, TOTAL, DAY, UNLOCK, OUTBOX)
+_WRITERS: Final = [BulkWriter(rows) for rows in _APPENDED]
+_PARTS: Final = CombinedQuery(
+    *(rows.insert for rows in _APPENDED),
+    COMPLETION.update,
+    TOTAL.update,
+    DAY.update,
+    LEVEL.upsert,
 )
 _FIND_ZONES: Final = """
 UPDATE learner AS l
@@ -188,14 +109,33 @@ async def _save(
     instead: bool,
 ) -> None:
     learners = sorted(changes.learners, key=_user_id)
-    saved = await _write(connection, _SAVE_LEARNERS, [_learner_row(s) for s in learners])
-    if saved is not None and saved.rowcount != len(learners):
-        raise LearnerChangedError("a learner of the batch was changed by another transaction")
+    await _save_learners(connection, learners)
     if instead:
         for statement in _FORGET_SUMS:
             await connection.execute(statement, [[state.user_id for state in learners]])
     await _forget_empty_days(connection, learners)
     await _save_parts(connection, learners, changes, messages)
+
+
+async def _save_learners(connection: Connection, learners: Sequence[LearnerState]) -> None:
+    """Insert the learners that were never stored, and update the others; set their new versions."""
+    if not learners:
+        return
+    new = [state for state in learners if not state.version]
+    known = [state for state in learners if state.version]
+    columns = [
+        column
+        for states in (new, known)
+        for column in arrays([_learner_row(state) for state in states], len(LEARNER.columns))
+    ]
+    result = await connection.execute(_SAVE_LEARNERS, columns)
+    added, changed, first_version = await result.fetchone() or (0, 0, 0)
+    if (added, changed) != (len(new), len(known)):
+        raise LearnerChangedError("a learner of the batch was changed by another transaction")
+    for state in new:
+        state.version = first_version
+    for state in known:
+        state.version += 1
 
 
 async def _forget_empty_days(connection: Connection, learners: Iterable[LearnerState]) -> None:
@@ -208,7 +148,8 @@ async def _forget_empty_days(connection: Connection, learners: Iterable[LearnerS
             if not state.days[day][cell].completions:
                 del state.days[day][cell], state.touched.days[day, cell]
                 empty.append((state.user_id, day, *cell))
-    await _write(connection, _FORGET_DAYS, empty)
+    if empty:
+        await connection.execute(DAY.delete, arrays(empty, len(DAY.key)))
 
 
 async def _save_parts(
@@ -243,20 +184,13 @@ async def _save_parts(
         [_unlock_row(unlock) for unlock in sorted(changes.unlocks, key=_user_id)],
         [outbox.row(message) for message in messages],
     ]
-    for number, (table, rows) in enumerate(zip(_APPENDED, appended, strict=True)):
-        if table.are_many(rows):
-            await table.copy(connection, rows)
+    for number, (writer, rows) in enumerate(zip(_WRITERS, appended, strict=True)):
+        if writer.pays_for(rows):
+            await writer.copy(connection, rows)
             appended[number] = ()
     await _PARTS.run(connection, *appended, changes.revised, totals, days, levels)
     if lost:
         await connection.execute(_FIND_ZONES, [lost])
-
-
-async def _write(connection: Connection, statement: str, rows: Sequence[Row]) -> Any:
-    """Run a statement whose parameters are the columns of the rows, if there are rows."""
-    if not rows:
-        return None
-    return await connection.execute(statement, arrays(rows))
 
 
 _user_id: Final = attrgetter("user_id")
@@ -266,7 +200,7 @@ def _learner_row(state: LearnerState) -> Row:
     named_at, named_by, timezone = state.zone or (None, None, None)
     return (
         state.user_id,
-        state.version + 1,
+        state.version,
         format_runs(state.active_days.runs),
         timezone,
         named_at,
