@@ -72,17 +72,13 @@ def _bootstrap_servers(servers: str) -> str:
     for address in addresses:
         if "://" in address:
             raise PydanticCustomError(
-                "bootstrap",
-                "it must be host:port without a scheme, so not {address}",
-                {"address": address},
+                "bootstrap", "it must be host:port, without a scheme such as kafka://"
             )
         broker = _is_broker(address)
         if broker is None or not 1 <= int(broker[1]) <= _LAST_PORT:
             raise PydanticCustomError(
                 "bootstrap",
-                "it must be host:port, or several with commas between, and the port 1 to 65535: "
-                "{address} is not",
-                {"address": ascii(address)},
+                "it must be host:port, or several with commas between, and the port 1 to 65535",
             )
     return ",".join(addresses)
 
@@ -102,9 +98,7 @@ def _topic_name(name: str) -> str:
     if not _is_topic(name) or name in {".", ".."}:
         raise PydanticCustomError(
             "topic",
-            "a topic's name has 1 to 249 letters, digits, dots, underscores and hyphens, unlike "
-            "{name}",
-            {"name": ascii(name)},
+            "a topic's name has 1 to 249 letters, digits, dots, underscores and hyphens",
         )
     return name
 

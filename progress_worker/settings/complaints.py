@@ -35,7 +35,6 @@ _WANTED: Final = {
     "too_short": "it must have at least {min_length} characters",
     "string_unicode": "it must be UTF-8 text",
 }
-_LONGEST_VALUE: Final = 60
 
 
 def complaints(
@@ -43,7 +42,8 @@ def complaints(
 ) -> Iterator[str]:
     """A sentence for all that is not set, and one for each setting that is wrong.
 
-    `given` are the settings that have a value. Secrets are not quoted.
+    `given` are the settings that have a value. No value is quoted: a secret may stand in the wrong
+    variable.
     """
     problems = error.errors(include_url=False)
     if missing := [_variable(p["loc"]) for p in problems if p["type"] == "missing"]:
@@ -52,7 +52,7 @@ def complaints(
         if problem["type"] == "missing":
             continue
         if problem["loc"]:
-            yield f"{_variable(problem['loc'])} is wrong: {_wanted(kind, problem)}."
+            yield f"{_variable(problem['loc'])} is wrong: {_wanted(problem)}."
         else:
             yield str(problem["msg"]).removeprefix("Value error, ")
     if all(problem["loc"] for problem in problems):  # else it is among the problems
@@ -123,18 +123,12 @@ def _variable(location: Sequence[int | str]) -> str:
     return PREFIX + "__".join(str(part) for part in location).upper()
 
 
-def _wanted(kind: type[BaseModel], problem: Any) -> str:
+def _wanted(problem: Any) -> str:
     wanted = _WANTED.get(problem["type"])
     if wanted is None:
         return str(problem["msg"]).rstrip(".")
     limits = problem.get("ctx", {})
-    wanted = wanted.format(**{name: _plain(limit) for name, limit in limits.items()})
-    if "Secret" in str(kind.model_fields[problem["loc"][0]]):
-        return wanted
-    value = ascii(problem["input"])
-    return (
-        f"{wanted}, not {value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + '…'}"
-    )
+    return wanted.format(**{name: _plain(limit) for name, limit in limits.items()})
 
 
 def _plain(limit: object) -> object:

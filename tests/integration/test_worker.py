@@ -214,7 +214,11 @@ async def test_level_changes_are_told_only_if_asked_for(deployment: Deployment) 
         ("DATABASE_URL", None, "PROGRESS_DATABASE_URL is not set."),
         ("DATABASE_URL", "mysql://x/y", "PROGRESS_DATABASE_URL is wrong: .* postgresql://."),
         ("LANES", "many", "PROGRESS_LANES is wrong: .*"),
-        ("DRAIN_TIMEOUT_SECONDS", "60", "PROGRESS_DRAIN_TIMEOUT_SECONDS must be shorter than .*"),
+        (
+            "DRAIN_TIMEOUT_SECONDS",
+            "60",
+            "PROGRESS_DRAIN_TIMEOUT_SECONDS is 60: it must be shorter than .*",
+        ),
         (
             "KAFKA_SECURITY_PROTOCOL",
             "SASL_SSL",
