@@ -129,7 +129,7 @@ class Node(Server):
         self._directory.mkdir()
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in self._settings().items()))
         (self._directory / "log4j2.properties").write_text(_LOG4J)
-        tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster.identity]
+        tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster.identity}"]
         security = self._cluster.security
         users = security.format_options if security else []
         pid = self._launch([*self._jvm(), *tool, "-c", self._properties, *users])
