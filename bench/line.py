@@ -17,7 +17,7 @@ from bench.contestants.lineup import PARTITIONS
 from bench.watch import TrialError
 from bench.workload import in_binary_mode
 from progress_worker.domain.completion import Completion
-from progress_worker.settings.all import KafkaSettings
+from progress_worker.settings.kafka import KafkaSettings
 
 _TICK_SECONDS = 0.01
 _SETTLE_SECONDS = 30.0

@@ -32,8 +32,8 @@ from bench.results import Results, Standing
 from bench.trial import run_trial
 from bench.watch import TrialError
 from bench.workload import Workload, in_bare_json, in_binary_mode, make_workload
-from progress_worker.settings.all import SharedSettings
 from progress_worker.settings.rules import level_rules, load_catalogue
+from progress_worker.settings.shared import SharedSettings
 
 _RESULTS = Path(__file__).with_name("results")
 _EVENTS = 100_000

@@ -26,7 +26,8 @@ from progress_worker.demo.stack import EmbeddedStack
 from progress_worker.embedded.guard import Guard
 from progress_worker.embedded.ports import free_port
 from progress_worker.kafka.topics import create_topics
-from progress_worker.settings.all import PREFIX, KafkaSettings, load_kafka_settings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.kafka import KafkaSettings, load_kafka_settings
 from progress_worker.storage.schema.migrate import migrate
 
 _TABLES = Path(__file__).with_name("tables.sql")

@@ -17,7 +17,8 @@ from bench.watch import TrialError
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.http.security.authentication import mint_token
-from progress_worker.settings.all import PREFIX, TokenSettings, ViewSettings, load_token_settings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.view import TokenSettings, ViewSettings, load_token_settings
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0

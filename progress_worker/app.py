@@ -39,8 +39,9 @@ from progress_worker.runtime.kafka_answers import KafkaContact, KafkaWatch
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerApp
 from progress_worker.runtime.starting import check_kafka, check_port, data_directory
-from progress_worker.settings.all import PREFIX, Settings, load_settings
+from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.rules import level_rules, load_catalogue
+from progress_worker.settings.worker import Settings, load_settings
 from progress_worker.storage.database import create_engine
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics

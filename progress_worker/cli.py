@@ -98,7 +98,7 @@ def version() -> None:
 def worker() -> None:
     """Run the worker: ingest, outbox relay, commands, probes."""
     from progress_worker.app import run_worker  # noqa: PLC0415 - a command loads what it needs
-    from progress_worker.settings.all import load_settings  # noqa: PLC0415
+    from progress_worker.settings.worker import load_settings  # noqa: PLC0415
 
     run_worker(load_settings())
 
@@ -108,8 +108,8 @@ def api() -> None:
     """Run the read-only HTTP view."""
     from progress_worker.doctor.configuration import check_files  # noqa: PLC0415
     from progress_worker.http.application import serve  # noqa: PLC0415
-    from progress_worker.settings.all import load_view_settings  # noqa: PLC0415
     from progress_worker.settings.rules import level_rules, load_catalogue  # noqa: PLC0415
+    from progress_worker.settings.view import load_view_settings  # noqa: PLC0415
 
     settings = load_view_settings()
     check_files(settings)
@@ -124,7 +124,7 @@ def token(
 ) -> None:
     """Print a token for the view, signed with PROGRESS_JWT_SECRET."""
     from progress_worker.http.security.authentication import mint_token  # noqa: PLC0415
-    from progress_worker.settings.all import load_token_settings  # noqa: PLC0415
+    from progress_worker.settings.view import load_token_settings  # noqa: PLC0415
 
     lifetime = dt.timedelta(hours=hours)
     typer.echo(mint_token(load_token_settings(), user_id, scope=scope, lifetime=lifetime))
@@ -135,7 +135,7 @@ def migrate(
     revision: Annotated[str, typer.Option(help="Up or down to this revision.")] = "head",
 ) -> None:
     """Bring the database to this release's schema and grant the roles."""
-    from progress_worker.settings.all import load_migration_settings  # noqa: PLC0415
+    from progress_worker.settings.migration import load_migration_settings  # noqa: PLC0415
     from progress_worker.storage.schema.migrate import migrate as run  # noqa: PLC0415
 
     settings = load_migration_settings()
@@ -149,7 +149,7 @@ def distribute(
     shards: Annotated[int, typer.Option(min=1, help="Parts of each table; for ever.")] = 32,
 ) -> None:
     """Distribute the migrated learner tables over a Citus cluster; can be repeated."""
-    from progress_worker.settings.all import load_migration_settings  # noqa: PLC0415
+    from progress_worker.settings.migration import load_migration_settings  # noqa: PLC0415
     from progress_worker.storage.schema.distribution import distribute as run  # noqa: PLC0415
 
     settings = load_migration_settings()
@@ -193,7 +193,7 @@ def generate(
 ) -> None:
     """Publish generated exercises to the broker that PROGRESS_KAFKA_* names."""
     from progress_worker.generator.command import run_generate  # noqa: PLC0415
-    from progress_worker.settings.all import load_kafka_settings  # noqa: PLC0415
+    from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
 
     run_generate(
         load_kafka_settings(),
@@ -209,7 +209,7 @@ def generate(
 def topics_create() -> None:
     """Create the topics that are missing."""
     from progress_worker.kafka.topics import create_topics  # noqa: PLC0415
-    from progress_worker.settings.all import load_kafka_settings  # noqa: PLC0415
+    from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
 
     created = asyncio.run(create_topics(load_kafka_settings()))
     typer.echo(f"Created: {', '.join(created)}." if created else "All topics exist.")
@@ -219,7 +219,7 @@ def topics_create() -> None:
 def topics_check(as_json: _Json = False) -> None:
     """Compare the topics with what this deployment wants; exit status 1 when they differ."""
     from progress_worker.kafka.topics import check_topics  # noqa: PLC0415
-    from progress_worker.settings.all import load_kafka_settings  # noqa: PLC0415
+    from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
 
     complaints = asyncio.run(check_topics(load_kafka_settings()))
     if as_json:
@@ -267,8 +267,8 @@ def rules_check(
     as_json: _Json = False,
 ) -> None:
     """Read a catalogue and the level thresholds; exit status 1 when something is wrong."""
-    from progress_worker.settings.all import load_shared_settings  # noqa: PLC0415
     from progress_worker.settings.rules import loaded  # noqa: PLC0415
+    from progress_worker.settings.shared import load_shared_settings  # noqa: PLC0415
 
     settings = load_shared_settings(**({} if file is None else {"catalogue_file": file}))
     found = loaded(settings)

@@ -19,7 +19,7 @@ from progress_worker.errors import Reason, TransientError
 
 if TYPE_CHECKING:
     from progress_worker.deadletters.letters import Letter, Selection
-    from progress_worker.settings.all import KafkaSettings
+    from progress_worker.settings.kafka import KafkaSettings
 
 dlq_cli = typer.Typer(
     help="Look at dead letters and send them again where they came from.", no_args_is_help=True
@@ -159,7 +159,7 @@ async def _redrive(
 
 
 def _settings() -> KafkaSettings:
-    from progress_worker.settings.all import load_kafka_settings  # noqa: PLC0415
+    from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
 
     return load_kafka_settings()
 

@@ -22,7 +22,8 @@ from progress_worker.errors import TransientError
 from progress_worker.kafka.clients import client_options, reading_options, unreachable
 from progress_worker.kafka.header_names import accept_any_header_name
 from progress_worker.kafka.topics import partition_counts
-from progress_worker.settings.all import PREFIX, KafkaSettings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.kafka import KafkaSettings
 
 _FETCH_MS: Final = 200
 

@@ -16,7 +16,7 @@ from progress_worker.deadletters.reading import DeadLetters
 from progress_worker.errors import TransientError
 from progress_worker.kafka.clients import running_producer
 from progress_worker.kafka.topics import partition_counts
-from progress_worker.settings.all import KafkaSettings
+from progress_worker.settings.kafka import KafkaSettings
 
 _CHUNK: Final = 200
 

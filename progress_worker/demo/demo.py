@@ -26,15 +26,11 @@ from progress_worker.errors import ProgressError
 from progress_worker.generator.generator import generate
 from progress_worker.http.security.authentication import mint_token
 from progress_worker.kafka.topics import create_topics
-from progress_worker.settings.all import (
-    PREFIX,
-    Settings,
-    load_settings,
-    load_token_settings,
-    replace_environment,
-    rule_environment,
-)
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.environment import replace_environment, rule_environment
 from progress_worker.settings.rules import level_rules, load_catalogue
+from progress_worker.settings.view import load_token_settings
+from progress_worker.settings.worker import Settings, load_settings
 from progress_worker.storage.schema.migrate import migrate
 
 #: Logs that a person can read, and a link that opens the page.

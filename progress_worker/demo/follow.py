@@ -23,7 +23,7 @@ from progress_worker.events.models import AchievementUnlocked
 from progress_worker.generator.generator import GeneratedRecord
 from progress_worker.generator.publish import publish
 from progress_worker.kafka.clients import client_options
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 
 _LOOK_SECONDS: Final = 0.1
 _STALL_SECONDS: Final = 60.0

@@ -16,7 +16,7 @@ from progress_worker.demo.read import get
 from progress_worker.demo.stack import EmbeddedStack
 from progress_worker.embedded.guard import Guard
 from progress_worker.errors import FatalError
-from progress_worker.settings.all import PREFIX
+from progress_worker.settings.complaints import PREFIX
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0

@@ -22,7 +22,7 @@ from progress_worker.demo.sent import Letter, Sums, Unlock
 from progress_worker.errors import FatalError
 from progress_worker.events.models import AchievementUnlocked
 from progress_worker.kafka.clients import reading_options
-from progress_worker.settings.all import KafkaSettings
+from progress_worker.settings.kafka import KafkaSettings
 
 READ_SECONDS: Final = 20.0
 _FETCH_MS: Final = 100

@@ -15,7 +15,7 @@ from rich.table import Table
 from progress_worker.demo.check import Findings
 from progress_worker.demo.sent import Expectation
 from progress_worker.domain.reducer import Outcome
-from progress_worker.settings.all import PREFIX
+from progress_worker.settings.complaints import PREFIX
 
 _SHOWN_DIFFERENCES: Final = 20
 _BROKER_NOTE: Final = (

@@ -12,7 +12,7 @@ from progress_worker.embedded.guard import Guard
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError
-from progress_worker.settings.all import PREFIX
+from progress_worker.settings.complaints import PREFIX
 
 DATABASE = "progress"
 

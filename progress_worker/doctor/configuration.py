@@ -16,21 +16,14 @@ from pydantic_settings import BaseSettings
 from progress_worker.errors import ConfigurationError
 from progress_worker.http.security.keys import parse_keys
 from progress_worker.kafka.clients import client_options
-from progress_worker.settings.all import (
-    PREFIX,
-    KafkaSettings,
-    MigrationSettings,
-    Settings,
-    SharedSettings,
-    TokenSettings,
-    ViewSettings,
-    environment_names,
-    load_migration_settings,
-    load_settings,
-    load_view_settings,
-)
-from progress_worker.settings.complaints import unreadable
+from progress_worker.settings.complaints import PREFIX, unreadable
+from progress_worker.settings.environment import environment_names
+from progress_worker.settings.kafka import KafkaSettings
+from progress_worker.settings.migration import MigrationSettings, load_migration_settings
 from progress_worker.settings.rules import LoadedCatalogue, load_catalogue, loaded
+from progress_worker.settings.shared import SharedSettings
+from progress_worker.settings.view import TokenSettings, ViewSettings, load_view_settings
+from progress_worker.settings.worker import Settings, load_settings
 
 MASK: Final = "***"
 _SERVICE: Final = "_SERVICE_HOST"

@@ -12,14 +12,12 @@ from progress_worker.doctor.kafka import check_brokers, check_group, check_wante
 from progress_worker.doctor.keys import check_keys
 from progress_worker.doctor.postgres import check_view_database, check_worker_database
 from progress_worker.errors import ProgressError
-from progress_worker.settings.all import (
-    PREFIX,
-    SharedSettings,
-    environment_names,
-    load_settings,
-    load_view_settings,
-)
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.environment import environment_names
 from progress_worker.settings.rules import loaded
+from progress_worker.settings.shared import SharedSettings
+from progress_worker.settings.view import load_view_settings
+from progress_worker.settings.worker import load_settings
 
 LIMIT_SECONDS: Final = 10.0
 

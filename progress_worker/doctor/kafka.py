@@ -8,7 +8,7 @@ from typing import Final
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import TransientError
 from progress_worker.kafka.topics import GroupState, check_topics, group_state, partition_counts
-from progress_worker.settings.all import KafkaSettings
+from progress_worker.settings.kafka import KafkaSettings
 
 _TRIES: Final = 6
 _PAUSE_SECONDS: Final = 0.5

@@ -5,7 +5,8 @@ from __future__ import annotations
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import TransientError
 from progress_worker.http.security.keys import KEY_TYPES, key_reader
-from progress_worker.settings.all import PREFIX, TokenSettings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.view import TokenSettings
 
 
 async def check_keys(settings: TokenSettings) -> list[Finding]:

@@ -12,7 +12,9 @@ import psycopg
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings.addresses import libpq_url
-from progress_worker.settings.all import PREFIX, Settings, ViewSettings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.view import ViewSettings
+from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, check_migrated
 from progress_worker.storage.schema import privileges
 from progress_worker.storage.schema.tables import learner

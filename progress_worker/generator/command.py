@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from progress_worker.generator.generator import GeneratedRecord, Kind, generate
 from progress_worker.generator.publish import publish
-from progress_worker.settings.all import KafkaSettings
+from progress_worker.settings.kafka import KafkaSettings
 
 
 def run_generate(

@@ -15,7 +15,8 @@ from progress_worker.errors import TransientError
 from progress_worker.generator.generator import GeneratedRecord
 from progress_worker.kafka.clients import running_producer
 from progress_worker.kafka.topics import partition_counts
-from progress_worker.settings.all import PREFIX, KafkaSettings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.kafka import KafkaSettings
 
 _CHUNK = 500
 _CHUNKS_PER_SECOND = 20

@@ -36,7 +36,7 @@ from progress_worker.http.serving.connections import (
     most_connections,
 )
 from progress_worker.http.serving.view import run
-from progress_worker.settings.all import ViewSettings
+from progress_worker.settings.view import ViewSettings
 from progress_worker.storage.read.connections import Limits, ReadConnections
 from progress_worker.storage.read.export import ExportReads
 from progress_worker.storage.read.views import ProgressReads

@@ -27,7 +27,7 @@ from progress_worker.kafka.topics import partition_counts
 from progress_worker.runtime.kafka_answers import KafkaContact
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerService
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import check_migrated, connect_for
 from progress_worker.telemetry.metrics import Metrics
 

@@ -33,8 +33,8 @@ from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.admin import ApiVersionRequest
 
 from progress_worker.errors import ConfigurationError, TransientError
-from progress_worker.settings.all import PREFIX, KafkaSettings
-from progress_worker.settings.complaints import unreadable
+from progress_worker.settings.complaints import PREFIX, unreadable
+from progress_worker.settings.kafka import KafkaSettings
 
 #: No record of more than this is sent.
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024

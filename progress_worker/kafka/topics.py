@@ -19,7 +19,8 @@ from aiokafka.errors import (
 
 from progress_worker.errors import TransientError
 from progress_worker.kafka.clients import client_options, in_words, unreachable
-from progress_worker.settings.all import PREFIX, KafkaSettings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.kafka import KafkaSettings
 
 _DAY_MS = 86_400_000
 

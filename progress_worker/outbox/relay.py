@@ -27,7 +27,7 @@ from progress_worker.outbox.sending import REFUSED, Outcome, send
 from progress_worker.runtime.kafka_answers import KafkaContact
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerService
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, connect, translate
 from progress_worker.storage.write import outbox
 from progress_worker.storage.write.outbox import PendingRecord

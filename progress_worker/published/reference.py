@@ -13,14 +13,11 @@ from pydantic_core import PydanticUndefined
 
 from progress_worker.doctor.configuration import Variable, variables
 from progress_worker.http.metrics import ViewMetrics
-from progress_worker.settings.all import (
-    KafkaSettings,
-    MigrationSettings,
-    Settings,
-    SharedSettings,
-    TokenSettings,
-    ViewSettings,
-)
+from progress_worker.settings.kafka import KafkaSettings
+from progress_worker.settings.migration import MigrationSettings
+from progress_worker.settings.shared import SharedSettings
+from progress_worker.settings.view import TokenSettings, ViewSettings
+from progress_worker.settings.worker import Settings
 from progress_worker.telemetry.metrics import Metrics
 
 _MADE: Final = "Made by `progress-worker reference` from the code; edit that, not this.\n"

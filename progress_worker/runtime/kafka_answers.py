@@ -13,7 +13,7 @@ from mode import Service
 
 from progress_worker.kafka.clients import ask
 from progress_worker.runtime.service import WorkerService
-from progress_worker.settings.all import KafkaSettings
+from progress_worker.settings.kafka import KafkaSettings
 from progress_worker.telemetry.outages import Outage
 
 _ASK_SECONDS: Final = 2.0

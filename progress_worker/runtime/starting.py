@@ -10,8 +10,8 @@ from tempfile import gettempdir
 
 from progress_worker.errors import ConfigurationError
 from progress_worker.kafka.topics import partition_counts
-from progress_worker.settings.all import KafkaSettings
 from progress_worker.settings.complaints import cannot_listen
+from progress_worker.settings.kafka import KafkaSettings
 
 
 def check_port(host: str, port: int) -> None:

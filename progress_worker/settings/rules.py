@@ -8,8 +8,8 @@ from typing import NamedTuple
 from progress_worker.domain.catalogue import Catalogue, parse_catalogue
 from progress_worker.domain.skills import LevelRules, Threshold
 from progress_worker.errors import ConfigurationError
-from progress_worker.settings.all import PREFIX, LevelThreshold, SharedSettings
-from progress_worker.settings.complaints import unreadable
+from progress_worker.settings.complaints import PREFIX, unreadable
+from progress_worker.settings.shared import LevelThreshold, SharedSettings
 
 
 def load_catalogue(settings: SharedSettings) -> Catalogue:

@@ -11,7 +11,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from progress_worker.errors import ProgressError
-from progress_worker.settings.all import SharedSettings
+from progress_worker.settings.shared import SharedSettings
 
 #: What any client can cause as often as it likes, by logger: how such messages begin.
 _CAUSED_BY_CLIENTS: Final = {

@@ -30,7 +30,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from progress_worker import USER_AGENT, __version__
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 from progress_worker.storage.write.outbox import OutboxRecord
 
 _log = structlog.get_logger()

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import ProgressError
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, connect, translate
 from progress_worker.storage.write import retention
 from progress_worker.telemetry.metrics import Metrics

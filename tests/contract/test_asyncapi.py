@@ -23,7 +23,7 @@ from progress_worker.events.models import (
     ExerciseCompleted,
 )
 from progress_worker.ingest.decode import Decoder
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parents[1] / "schemas"

@@ -16,7 +16,10 @@ import pytest
 import yaml
 
 from progress_worker.embedded.postgres import INSTALLATION, Postgres
-from progress_worker.settings.all import PREFIX, MigrationSettings, Settings, ViewSettings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.migration import MigrationSettings
+from progress_worker.settings.view import ViewSettings
+from progress_worker.settings.worker import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVELOPMENT = "development"

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from progress_worker.doctor.configuration import KINDS, Command, variables
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
-from progress_worker.settings.all import PREFIX
+from progress_worker.settings.complaints import PREFIX
 
 LIMIT_SECONDS = 90.0
 

@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 
 from progress_worker.demo.read import read_topic
 from progress_worker.generator.generator import GeneratedRecord
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 from tests.harness.any_order import as_it_may_have_come
 from tests.harness.storage import fetch
 from tests.harness.truth import Row, Rows, expected_rows

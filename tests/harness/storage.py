@@ -18,7 +18,7 @@ from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.skills import LevelRules
 from progress_worker.ingest.projector import Projector
 from progress_worker.runtime.retry import RetryPolicy
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 from progress_worker.storage.schema.tables import LEARNER_TABLES
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.tracing import Tracing

@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.generator.wire import Wire
-from progress_worker.settings.all import PREFIX, Settings, load_settings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.worker import Settings, load_settings
 from tests.harness.events import Event, wires
 from tests.harness.kafka import Kafka
 from tests.harness.waiting import LIMIT_SECONDS, wait_until

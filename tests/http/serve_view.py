@@ -10,7 +10,7 @@ from progress_worker.domain.catalogue import parse_catalogue
 from progress_worker.domain.skills import LevelRules
 from progress_worker.http.application import serve
 from progress_worker.http.serving.connections import HEAD_SECONDS
-from progress_worker.settings.all import load_view_settings
+from progress_worker.settings.view import load_view_settings
 
 if __name__ == "__main__":
     if limit := os.environ.get("OPEN_FILES"):

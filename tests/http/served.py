@@ -17,7 +17,7 @@ import psycopg
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.http.security.authentication import mint_token
-from progress_worker.settings.all import ViewSettings, load_view_settings
+from progress_worker.settings.view import ViewSettings, load_view_settings
 
 _SCRIPT = Path(__file__).with_name("serve_view.py")
 _ENVIRONMENT = {

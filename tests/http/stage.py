@@ -19,7 +19,7 @@ from progress_worker.domain.skills import LevelRules
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.embedded.database import Database
 from progress_worker.http.application import create_app
-from progress_worker.settings.all import ViewSettings
+from progress_worker.settings.view import ViewSettings
 from progress_worker.storage.schema.tables import completion
 from tests.http.learners import Learners
 

@@ -16,7 +16,7 @@ from progress_worker.doctor.postgres import check_view_database, check_worker_da
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, TransientError
-from progress_worker.settings.all import Settings
+from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import connect_for, create_engine
 from progress_worker.storage.read.connections import Limits, ReadConnections
 from progress_worker.storage.schema.migrate import migrate

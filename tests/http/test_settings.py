@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from progress_worker.errors import ConfigurationError
-from progress_worker.settings.all import load_token_settings, load_view_settings
+from progress_worker.settings.view import load_token_settings, load_view_settings
 
 GOOD = {
     "PROGRESS_VIEW_DATABASE_URL": "postgresql://view@db/progress",

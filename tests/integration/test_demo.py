@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from progress_worker.settings.all import PREFIX
+from progress_worker.settings.complaints import PREFIX
 from tests.harness.demo import Demo, demo
 
 pytestmark = [pytest.mark.integration, pytest.mark.demo]

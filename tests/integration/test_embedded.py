@@ -26,7 +26,10 @@ from progress_worker.embedded.ports import free_port
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.embedded.server import Server
 from progress_worker.errors import FatalError
-from progress_worker.settings.all import PREFIX, MigrationSettings, Settings, ViewSettings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.migration import MigrationSettings
+from progress_worker.settings.view import ViewSettings
+from progress_worker.settings.worker import Settings
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,8 @@ import pytest
 from progress_worker.demo.read import read_topic
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.ports import free_port
-from progress_worker.settings.all import PREFIX, load_kafka_settings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.kafka import load_kafka_settings
 
 pytestmark = pytest.mark.integration
 

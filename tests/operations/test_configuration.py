@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from progress_worker.errors import ConfigurationError
-from progress_worker.settings.all import load_settings
+from progress_worker.settings.worker import load_settings
 from tests.harness.worker import run_command
 
 BUILT_IN = files("progress_worker.domain") / "achievements.yaml"
@@ -151,7 +151,7 @@ def test_everything_that_is_missing_or_wrong_is_said_at_once() -> None:
     assert complaint.splitlines() == [
         "PROGRESS_LANEZ is set and nothing reads it; is it PROGRESS_LANES that is meant?",
         "PROGRESS_KAFKA_BOOTSTRAP and PROGRESS_DATABASE_URL are not set.",
-        "PROGRESS_LANES is wrong: it must be a whole number, not 'two'.",
+        "PROGRESS_LANES is wrong: it must be a whole number.",
     ]
     assert _check({}, "api")[2].splitlines() == [
         "PROGRESS_JWT_ISSUER and PROGRESS_JWT_AUDIENCE are not set.",

@@ -14,7 +14,7 @@ from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import OWNER, VIEW, WORKER, Database
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.http.security.authentication import mint_token
-from progress_worker.settings.all import load_token_settings
+from progress_worker.settings.view import load_token_settings
 from tests.harness.certificates import Authority
 from tests.harness.deploying import deploy
 from tests.harness.encrypted_postgres import EncryptedPostgres

@@ -18,12 +18,9 @@ from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.errors import ConfigurationError
 from progress_worker.http.security.authentication import mint_token
-from progress_worker.settings.all import (
-    load_migration_settings,
-    load_settings,
-    load_token_settings,
-    load_view_settings,
-)
+from progress_worker.settings.migration import load_migration_settings
+from progress_worker.settings.view import load_token_settings, load_view_settings
+from progress_worker.settings.worker import load_settings
 from tests.harness.deploying import deploy
 from tests.harness.events import completed
 from tests.harness.view import ViewProcess

@@ -21,7 +21,7 @@ from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.http.application import create_app
 from progress_worker.http.security.authentication import mint_token
-from progress_worker.settings.all import ViewSettings
+from progress_worker.settings.view import ViewSettings
 from tests.http.learners import Learners
 from tests.http.stage import NOON
 from tests.page.pupils import PUPILS

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from progress_worker.embedded.database import Database
-from progress_worker.settings.all import ViewSettings
+from progress_worker.settings.view import ViewSettings
 from tests.http.stage import Stage, StageMaker
 
 pytestmark = pytest.mark.integration

@@ -21,8 +21,8 @@ from progress_worker.demo.sent import Expectation, Sums, expect
 from progress_worker.domain.reducer import Reducer
 from progress_worker.events.models import unlock_event_id
 from progress_worker.generator.generator import GeneratedRecord, Kind, generate
-from progress_worker.settings.all import SharedSettings
 from progress_worker.settings.rules import level_rules, load_catalogue
+from progress_worker.settings.shared import SharedSettings
 
 END = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
 

@@ -20,8 +20,8 @@ from progress_worker.events.models import (
     unlock_event_id,
 )
 from progress_worker.outbox.messages import Messages
-from progress_worker.settings.all import SharedSettings
 from progress_worker.settings.rules import load_catalogue
+from progress_worker.settings.shared import SharedSettings
 
 MESSAGES = Messages("/here", "group", "unlocks", "levels", "letters")
 CATALOGUE = load_catalogue(SharedSettings())

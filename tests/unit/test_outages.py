@@ -16,7 +16,7 @@ _LIBRARIES = """
 import logging, sys, warnings
 from aiokafka.errors import KafkaConnectionError
 from progress_worker.errors import FatalError
-from progress_worker.settings import SharedSettings
+from progress_worker.settings.shared import SharedSettings
 from progress_worker.telemetry.logs import configure_logs
 
 configure_logs(SharedSettings(log_level="debug"))

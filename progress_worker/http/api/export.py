@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from progress_worker.domain.calendar import today
+from progress_worker.domain.completion import Completion
 from progress_worker.errors import TransientError
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses_over_time import (
@@ -28,7 +29,7 @@ from progress_worker.http.api.spreadsheet import UNDO, text_cell
 from progress_worker.http.api.windows import MAX_DAYS, Range, span
 from progress_worker.http.conditional import asks_for_change, caching_headers, matches, not_modified
 from progress_worker.http.context import Asked
-from progress_worker.storage.read.export import ExportRunningError, OpenExport, StoredCompletion
+from progress_worker.storage.read.export import ExportRunningError, OpenExport
 from progress_worker.storage.read.views import (
     HistoryView,
     LearnerView,
@@ -204,7 +205,7 @@ def _csv_lines(rows: Iterable[Iterable[object]]) -> str:
     return lines.getvalue()
 
 
-def _cells(found: StoredCompletion) -> list[object]:
+def _cells(found: Completion) -> list[object]:
     return [
         found.event_id,
         found.revision,
@@ -221,11 +222,11 @@ def _cells(found: StoredCompletion) -> list[object]:
     ]
 
 
-def _grade(found: StoredCompletion) -> float | None:
+def _grade(found: Completion) -> float | None:
     return None if found.grade_hundredths is None else found.grade_hundredths / 100
 
 
-def _exported(found: StoredCompletion) -> ExportedCompletion:
+def _exported(found: Completion) -> ExportedCompletion:
     fields = found._asdict()
     del fields["grade_hundredths"]
     return ExportedCompletion(**fields, grade=_grade(found))

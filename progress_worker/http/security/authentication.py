@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from progress_worker.errors import ConfigurationError, FatalError
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.security.keys import KEY_TYPES, SigningKeys, key_reader
-from progress_worker.settings.all import PREFIX, TokenSettings
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.view import TokenSettings
 
 #: The scope that may read every learner's progress.
 READ_ANY: Final = "progress:read:any"

@@ -17,7 +17,7 @@ from jwt import PyJWK
 from progress_worker import USER_AGENT
 from progress_worker.errors import TransientError
 from progress_worker.http.metrics import ViewMetrics
-from progress_worker.settings.all import TokenSettings
+from progress_worker.settings.view import TokenSettings
 
 #: The key type that each algorithm needs; a key never serves another algorithm.
 KEY_TYPES: Final = {"RS256": "RSA", "ES256": "EC"}

@@ -6,12 +6,12 @@ import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, NamedTuple
-from uuid import UUID
+from typing import Final
 
 from sqlalchemy import bindparam, select
 from sqlalchemy import text as sql
 
+from progress_worker.domain.completion import Completion
 from progress_worker.errors import ProgressError
 from progress_worker.storage.read.connections import ReadConnections, Snapshot
 from progress_worker.storage.read.statements import HISTORY, LEARNER, STATISTICS
@@ -25,47 +25,18 @@ from progress_worker.storage.read.views import (
     statistics_view,
     stored_row,
 )
+from progress_worker.storage.rows import COMPLETION
 from progress_worker.storage.schema.tables import completion
 
 _CHUNK_ROWS: Final = 500
 
 #: Every completion, revoked ones too, oldest first.
 COMPLETIONS: Final = (
-    select(
-        completion.c.event_id,
-        completion.c.revision,
-        completion.c.revoked,
-        completion.c.exercise_id,
-        completion.c.topic,
-        completion.c.difficulty,
-        completion.c.grade_hundredths,
-        completion.c.time_spent_seconds,
-        completion.c.hints_used,
-        completion.c.completed_at,
-        completion.c.timezone,
-        completion.c.local_day,
-    )
+    select(*(completion.c[name] for name in COMPLETION.columns))
     .where(completion.c.user_id == bindparam("user_id"))
     .order_by(completion.c.completed_at, completion.c.event_id)
     .prefix_with(sql("/* progress-view: completions */"))
 )
-
-
-class StoredCompletion(NamedTuple):
-    """A completion at its highest revision; the grade is in hundredths of a percent."""
-
-    event_id: UUID
-    revision: int
-    revoked: bool
-    exercise_id: str
-    topic: str
-    difficulty: str
-    grade_hundredths: int | None
-    time_spent_seconds: int
-    hints_used: int
-    completed_at: dt.datetime
-    timezone: str | None
-    local_day: dt.date
 
 
 class ExportRunningError(ProgressError):
@@ -122,8 +93,8 @@ class OpenExport:
         )
         return stored_row(row, partial(history_view, row))
 
-    async def completions(self) -> AsyncIterator[Sequence[StoredCompletion]]:
+    async def completions(self) -> AsyncIterator[Sequence[Completion]]:
         """Every completion, oldest first, in chunks through a cursor on the server."""
         chunks = self._snapshot.chunks(COMPLETIONS, _CHUNK_ROWS, user_id=self._user_id)
         async for rows in chunks:
-            yield [StoredCompletion._make(row) for row in rows]
+            yield [Completion._make(row) for row in rows]

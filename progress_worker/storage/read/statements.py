@@ -25,7 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
+from progress_worker.domain.totals import SUMS
 from progress_worker.storage.active_days import BOUNDS
+from progress_worker.storage.rows import LEVEL
 from progress_worker.storage.schema.tables import (
     achievement_unlock,
     learner,
@@ -34,7 +36,6 @@ from progress_worker.storage.schema.tables import (
     skill_level,
 )
 
-_SUMS: Final = ("completions", "graded", "grade_hundredths", "time_spent_seconds", "hints_used")
 _LINE_BREAK: Final = literal_column("chr(10)", Text)
 
 _ACTIVE_DAYS: Final = literal_column(BOUNDS, ARRAY(Integer)).label("active_days")
@@ -53,19 +54,17 @@ def _rows(source: FromClause, *columns: str) -> Select[Any]:
 
 def _cells(table: Table, *keys: str) -> Select[Any]:
     """Rows of sums that hold a completion; a row whose last one was taken back is left out."""
-    return _rows(table, *keys, *_SUMS).where(_of_learner(table), table.c.completions > 0)
+    return _rows(table, *keys, *SUMS).where(_of_learner(table), table.c.completions > 0)
 
 
 def _levels() -> Select[Any]:
     """The skill level in every topic."""
-    return _rows(skill_level, "topic", "level", "previous_level", "level_updated_at").where(
-        _of_learner(skill_level)
-    )
+    return _rows(skill_level, *LEVEL.columns[1:]).where(_of_learner(skill_level))
 
 
 def _days_before() -> ScalarSelect[Any]:
     """The sums of all days before the window."""
-    sums = (func.coalesce(func.sum(learner_day.c[name]), 0) for name in _SUMS)
+    sums = (func.coalesce(func.sum(learner_day.c[name]), 0) for name in SUMS)
     return (
         select(cast(func.json_build_array(*sums), Text))
         .where(_of_learner(learner_day), learner_day.c.local_day < bindparam("first_day"))
@@ -75,7 +74,7 @@ def _days_before() -> ScalarSelect[Any]:
 
 def _days_within() -> ScalarSelect[Any]:
     """The window's sums per day."""
-    sums = (func.sum(learner_day.c[name]).label(name) for name in _SUMS)
+    sums = (func.sum(learner_day.c[name]).label(name) for name in SUMS)
     days = (
         select(learner_day.c.local_day, *sums)
         .where(
@@ -86,7 +85,7 @@ def _days_within() -> ScalarSelect[Any]:
         .group_by(learner_day.c.local_day)
         .subquery("days")
     )
-    return _rows(days, "local_day", *_SUMS).scalar_subquery()
+    return _rows(days, "local_day", *SUMS).scalar_subquery()
 
 
 def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:

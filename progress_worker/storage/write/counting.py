@@ -63,7 +63,7 @@ async def count_again(
                 counters |= {key: before[key] for key in counters.keys() & before.keys()}
             saved.append((user_id, version, to_json(counters).decode()))
         if saved:
-            result = await connection.execute(_SAVE, arrays(saved))
+            result = await connection.execute(_SAVE, arrays(saved, 3))
             if result.rowcount != len(saved):
                 raise LearnerChangedError("a learner was changed while it was counted")
         await connection.commit()

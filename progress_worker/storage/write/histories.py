@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.domain.completion import Completion
 from progress_worker.storage.database import Connection, connect_for
+from progress_worker.storage.rows import COMPLETION
 from progress_worker.storage.write.arrays import array
-from progress_worker.storage.write.learners import COMPLETION
 
 #: Deriving a learner takes 20 µs a completion, so the event loop waits 10 ms for one portion.
 _PORTION: Final = 500
@@ -20,9 +20,8 @@ _PORTION: Final = 500
 _COMPLETIONS_PER_LIMIT: Final = 10_000
 _SIZE: Final = "SELECT count(*) FROM completion WHERE user_id = ANY(%s::text[])"
 _LIMIT: Final = "SELECT set_config('statement_timeout', %s, true)"
-_COUNTING: Final = "WHERE user_id = ANY(%s::text[]) AND NOT revoked"
-_COMPLETIONS: Final = f"{COMPLETION} {_COUNTING}"
-_HISTORY: Final = f"{COMPLETION} {_COUNTING} ORDER BY completed_at, event_id"
+_COMPLETIONS: Final = f"{COMPLETION.select_of_learners} AND NOT revoked"
+_HISTORY: Final = f"{_COMPLETIONS} ORDER BY completed_at, event_id"
 
 
 @asynccontextmanager

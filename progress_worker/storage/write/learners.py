@@ -23,6 +23,7 @@ from progress_worker.domain.totals import Totals
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.active_days import BOUNDS, read_runs
 from progress_worker.storage.database import Connection, values_refused
+from progress_worker.storage.rows import COMPLETION, DAY, LEVEL, TOTAL
 from progress_worker.storage.write.arrays import array
 from progress_worker.storage.write.cache import LearnerCache
 
@@ -35,33 +36,11 @@ SELECT user_id, version, {BOUNDS}, timezone, timezone_at, timezone_event_id, cou
 FROM learner WHERE user_id = ANY(%s::text[])
 """
 _VERSIONS: Final = "SELECT user_id, version FROM learner WHERE user_id = ANY(%s::text[])"
-_TOTALS: Final = """
-SELECT user_id, topic, difficulty,
-       completions, graded, grade_hundredths, time_spent_seconds, hints_used
-FROM learner_total WHERE user_id = ANY(%s::text[])
-"""
-_LEVELS: Final = """
-SELECT user_id, topic, level, previous_level, level_updated_at
-FROM skill_level WHERE user_id = ANY(%s::text[])
-"""
 _UNLOCKED: Final = """
 SELECT user_id, achievement_id FROM achievement_unlock WHERE user_id = ANY(%s::text[])
 """
-_DAYS: Final = """
-SELECT user_id, local_day, topic, difficulty,
-       completions, graded, grade_hundredths, time_spent_seconds, hints_used
-FROM learner_day
-JOIN unnest(%s::text[], %s::date[]) AS wanted (user_id, local_day) USING (user_id, local_day)
-"""
-COMPLETION: Final = """
-SELECT user_id, event_id, revision, revoked, exercise_id, topic, difficulty, grade_hundredths,
-       time_spent_seconds, hints_used, completed_at, timezone, local_day
-FROM completion
-"""
-_STORED: Final = (
-    COMPLETION
-    + "JOIN unnest(%s::text[], %s::uuid[]) AS wanted (user_id, event_id) USING (user_id, event_id)"
-)
+_DAYS: Final = DAY.select_wanted("user_id", "local_day")
+_STORED: Final = COMPLETION.select_wanted("user_id", "event_id")
 
 
 @dataclass(slots=True)
@@ -170,7 +149,7 @@ async def load_learner(
 async def _ask_for_learners(connection: Connection, users: Set[str]) -> list[AsyncCursor[Any]]:
     return [
         await _execute(connection, statement, users)
-        for statement in (_LEARNERS, _TOTALS, _LEVELS, _UNLOCKED)
+        for statement in (_LEARNERS, TOTAL.select_of_learners, LEVEL.select_of_learners, _UNLOCKED)
     ]
 
 

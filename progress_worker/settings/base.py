@@ -1,0 +1,58 @@
+"""What every settings class has, and how one is read from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Self, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from progress_worker.errors import ConfigurationError
+from progress_worker.settings.complaints import JSON_WANTED, PREFIX, complaints, lacking
+from progress_worker.settings.environment import environment_names
+
+#: A time limit or a pause: a day at most.
+Seconds = Annotated[float, Field(le=86_400)]
+
+
+class OurSettings(BaseSettings):
+    """Settings from `PROGRESS_*` variables; a variable that is empty is as one that is not set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        nested_model_default_partial_update=True,
+        allow_inf_nan=False,
+        extra="ignore",
+        frozen=True,
+    )
+    #: Of each group of settings at least one has to be given.
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if found := list(self._contradictions()):
+            raise ValueError("\n".join(found))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """A sentence for each way in which settings do not go together."""
+        yield from lacking(type(self), {name for name, value in self if value is not None})
+
+
+_Loaded = TypeVar("_Loaded", bound=OurSettings)
+
+
+def load(kind: type[_Loaded], overrides: dict[str, object]) -> _Loaded:
+    """Read settings; raises ConfigurationError with a sentence for each thing that is wrong."""
+    try:
+        return kind(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        names = {name.removeprefix(PREFIX).lower() for name in environment_names()}
+        told = "\n".join(complaints(kind, error, names | set(overrides)))
+        raise ConfigurationError(told) from None
+    except SettingsError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        raise ConfigurationError(f"{PREFIX}{field.upper()} is wrong: {JSON_WANTED}.") from None

@@ -1,0 +1,111 @@
+"""How Kafka is reached and what its topics are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field, SecretStr
+
+from progress_worker.settings.addresses import BootstrapServers, TopicName
+from progress_worker.settings.base import Seconds, load
+from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.shared import SharedSettings
+
+TOPICS: Final = (
+    "completed_topic",
+    "unlocked_topic",
+    "level_topic",
+    "dead_letter_topic",
+    "commands_topic",
+)
+
+
+class KafkaSettings(SharedSettings):
+    """How Kafka is reached and what its topics are; needs no database."""
+
+    kafka_bootstrap: BootstrapServers = Field(
+        description="Kafka's bootstrap servers, `host:port[,host:port]`."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to speak to the brokers."
+    )
+    kafka_ssl_ca_file: Path | None = Field(
+        default=None, description="CA certificates that sign the brokers' certificates (PEM)."
+    )
+    kafka_ssl_cert_file: Path | None = Field(
+        default=None, description="Our own certificate, where the brokers ask for one (PEM)."
+    )
+    kafka_ssl_key_file: Path | None = Field(
+        default=None,
+        description="Its private key, without a password (PEM); by default in the same file.",
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="The SASL mechanism, with a SASL protocol."
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="The SASL user.")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="Its password.")
+    kafka_idempotent_producer: bool = Field(
+        default=True, description="Off only for a broker that lacks InitProducerId."
+    )
+    kafka_session_timeout_seconds: Seconds = Field(
+        default=30.0, ge=1, description="After this silence a worker's partitions move on."
+    )
+    kafka_rebalance_timeout_seconds: Seconds = Field(
+        default=60.0, ge=1, description="How long the group waits for its members to rejoin."
+    )
+    kafka_request_timeout_seconds: Seconds = Field(
+        default=30.0, ge=1, description="The time limit of one request to a broker."
+    )
+    kafka_metadata_max_age_seconds: Seconds = Field(
+        default=60.0, ge=1, description="Partitions that are added are read within so long."
+    )
+
+    consumer_group: str = Field(
+        default="progress-worker",
+        min_length=1,
+        description="The group of all workers; that of the commands adds `-commands`.",
+    )
+    completed_topic: TopicName = Field(
+        default="exercise-completed", description="Where events come from."
+    )
+    unlocked_topic: TopicName = Field(
+        default="achievement-unlocked", description="Where unlocks go."
+    )
+    level_topic: TopicName = Field(
+        default="skill-level-changed", description="Where level changes go."
+    )
+    dead_letter_topic: TopicName = Field(
+        default="exercise-completed.dlq", description="Where dead letters go."
+    )
+    commands_topic: TopicName = Field(
+        default="progress-commands", description="Where commands come from."
+    )
+    topic_partitions: int = Field(
+        default=8, ge=1, description="Partitions of the topics that `topics create` makes."
+    )
+    topic_replication: int = Field(default=3, ge=1, description="Their replication factor.")
+
+    def _contradictions(self) -> Iterator[str]:
+        yield from super()._contradictions()
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            yield (
+                f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}."
+            )
+        owners: dict[str, str] = {}
+        for name in TOPICS:
+            first = owners.setdefault(getattr(self, name), name)
+            if first != name:
+                yield (
+                    f"{PREFIX}{first.upper()} and {PREFIX}{name.upper()} are both "
+                    f"{getattr(self, name)}: give each its own topic."
+                )
+
+
+def load_kafka_settings(**overrides: object) -> KafkaSettings:
+    """Read what speaks to Kafka alone; raises ConfigurationError as `load_settings` does."""
+    return load(KafkaSettings, overrides)
