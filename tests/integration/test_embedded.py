@@ -38,7 +38,7 @@ BOUND_SECONDS = 20.0
 #: A parent that starts a stack, says where it is, and waits to be told to end or to be killed.
 PARENT = """
 import sys
-from progress_worker.embedded.stack import EmbeddedStack
+from progress_worker.demo.stack import EmbeddedStack
 
 with EmbeddedStack(durable=False) as stack:
     guard, broker, postgres = stack.guard_pid, stack.broker.pid, stack.postgres.pid
