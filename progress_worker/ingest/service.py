@@ -36,8 +36,7 @@ _log = structlog.get_logger()
 _WATCH_SECONDS = 1.0
 #: What leaving the group may take at least.
 _LEAVE_SECONDS = 1.0
-#: How long a record may take from Kafka to a lane that waits for it.
-_ARRIVAL_SECONDS = 5.0
+_SECOND_LOOK_SECONDS = 5.0
 
 
 class IngestService(WorkerService):
@@ -111,15 +110,19 @@ class IngestService(WorkerService):
 
     async def _check_starved(self, lanes: Sequence[Lane]) -> None:
         """Raises FatalError where Kafka holds records that did not arrive in a lane."""
+        limit = self._settings.stall_timeout_seconds
         try:
             async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
                 ends = [(lane, await lane.ends()) for lane in lanes]
         except (KafkaError, TimeoutError) as error:
             _log.warning("lag_unknown", error=type(error).__name__)
             return
-        await self.sleep(_ARRIVAL_SECONDS)  # some may have been written just now
+        await self.sleep(min(_SECOND_LOOK_SECONDS, limit))  # what has just come is on its way
         waiting = [
-            tp.partition for lane, to in ends if lane in self._lanes for tp in lane.before(to)
+            tp.partition
+            for lane, to in ends
+            if lane in self._lanes and lane.idle_seconds > limit
+            for tp in lane.before(to)
         ]
         if waiting:
             raise FatalError(f"Kafka holds records of partitions {waiting} that do not arrive.")
