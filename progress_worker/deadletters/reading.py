@@ -19,7 +19,8 @@ from aiokafka.structs import OffsetAndMetadata
 from progress_worker.deadletters.letters import Letter, read_letter
 from progress_worker.deadletters.marks import Marks
 from progress_worker.errors import TransientError
-from progress_worker.kafka.clients import client_options, reading_options, unreachable
+from progress_worker.kafka.clients import client_options, reading_options
+from progress_worker.kafka.contact import unreachable
 from progress_worker.kafka.header_names import accept_any_header_name
 from progress_worker.kafka.topics import partition_counts
 from progress_worker.settings.complaints import PREFIX

@@ -26,15 +26,24 @@ def is_zone(name: str) -> bool:
     return name in _zone_names()
 
 
-def local_day(completed_at: dt.datetime, timezone: str | None) -> dt.date:
-    """The date of that instant in the named zone, or in its own offset without a name.
+def local_time(completed_at: dt.datetime, timezone: str | None) -> dt.datetime:
+    """That instant on the clock of the named zone, or in its own offset without a name.
 
     `completed_at` is aware. Raises UnknownTimezoneError, and OverflowError where the local time
     falls outside the years 1 to 9999.
     """
-    if timezone is None:
-        return completed_at.date()
-    return completed_at.astimezone(zone(timezone)).date()
+    return completed_at if timezone is None else completed_at.astimezone(zone(timezone))
+
+
+def local_day(completed_at: dt.datetime, timezone: str | None) -> dt.date:
+    """The date of `local_time`, whose errors it raises."""
+    return local_time(completed_at, timezone).date()
+
+
+def utc_offset_minutes(local: dt.datetime) -> int:
+    """How far the local clock is ahead of UTC; `local` is aware."""
+    offset = local.utcoffset() or dt.timedelta()
+    return offset.days * 24 * 60 + offset.seconds // 60
 
 
 def today(timezone: str | None, now: dt.datetime) -> dt.date:

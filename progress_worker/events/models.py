@@ -175,6 +175,20 @@ class ExerciseCompleted(IncomingEvent):
         "that `completed_at` itself shows, in its own offset.",
         examples=["Europe/Berlin"],
     )
+    day_starts_at: Annotated[int, Whole(0, 23)] | None = Field(
+        default=None,
+        description="The hour at which the learner's day starts. It is stored; the local day does "
+        "not depend on it yet.",
+        examples=[4],
+    )
+    cohort: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        pattern=NO_NUL,
+        description="A class, course or group that the learner did the exercise in.",
+        examples=["spring-2026"],
+    )
 
 
 class Criteria(OutgoingEvent):

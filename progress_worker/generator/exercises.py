@@ -6,6 +6,7 @@ import datetime as dt
 from random import Random
 from uuid import UUID
 
+from progress_worker.domain.calendar import utc_offset_minutes
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.generator.learners import Learner
@@ -52,6 +53,7 @@ class Exercises:
             completed_at=completed_at,
             timezone=learner.timezone,
             local_day=local.date(),
+            utc_offset_minutes=utc_offset_minutes(local),
         )
         return completion, completed_at if learner.writes_utc else local
 

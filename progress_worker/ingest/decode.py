@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from progress_worker.domain.calendar import UnknownTimezoneError, local_day
+from progress_worker.domain.calendar import UnknownTimezoneError, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
 from progress_worker.errors import PoisonError, Reason
 from progress_worker.events.cloudevents import Headers, read_envelope
@@ -146,7 +146,7 @@ def _completion(
     event: ExerciseCompleted, completed_at: dt.datetime, ce_id: str | None
 ) -> Completion:
     try:
-        day = local_day(event.completed_at, event.timezone)
+        local = local_time(event.completed_at, event.timezone)
     except UnknownTimezoneError:
         raise PoisonError(Reason.UNKNOWN_TIMEZONE, "timezone: not an IANA zone") from None
     except OverflowError:
@@ -165,5 +165,8 @@ def _completion(
         event.hints_used,
         completed_at,
         event.timezone,
-        day,
+        local.date(),
+        utc_offset_minutes(local),
+        event.day_starts_at,
+        event.cohort,
     )

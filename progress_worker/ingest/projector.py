@@ -18,7 +18,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.domain.reducer import Reducer
-from progress_worker.errors import PoisonError, ProgressError, TooSlowError
+from progress_worker.errors import (
+    LearnerChangedError,
+    PoisonError,
+    ProgressError,
+    TooSlowError,
+)
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.folding import Arrival, Fold, fold
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
@@ -102,6 +107,9 @@ class Projector:
     async def _transact(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> None:
         try:
             folded = await self._write(arrivals, letters)
+        except LearnerChangedError:
+            # The learners of the batch have left the cache, and the others are as they were.
+            raise
         except ProgressError:
             # A Postgres that was away may come back with less than what is remembered.
             self._cache.clear()

@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.ingest.lane import Lane
 from progress_worker.ingest.projector import Projector
-from progress_worker.kafka.clients import consumer_options, unreachable
+from progress_worker.kafka.clients import consumer_options
+from progress_worker.kafka.contact import unreachable
 from progress_worker.kafka.topics import partition_counts
 from progress_worker.runtime.kafka_answers import KafkaContact
 from progress_worker.runtime.retry import RetryPolicy

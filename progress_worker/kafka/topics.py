@@ -18,7 +18,8 @@ from aiokafka.errors import (
 )
 
 from progress_worker.errors import TransientError
-from progress_worker.kafka.clients import client_options, in_words, unreachable
+from progress_worker.kafka.clients import client_options
+from progress_worker.kafka.contact import in_words, unreachable
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.kafka import KafkaSettings
 

@@ -11,7 +11,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from progress_worker.kafka.clients import ask
+from progress_worker.kafka.contact import ask
 from progress_worker.runtime.service import WorkerService
 from progress_worker.settings.kafka import KafkaSettings
 from progress_worker.telemetry.outages import Outage

@@ -92,6 +92,8 @@ def _completion(
     difficulty: Any = event.get("difficulty")
     revoked: Any = event.get("revoked", False)
     _require(difficulty in ("easy", "medium", "hard") and isinstance(revoked, bool))
+    local = shown if timezone is None else shown.astimezone(ZoneInfo(timezone))
+    starts, cohort = event.get("day_starts_at"), event.get("cohort")
     return Completion(
         user_id=_text(event, "user_id", 128),
         event_id=_event_id(event, ce_id),
@@ -105,7 +107,10 @@ def _completion(
         hints_used=_whole(event.get("hints_used"), 1_000),
         completed_at=completed_at,
         timezone=timezone,
-        local_day=(shown if timezone is None else shown.astimezone(ZoneInfo(timezone))).date(),
+        local_day=local.date(),
+        utc_offset_minutes=_minutes(local.utcoffset()),
+        day_starts_at=None if starts is None else _whole(starts, 23),
+        cohort=None if cohort is None else _text(event, "cohort", 128),
     )
 
 
@@ -123,6 +128,11 @@ def _text(event: dict[str, Any], name: str, longest: int) -> str:
     text = event.get(name)
     _require(isinstance(text, str) and 1 <= len(text) <= longest and "\0" not in text)
     return str(text)
+
+
+def _minutes(offset: dt.timedelta | None) -> int:
+    assert offset is not None
+    return int(offset / dt.timedelta(minutes=1))
 
 
 def _whole(number: object, highest: int) -> int:

@@ -266,7 +266,8 @@ def arrival(state: LearnerState, **changes: object) -> Completion:
 
 async def test_a_learner_comes_back_as_saved(projected: Projection) -> None:
     state = learner_state()
-    stored = arrival(state, grade_hundredths=10_000, timezone="Asia/Tokyo")
+    more = {"utc_offset_minutes": -570, "day_starts_at": 4, "cohort": "spring-2026"}
+    stored = arrival(state, grade_hundredths=10_000, timezone="Asia/Tokyo", **more)
     async with connect(projected.engine) as connection:
         await save(connection, Changes([state], added=[stored]))
         await connection.commit()
@@ -369,6 +370,18 @@ async def test_an_old_cache_cannot_save_a_learner_who_started_again(
         await one.projector.apply(records(last))
     assert stored_events(migrated_database) == sorted([new["event_id"], last["event_id"]])
     assert sums(migrated_database) == [2]
+
+
+async def test_a_conflict_leaves_the_other_learners_in_the_cache(
+    project: Project, migrated_database: Database
+) -> None:
+    async with project(migrated_database) as parts:
+        await parts.projector.apply(records(completed("ada"), completed("bob")))
+        execute(migrated_database.owner_url, "UPDATE learner SET version = version + 1")
+        for user_id in ("ada", "bob"):  # bob's turn is a conflict only if bob is still cached
+            with pytest.raises(LearnerChangedError):
+                await parts.projector.apply(records(completed(user_id)))
+        await parts.projector.apply(records(completed("ada"), completed("bob")))
 
 
 def delete_learner(database: Database, user_id: str) -> None:

@@ -65,8 +65,11 @@ def poison(
     return caught.value
 
 
+MORE = {"day_starts_at": 4, "cohort": "spring-2026", "unknown": {"a": [None]}}
+
+
 def test_a_completion_in_full() -> None:
-    value = value_of(revision=3, revoked=True, timezone="Asia/Tokyo", unknown={"a": [None]})
+    value = value_of(revision=3, revoked=True, timezone="Asia/Tokyo", **MORE)
     assert decode(value, key=b"learner-17") == Decoded(
         Completion(
             user_id="learner-17",
@@ -82,6 +85,9 @@ def test_a_completion_in_full() -> None:
             completed_at=dt.datetime(2026, 11, 22, 23, 30, tzinfo=dt.UTC),
             timezone="Asia/Tokyo",
             local_day=dt.date(2026, 11, 23),
+            utc_offset_minutes=540,
+            day_starts_at=4,
+            cohort="spring-2026",
         ),
         TRACE,
     )
@@ -90,6 +96,7 @@ def test_a_completion_in_full() -> None:
 def test_what_may_be_left_out() -> None:
     found = completion()
     assert (found.revision, found.revoked, found.timezone) == (0, False, None)
+    assert (found.day_starts_at, found.cohort) == (None, None)
     assert found.local_day == dt.date(2026, 11, 23)
     assert found.completed_at.utcoffset() == dt.timedelta(0)
 

@@ -80,6 +80,9 @@ completion: Final = Table(
     Column("completed_at", DateTime(timezone=True), nullable=False),
     Column("timezone", Text),
     Column("local_day", Date, nullable=False),
+    Column("utc_offset_minutes", SmallInteger),
+    Column("day_starts_at", SmallInteger),
+    Column("cohort", Text),
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
