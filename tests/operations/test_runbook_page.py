@@ -32,6 +32,7 @@ OTHERS = {
     "blocked_by",
     "citus_create_restore_point",
     "citus_rebalance_start",
+    "ignore_startup_parameters",
     "max_prepared_transactions",
     "pg_hba",
     "pg_repack",
