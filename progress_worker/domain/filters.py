@@ -23,16 +23,6 @@ class Filter(NamedTuple):
     min_grade: int
     max_hints: float
 
-    def matches(self, completion: Completion) -> bool:
-        """Whether the completion counts; an ungraded one never meets a least grade."""
-        grade = completion.grade_hundredths
-        return (
-            self.difficulty in {None, completion.difficulty}
-            and self.topic in {None, completion.topic}
-            and self.min_grade <= (_NOT_GRADED if grade is None else grade)
-            and completion.hints_used <= self.max_hints
-        )
-
 
 def filter_of(part: spec.ExercisesCompleted) -> Filter | None:
     """The filter to count by; None where the sums answer already."""

@@ -16,7 +16,6 @@ MONTHS: Final = 12
 #: From how many exercises on a day is drawn one shade stronger.
 SHADES: Final = (1, 2, 4, 7)
 
-_SQUARE: Final = 10
 _STEP: Final = 12
 
 _BAR_HEIGHT: Final = 112
