@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from progress_worker.demo.sent import Expectation, Letter, Sums, Unlock
+from progress_worker.demo.sent import EarnedAchievement, Expectation, LearnerTotals, RefusedRecord
 from progress_worker.events.models import unlock_event_id
 
 _Key = TypeVar("_Key")
@@ -20,15 +20,15 @@ class Announcement(NamedTuple):
     key: bytes | None
     ce_id: str
     event_id: str
-    unlock: Unlock
+    unlock: EarnedAchievement
 
 
 class StoredLearner(NamedTuple):
     """A learner in Postgres: the totals, the active days, and the sums of the daily snapshots."""
 
-    totals: Sums
+    totals: LearnerTotals
     active_days: frozenset[dt.date]
-    snapshots: Sums
+    snapshots: LearnerTotals
 
 
 class ViewedLearner(NamedTuple):
@@ -53,9 +53,9 @@ class Findings:
 
     outcomes: Counter[str] | None
     learners: dict[str, StoredLearner]
-    unlocks: list[Unlock]
+    unlocks: list[EarnedAchievement]
     announcements: list[Announcement]
-    letters: list[Letter]
+    letters: list[RefusedRecord]
     viewed: ViewedLearner
     seconds: float
 
@@ -86,10 +86,14 @@ def _counts(what: str, expected: Counter[_Key], found: Counter[_Key]) -> Iterato
 
 
 def _name(key: object) -> str:
-    return f"{key.achievement_id} of {key.user_id}" if isinstance(key, Unlock) else str(key)
+    return (
+        f"{key.achievement_id} of {key.user_id}" if isinstance(key, EarnedAchievement) else str(key)
+    )
 
 
-def _learners(expected: Mapping[str, Sums], found: Mapping[str, StoredLearner]) -> Iterator[str]:
+def _learners(
+    expected: Mapping[str, LearnerTotals], found: Mapping[str, StoredLearner]
+) -> Iterator[str]:
     for user_id in sorted(expected.keys() | found.keys()):
         if user_id not in found:
             yield f"Postgres has no learner {user_id}."
@@ -99,9 +103,9 @@ def _learners(expected: Mapping[str, Sums], found: Mapping[str, StoredLearner]) 
             yield from _learner(user_id, expected[user_id], found[user_id])
 
 
-def _learner(user_id: str, expected: Sums, found: StoredLearner) -> Iterator[str]:
+def _learner(user_id: str, expected: LearnerTotals, found: StoredLearner) -> Iterator[str]:
     for source, sums in (("totals", found.totals), ("daily snapshots", found.snapshots)):
-        for name, wanted, value in zip(Sums._fields, expected, sums, strict=True):
+        for name, wanted, value in zip(LearnerTotals._fields, expected, sums, strict=True):
             # Totals have no days.
             if wanted != value and (name, source) != ("days", "totals"):
                 yield f"{user_id} has {name} {_told(value, wanted)} in the {source}."
@@ -129,7 +133,7 @@ def _identities(announcements: Iterable[Announcement]) -> Iterator[str]:
             yield f"The announcement of {_name(unlock)} has another key than the learner's id."
 
 
-def _reasons(expected: Counter[Letter], found: Iterable[Letter]) -> Iterator[str]:
+def _reasons(expected: Counter[RefusedRecord], found: Iterable[RefusedRecord]) -> Iterator[str]:
     yield from _counts(
         "The dead-letter reason",
         Counter(letter.reason for letter in expected.elements()),
@@ -137,7 +141,7 @@ def _reasons(expected: Counter[Letter], found: Iterable[Letter]) -> Iterator[str
     )
 
 
-def _letters(expected: Counter[Letter], found: Iterable[Letter]) -> Iterator[str]:
+def _letters(expected: Counter[RefusedRecord], found: Iterable[RefusedRecord]) -> Iterator[str]:
     """Records that are not on the topic, byte for byte, just as often as they were sent."""
     there = Counter(found)
     for wrong, what in ((expected - there, "is missing or changed"), (there - expected, "is new")):
@@ -146,7 +150,7 @@ def _letters(expected: Counter[Letter], found: Iterable[Letter]) -> Iterator[str
 
 
 def _viewed(expected: Expectation, viewed: ViewedLearner) -> Iterator[str]:
-    sums = expected.learners.get(viewed.user_id, Sums())
+    sums = expected.learners.get(viewed.user_id, LearnerTotals())
     mean = sums.grade_hundredths / sums.graded / 100 if sums.graded else None
     wanted = ViewedLearner(
         user_id=viewed.user_id,

@@ -23,7 +23,7 @@ _JOINING: Final = "the worker is joining its consumer group"
 
 
 @dataclass(slots=True)
-class Progress:
+class DemoProgress:
     """How far a demo has come: records published, applied and committed, unlocks read."""
 
     count: int
@@ -69,7 +69,7 @@ class Display:
         self._print(f"✓ {sentence}")
 
     @contextmanager
-    def following(self, progress: Progress) -> Iterator[None]:
+    def following(self, progress: DemoProgress) -> Iterator[None]:
         """Show the progress at every update, and how it was in the end."""
         if self._console.is_terminal:
             with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
@@ -80,7 +80,7 @@ class Display:
         for unlock in progress.recent:
             self._print(f"    {unlock}")
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: DemoProgress) -> None:
         """Show how far it is now."""
         if self._live is not None:
             self._live.update(self._drawn(progress), refresh=True)
@@ -88,13 +88,13 @@ class Display:
             self._next_line = time.monotonic() + _LINE_SECONDS
             self._print(_line(progress))
 
-    def _is_news(self, progress: Progress) -> bool:
+    def _is_news(self, progress: DemoProgress) -> bool:
         """Whether a line would differ from the last; nothing is news until the worker begins."""
         line = _line(progress) if progress.applied else _JOINING
         is_news, self._last_line = line != self._last_line, line
         return is_news
 
-    def _drawn(self, progress: Progress) -> RenderableType:
+    def _drawn(self, progress: DemoProgress) -> RenderableType:
         bars = Table.grid(padding=(0, 2))
         for name, value in (("published", progress.published), ("applied", progress.applied)):
             bar = ProgressBar(total=progress.count, completed=value, width=40)
@@ -112,7 +112,7 @@ class Display:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _line(progress: Progress) -> str:
+def _line(progress: DemoProgress) -> str:
     return (
         f"  published {progress.published:,} of {progress.count:,}, "
         f"applied {progress.applied:,} ({_pace(progress)}), lag {progress.lag:,}, "
@@ -120,7 +120,7 @@ def _line(progress: Progress) -> str:
     )
 
 
-def _pace(progress: Progress) -> str:
+def _pace(progress: DemoProgress) -> str:
     if not progress.applied:
         return _JOINING
     return f"{progress.rate:,.0f} events/s"

@@ -16,7 +16,7 @@ from aiokafka.structs import RecordMetadata
 
 from progress_worker.demo import read as demo_read
 from progress_worker.demo.check import Findings
-from progress_worker.demo.display import Display, Progress
+from progress_worker.demo.display import DemoProgress, Display
 from progress_worker.demo.programs import Programs
 from progress_worker.errors import FatalError
 from progress_worker.events.models import AchievementUnlocked
@@ -39,7 +39,7 @@ class Journey:
         self._settings = settings
         self._programs = programs
         self._display = display
-        self._progress = Progress(count)
+        self._progress = DemoProgress(count)
 
     async def follow(self, records: Iterable[GeneratedRecord], rate: float) -> None:
         """Publish the records and return once Postgres and Kafka hold all that comes of them.
@@ -120,7 +120,7 @@ async def find(settings: Settings, read_url: str, metrics: str | None, viewed: s
 
     `viewed` is the view's answer. `metrics` are the worker's, if it has counted all events.
     """
-    counts = demo_read.Metrics(metrics) if metrics is not None else None
+    counts = demo_read.ScrapedMetrics(metrics) if metrics is not None else None
     announced = await demo_read.read_topic(settings, settings.unlocked_topic)
     letters = await demo_read.read_topic(settings, settings.dead_letter_topic)
     async with demo_read.database(read_url) as connection:

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from progress_worker import USER_AGENT
 from progress_worker.demo.check import Announcement, StoredLearner, ViewedLearner
-from progress_worker.demo.sent import Letter, Sums, Unlock
+from progress_worker.demo.sent import EarnedAchievement, LearnerTotals, RefusedRecord
 from progress_worker.errors import FatalError
 from progress_worker.events.models import AchievementUnlocked
 from progress_worker.kafka.clients import reading_options
@@ -45,7 +45,7 @@ _UNLOCKS: Final = "SELECT user_id, achievement_id, triggering_event_id FROM achi
 _FIRST_COMMIT: Final = "SELECT extract(epoch FROM min(stored_at))::float FROM completion"
 
 
-class Metrics:
+class ScrapedMetrics:
     """The worker's metrics at one moment."""
 
     def __init__(self, text: str) -> None:
@@ -134,17 +134,17 @@ async def _at_end(consumer: AIOKafkaConsumer) -> bool:
 def announcement(record: ConsumerRecord) -> Announcement:
     """What a record of the achievement-unlocked topic says."""
     event = AchievementUnlocked.model_validate_json(record.value)
-    unlock = Unlock(event.user_id, event.achievement_id, event.triggering_event_id)
+    unlock = EarnedAchievement(event.user_id, event.achievement_id, event.triggering_event_id)
     ce_id = dict(record.headers).get("ce_id", b"").decode()
     return Announcement(record.key, ce_id, str(event.event_id), unlock)
 
 
-def letter(record: ConsumerRecord) -> Letter:
+def letter(record: ConsumerRecord) -> RefusedRecord:
     """What a record of the dead-letter topic says, without what was added but the reason."""
     headers = tuple(record.headers)
     sent = tuple(header for header in headers if not header[0].startswith("dlq."))
     reason = dict(headers).get("dlq.reason", b"none").decode()
-    return Letter(reason, record.key, record.value, sent)
+    return RefusedRecord(reason, record.key, record.value, sent)
 
 
 @asynccontextmanager
@@ -171,7 +171,7 @@ async def learners(connection: psycopg.AsyncConnection[Any]) -> dict[str, Stored
         active.setdefault(user_id, set()).update(days)
     return {
         user_id: StoredLearner(
-            totals=Sums(*totals),
+            totals=LearnerTotals(*totals),
             active_days=frozenset(active.get(user_id, ())),
             snapshots=_sum_of(snapshots.get(user_id, [])),
         )
@@ -179,14 +179,14 @@ async def learners(connection: psycopg.AsyncConnection[Any]) -> dict[str, Stored
     }
 
 
-def _sum_of(days: list[tuple[Any, ...]]) -> Sums:
+def _sum_of(days: list[tuple[Any, ...]]) -> LearnerTotals:
     numbers = [sum(day[column] for day in days) for column in range(1, 6)]
-    return Sums(*numbers)._replace(days=tuple((day[0], day[1]) for day in days))
+    return LearnerTotals(*numbers)._replace(days=tuple((day[0], day[1]) for day in days))
 
 
-async def unlocks(connection: psycopg.AsyncConnection[Any]) -> list[Unlock]:
+async def unlocks(connection: psycopg.AsyncConnection[Any]) -> list[EarnedAchievement]:
     """Every unlock in Postgres."""
-    return [Unlock(*row) for row in await _rows(connection, _UNLOCKS)]
+    return [EarnedAchievement(*row) for row in await _rows(connection, _UNLOCKS)]
 
 
 async def first_commit(connection: psycopg.AsyncConnection[Any]) -> float:

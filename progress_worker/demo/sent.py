@@ -26,7 +26,7 @@ OUTCOMES = {
 }
 
 
-class Sums(NamedTuple):
+class LearnerTotals(NamedTuple):
     """A learner's totals: grades in hundredths of a percent, the days as (local day, count)."""
 
     completions: int = 0
@@ -47,7 +47,7 @@ class Sums(NamedTuple):
         return longest
 
 
-class Letter(NamedTuple):
+class RefusedRecord(NamedTuple):
     """A dead letter: why, and the record as it was sent."""
 
     reason: str
@@ -56,7 +56,7 @@ class Letter(NamedTuple):
     headers: Headers
 
 
-class Unlock(NamedTuple):
+class EarnedAchievement(NamedTuple):
     """An achievement unlocked by an event."""
 
     user_id: str
@@ -69,9 +69,9 @@ class Expectation:
     """Everything that is compared."""
 
     outcomes: Counter[str]
-    learners: dict[str, Sums]
-    letters: Counter[Letter]
-    unlocks: Counter[Unlock]
+    learners: dict[str, LearnerTotals]
+    letters: Counter[RefusedRecord]
+    unlocks: Counter[EarnedAchievement]
 
 
 def expect(records: Iterable[GeneratedRecord], reducer: Reducer) -> Expectation:
@@ -94,7 +94,7 @@ def expect(records: Iterable[GeneratedRecord], reducer: Reducer) -> Expectation:
         outcomes=Counter(str(OUTCOMES[record.kind]) for record in sent),
         learners={user_id: _sums(found) for user_id, found in by_learner.items()},
         letters=Counter(
-            Letter(record.reason.value, record.key, record.value, record.headers)
+            RefusedRecord(record.reason.value, record.key, record.value, record.headers)
             for record in sent
             if record.reason is not None
         ),
@@ -102,9 +102,9 @@ def expect(records: Iterable[GeneratedRecord], reducer: Reducer) -> Expectation:
     )
 
 
-def _sums(completions: list[Completion]) -> Sums:
+def _sums(completions: list[Completion]) -> LearnerTotals:
     grades = [c.grade_hundredths for c in completions if c.grade_hundredths is not None]
-    return Sums(
+    return LearnerTotals(
         completions=len(completions),
         graded=len(grades),
         grade_hundredths=sum(grades),
@@ -114,7 +114,7 @@ def _sums(completions: list[Completion]) -> Sums:
     )
 
 
-def _unlocks(said: Iterable[Completion], reducer: Reducer) -> Iterable[Unlock]:
+def _unlocks(said: Iterable[Completion], reducer: Reducer) -> Iterable[EarnedAchievement]:
     states: dict[str, LearnerState] = {}
     stored: dict[tuple[str, UUID], Completion] = {}
     for completion in said:
@@ -124,4 +124,4 @@ def _unlocks(said: Iterable[Completion], reducer: Reducer) -> Iterable[Unlock]:
         if effects.outcome is not Outcome.DUPLICATE:
             stored[key] = completion
         for unlock in effects.unlocks:
-            yield Unlock(user_id, unlock.achievement.id, completion.event_id)
+            yield EarnedAchievement(user_id, unlock.achievement.id, completion.event_id)

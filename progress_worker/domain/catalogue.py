@@ -36,13 +36,13 @@ class ExercisesCompleted(_Part):
         return self
 
 
-class Streak(_Part):
+class StreakReached(_Part):
     """The longest run of active days has at least this length."""
 
     days: Target
 
 
-class SkillLevel(_Part):
+class SkillLevelReached(_Part):
     """The level, or a higher one, is held in `topic`, or in `topics` topics (default: one)."""
 
     level: Level
@@ -75,8 +75,8 @@ class Rule(_Part):
     """Exactly one of the rule kinds."""
 
     exercises_completed: ExercisesCompleted | None = None
-    streak: Streak | None = None
-    skill_level: SkillLevel | None = None
+    streak: StreakReached | None = None
+    skill_level: SkillLevelReached | None = None
     time_spent: TimeSpent | None = None
     distinct_topics: DistinctTopics | None = None
     all: Annotated[tuple[Rule, ...], Field(min_length=1, strict=False)] | None = None

@@ -119,7 +119,7 @@ def _time_spent(part: spec.TimeSpent) -> Condition:
     )
 
 
-def _skill_level(part: spec.SkillLevel) -> Condition:
+def _skill_level(part: spec.SkillLevelReached) -> Condition:
     rank = RANK[part.level]
     if part.topic is not None:
         topic = part.topic

@@ -10,11 +10,11 @@ from aiokafka import AIOKafkaProducer
 from progress_worker.ingest.folding import Arrival, Fold
 from progress_worker.ingest.projector import Projector
 from progress_worker.outbox.messages import DeadLetter, Record
-from progress_worker.outbox.sending import Outcome, send
+from progress_worker.outbox.sending import SendResult, send
 from progress_worker.storage.database import Connection
 from progress_worker.storage.write.learners import Loaded
 from progress_worker.storage.write.outbox import PendingRecord
-from progress_worker.telemetry.tracing import Origin, Tracing, fail
+from progress_worker.telemetry.tracing import TraceOrigin, Tracing, fail
 
 #: The steps of which no method tells more than how long they took.
 _TIMED = {"load", "save"}
@@ -43,7 +43,7 @@ class TracedProjector(Projector):
             span.set_attribute("progress.events", len(arrivals))
             span.set_attribute("progress.dead_letters", len(letters))
         self._tracing.link(
-            Origin(traceparent, record.partition, record.offset)
+            TraceOrigin(traceparent, record.partition, record.offset)
             for record, (_, traceparent) in arrivals
             if traceparent is not None
         )
@@ -73,7 +73,7 @@ class TracedProjector(Projector):
 
 async def send_traced(
     tracing: Tracing, producer: AIOKafkaProducer, pending: Sequence[PendingRecord]
-) -> list[Outcome]:
+) -> list[SendResult]:
     """Send as `sending.send` does, in a span."""
     with tracing.send([waiting.record for waiting in pending]) as span:
         outcomes = await send(producer, pending)

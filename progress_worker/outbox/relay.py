@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import TransientError
 from progress_worker.kafka.clients import running_producer
-from progress_worker.outbox.sending import REFUSED, Outcome, send
+from progress_worker.outbox.sending import REFUSED, SendResult, send
 from progress_worker.runtime.kafka_answers import KafkaContact
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerService
@@ -38,7 +38,7 @@ from progress_worker.telemetry.outages import Outage
 _log = structlog.get_logger()
 
 Send: TypeAlias = Callable[
-    [AIOKafkaProducer, Sequence[PendingRecord]], Awaitable[Sequence[Outcome]]
+    [AIOKafkaProducer, Sequence[PendingRecord]], Awaitable[Sequence[SendResult]]
 ]
 
 #: The advisory lock that makes one relay the only one; any number that nobody else uses.

@@ -50,14 +50,14 @@ class _Batch(NamedTuple):
         return taken is not None
 
 
-class Outcome(NamedTuple):
+class SendResult(NamedTuple):
     """What became of a record: `error` is None once Kafka has acknowledged it."""
 
     pending: PendingRecord
     error: KafkaError | None
 
 
-async def send(producer: AIOKafkaProducer, pending: Iterable[PendingRecord]) -> list[Outcome]:
+async def send(producer: AIOKafkaProducer, pending: Iterable[PendingRecord]) -> list[SendResult]:
     """Send the records; those that are not among the outcomes were not tried."""
     by_topic: dict[str, list[PendingRecord]] = defaultdict(list)
     for waiting in pending:
@@ -70,11 +70,11 @@ async def send(producer: AIOKafkaProducer, pending: Iterable[PendingRecord]) -> 
 
 async def _send_to_topic(
     producer: AIOKafkaProducer, topic: str, pending: Sequence[PendingRecord]
-) -> list[Outcome]:
+) -> list[SendResult]:
     try:
         partitions = sorted(await producer.partitions_for(topic))
     except KafkaError as error:
-        return [Outcome(waiting, error) for waiting in pending]
+        return [SendResult(waiting, error) for waiting in pending]
     by_partition: dict[int, list[PendingRecord]] = defaultdict(list)
     for waiting in pending:
         by_partition[_partition_of(waiting.record.key, partitions)].append(waiting)
@@ -89,9 +89,9 @@ async def _send_to_topic(
 
 async def _send_to_partition(
     producer: AIOKafkaProducer, topic: str, partition: int, pending: Sequence[PendingRecord]
-) -> list[Outcome]:
+) -> list[SendResult]:
     """One batch after the other; ends early, leaving out the rest, at a failure that may pass."""
-    outcomes: list[Outcome] = []
+    outcomes: list[SendResult] = []
     waiting = deque(_batches(producer, pending))
     while waiting:
         batch = waiting.popleft()
@@ -101,7 +101,7 @@ async def _send_to_partition(
             singles = [found for record in batch.records for found in _batches(producer, [record])]
             waiting.extendleft(reversed(singles))
             continue
-        outcomes += [Outcome(record, error) for record in batch.records]
+        outcomes += [SendResult(record, error) for record in batch.records]
         if error is not None and not refused:
             break
     return outcomes

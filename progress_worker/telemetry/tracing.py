@@ -50,7 +50,7 @@ _w3c: Final = TraceContextTextMapPropagator()
 _uncommitted: ContextVar[Sequence[Span]] = ContextVar("uncommitted", default=())
 
 
-class Origin(NamedTuple):
+class TraceOrigin(NamedTuple):
     """Where a trace came in: its `traceparent`, and the record that carried it."""
 
     traceparent: str
@@ -99,7 +99,7 @@ class Tracing(Service):
         with self._span(f"process {self._topic}", SpanKind.CONSUMER, attributes):
             yield
 
-    def link(self, origins: Iterable[Origin]) -> None:
+    def link(self, origins: Iterable[TraceOrigin]) -> None:
         """Link the current span to the traces that are sampled, so many as are allowed."""
         span = trace.get_current_span()
         found = ((_sampled(origin.traceparent), origin) for origin in origins)

@@ -17,7 +17,7 @@ from progress_worker.demo.check import (
     ViewedLearner,
     differences,
 )
-from progress_worker.demo.sent import Expectation, Sums, expect
+from progress_worker.demo.sent import Expectation, LearnerTotals, expect
 from progress_worker.domain.reducer import Reducer
 from progress_worker.events.models import unlock_event_id
 from progress_worker.generator.generator import GeneratedRecord, Kind, generate
@@ -113,7 +113,7 @@ def test_the_highest_revision_counts_and_a_revoked_one_does_not(
     [((), 0), ((1,), 1), ((1, 2, 3, 5), 3), ((1, 3, 4, 5, 6, 9, 10), 4)],
 )
 def test_the_longest_streak_is_a_run_of_days(days: tuple[int, ...], longest: int) -> None:
-    sums = Sums(days=tuple((dt.date(2026, 11, day), 1) for day in days))
+    sums = LearnerTotals(days=tuple((dt.date(2026, 11, day), 1) for day in days))
     assert sums.longest_streak == longest
 
 
@@ -127,7 +127,7 @@ def lose_learner(found: Findings) -> None:
 
 
 def add_learner(found: Findings) -> None:
-    found.learners["nobody"] = StoredLearner(Sums(), frozenset(), Sums())
+    found.learners["nobody"] = StoredLearner(LearnerTotals(), frozenset(), LearnerTotals())
 
 
 def change_totals(found: Findings) -> None:

@@ -54,7 +54,7 @@ class Skill:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageContent:
     """Everything that the page shows."""
 
     today: dt.date
@@ -87,14 +87,14 @@ def days_to_read(now: dt.datetime) -> Window:
     return Window(months_until(earliest_today(now)).first, dt.date.max)
 
 
-def present_page(presenter: Presenter, view: PageView, now: dt.datetime) -> Page:
+def present_page(presenter: Presenter, view: PageView, now: dt.datetime) -> PageContent:
     """The page of a learner; the view's days span the calendar."""
     learner = view.learner
     local, last = today(learner.stamp.timezone, now), last_shown(learner.stamp, now)
     levels = presenter.skill_levels(learner).skill_levels
     badges = presenter.badges(learner)
     standings = {found.achievement.id: found for found in presenter.standings(learner)}
-    return Page(
+    return PageContent(
         today=local,
         progress=presenter.progress(learner, now),
         months=draw_months(view.days, local, last),
