@@ -35,7 +35,7 @@ from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.http.api.windows import span
 from progress_worker.settings.rules import load_catalogue
-from progress_worker.storage.read.statements import HISTORY, LEARNER, STAMP
+from progress_worker.storage.read.statements import HISTORY, LEARNER_STATE, STAMP
 from progress_worker.storage.schema.migrate import migrate
 
 _RESULTS = Path(__file__).with_name("results") / "http.md"
@@ -66,10 +66,10 @@ class Result:
 
 
 _QUESTIONS = (
-    Question("`/api/progress`", "", False, LEARNER),
+    Question("`/api/progress`", "", False, LEARNER_STATE),
     Question("the same, 304", "", True, STAMP),
     Question("`/history?days=365`", f"/history?days={_HISTORY_DAYS}", False, HISTORY),
-    Question("`/achievements`", "/achievements", False, LEARNER),
+    Question("`/achievements`", "/achievements", False, LEARNER_STATE),
 )
 
 

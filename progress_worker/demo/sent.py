@@ -13,7 +13,7 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Outcome, Reducer
 from progress_worker.domain.state import LearnerState
 from progress_worker.generator.generator import GeneratedRecord, Kind
-from progress_worker.generator.wire import Headers
+from progress_worker.generator.wire import WireHeaders
 
 #: What the worker's metrics call each kind of record.
 OUTCOMES = {
@@ -53,7 +53,7 @@ class RefusedRecord(NamedTuple):
     reason: str
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: WireHeaders
 
 
 class EarnedAchievement(NamedTuple):

@@ -13,11 +13,11 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.filters import Counters
 from progress_worker.domain.ladders import Ladders, Step
 from progress_worker.domain.rules import (
-    DAYS,
-    FILTERS,
-    LEVELS,
-    SUMS,
-    TOPICS,
+    DAYS_BIT,
+    FIRST_FILTER_BIT,
+    LEVELS_BIT,
+    SUMS_BIT,
+    TOPICS_BIT,
     Progress,
     compile_rule,
 )
@@ -86,7 +86,7 @@ class Reducer:
             (achievement, compile_rule(achievement.rule)) for achievement in catalogue.achievements
         ]
         counted = (found for _, condition in self.conditions for found in condition.filters)
-        self._counters = Counters(sorted(counted, key=lambda found: found.key), FILTERS)
+        self._counters = Counters(sorted(counted, key=lambda found: found.key), FIRST_FILTER_BIT)
         self._ladders = Ladders(self.conditions, self._counters)
 
     def new_learner(self, user_id: str) -> LearnerState:
@@ -112,7 +112,7 @@ class Reducer:
         if stored is not None and stored.revision >= arrival.revision:
             return _NOTHING_TO_TELL[Outcome.DUPLICATE]
         state.touched.changed = True
-        changed = SUMS
+        changed = SUMS_BIT
         if stored is None and not arrival.revoked:  # as nearly always
             outcome = Outcome.APPLIED
             changed |= self._put_in(state, arrival)
@@ -122,7 +122,7 @@ class Reducer:
             changed |= self._replace(state, arrival, stored)
         level_changes = self._relevel(state, arrival, stored)
         if level_changes:
-            changed |= LEVELS
+            changed |= LEVELS_BIT
         due = self._ladders.due(state, changed)
         if due:
             return Effects(outcome, self._unlock(state, arrival, due), level_changes)
@@ -144,9 +144,9 @@ class Reducer:
         topic, _ = self._sum(state, completion, 1)
         changed = self._counters.count(state.counters, completion, 1)
         if topic.completions == 1:
-            changed |= TOPICS
+            changed |= TOPICS_BIT
         if state.active_days.add(completion.local_day):
-            changed |= DAYS
+            changed |= DAYS_BIT
         return changed
 
     def _take_out(self, state: LearnerState, completion: Completion) -> int:
@@ -154,10 +154,10 @@ class Reducer:
         state.touched.taken_back = True
         changed = self._counters.count(state.counters, completion, -1)
         if topic.completions == 0:
-            changed |= TOPICS
+            changed |= TOPICS_BIT
         if not any(totals.completions for totals in day.values()):
             state.active_days.remove(completion.local_day)
-            changed |= DAYS
+            changed |= DAYS_BIT
         return changed
 
     @staticmethod

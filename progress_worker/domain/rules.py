@@ -10,17 +10,16 @@ from typing import Final, NamedTuple
 
 from progress_worker.domain import catalogue as spec
 from progress_worker.domain.filters import Filter, filter_of
-from progress_worker.domain.skills import LEVELS as LEVEL_NAMES
-from progress_worker.domain.skills import RANK
+from progress_worker.domain.skills import LEVELS, RANK
 from progress_worker.domain.state import LearnerState
 
 #: The parts of a learner's state that an event may change and a rule may read, one bit each;
-#: the counts that match a filter have the bits from FILTERS upwards.
-SUMS: Final = 1
-DAYS: Final = 2
-LEVELS: Final = 4
-TOPICS: Final = 8
-FILTERS: Final = 16
+#: the counts that match a filter have the bits from FIRST_FILTER_BIT upwards.
+SUMS_BIT: Final = 1
+DAYS_BIT: Final = 2
+LEVELS_BIT: Final = 4
+TOPICS_BIT: Final = 8
+FIRST_FILTER_BIT: Final = 16
 
 #: The measure of a rule that is made of others: 1 when it holds, else 0.
 COMBINED: Final = "combined"
@@ -72,14 +71,14 @@ def compile_rule(rule: spec.Rule) -> Condition:
     if rule.exercises_completed:
         return _exercises(rule.exercises_completed)
     if rule.streak:
-        return _reading(DAYS, "longest_streak_days", _longest_streak, rule.streak.days)
+        return _reading(DAYS_BIT, "longest_streak_days", _longest_streak, rule.streak.days)
     if rule.skill_level:
         return _skill_level(rule.skill_level)
     if rule.time_spent:
         return _time_spent(rule.time_spent)
     if rule.distinct_topics:
         target = rule.distinct_topics.at_least
-        return _reading(TOPICS, "distinct_topics", _distinct_topics, target)
+        return _reading(TOPICS_BIT, "distinct_topics", _distinct_topics, target)
     if rule.all:
         return _all([compile_rule(part) for part in rule.all])
     return _any([compile_rule(part) for part in rule.any or ()])
@@ -94,11 +93,11 @@ def _exercises(part: spec.ExercisesCompleted) -> Condition:
         )
     if part.topic is None:
         return _reading(
-            SUMS, "exercises_completed", lambda state: state.overall.completions, part.at_least
+            SUMS_BIT, "exercises_completed", lambda state: state.overall.completions, part.at_least
         )
     topic = part.topic
     return _reading(
-        SUMS,
+        SUMS_BIT,
         f"exercises_completed[topic={topic}]",
         lambda state: state.topics[topic].completions if topic in state.topics else 0,
         part.at_least,
@@ -108,11 +107,14 @@ def _exercises(part: spec.ExercisesCompleted) -> Condition:
 def _time_spent(part: spec.TimeSpent) -> Condition:
     if part.topic is None:
         return _reading(
-            SUMS, "time_spent_seconds", lambda state: state.overall.time_spent_seconds, part.seconds
+            SUMS_BIT,
+            "time_spent_seconds",
+            lambda state: state.overall.time_spent_seconds,
+            part.seconds,
         )
     topic = part.topic
     return _reading(
-        SUMS,
+        SUMS_BIT,
         f"time_spent_seconds[topic={topic}]",
         lambda state: state.topics[topic].time_spent_seconds if topic in state.topics else 0,
         part.seconds,
@@ -124,8 +126,8 @@ def _skill_level(part: spec.SkillLevelReached) -> Condition:
     if part.topic is not None:
         topic = part.topic
         measure = f"skill_level_rank[topic={topic}]"
-        return _reading(LEVELS, measure, lambda state: RANK[state.level(topic).level], rank)
-    reaching = frozenset(LEVEL_NAMES[rank:])
+        return _reading(LEVELS_BIT, measure, lambda state: RANK[state.level(topic).level], rank)
+    reaching = frozenset(LEVELS[rank:])
 
     def topics_at_level(state: LearnerState) -> int:
         reached = 0
@@ -135,7 +137,7 @@ def _skill_level(part: spec.SkillLevelReached) -> Condition:
         return reached
 
     measure = f"topics_at_level[level={part.level}]"
-    return _reading(LEVELS, measure, topics_at_level, part.topics or 1)
+    return _reading(LEVELS_BIT, measure, topics_at_level, part.topics or 1)
 
 
 def _longest_streak(state: LearnerState) -> int:

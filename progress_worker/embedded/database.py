@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OWNER = "postgres"
-WORKER = "progress_worker"
-VIEW = "progress_view"
+OWNER_ROLE = "postgres"
+WORKER_ROLE = "progress_worker"
+VIEW_ROLE = "progress_view"
 
 
 @dataclass(frozen=True, slots=True)

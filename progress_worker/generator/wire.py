@@ -10,7 +10,7 @@ from progress_worker.events.models import EXERCISE_COMPLETED
 
 SOURCE = "/exercise-platform"
 
-Headers = tuple[tuple[str, bytes], ...]
+WireHeaders = tuple[tuple[str, bytes], ...]
 
 
 class Wire(NamedTuple):
@@ -18,10 +18,10 @@ class Wire(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: WireHeaders
 
 
-_STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
+_STRUCTURED: WireHeaders = (("content-type", b"application/cloudevents+json"),)
 _CONTENT_TYPE = ("content-type", b"application/json")
 _SPECVERSION = ("ce_specversion", b"1.0")
 _SOURCE = ("ce_source", SOURCE.encode())

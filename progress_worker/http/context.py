@@ -64,6 +64,9 @@ def view_context(request: Request) -> ViewContext:
     return context
 
 
+View = Annotated[ViewContext, Depends(view_context)]
+
+
 _BEARER = HTTPBearer(
     scheme_name="bearer",
     bearerFormat="JWT",
@@ -74,7 +77,7 @@ _BEARER = HTTPBearer(
 
 async def principal(
     request: Request,
-    view: Annotated[ViewContext, Depends(view_context)],
+    view: View,
     _documented: Annotated[Any, Security(_BEARER)],
 ) -> Principal:
     """Who asks; refuses everybody without a valid token."""
@@ -129,7 +132,7 @@ class Asked:
 
 async def asked(
     request: Request,
-    view: Annotated[ViewContext, Depends(view_context)],
+    view: View,
     who: Annotated[Principal, Depends(principal)],
     user_id: Annotated[
         str | None,

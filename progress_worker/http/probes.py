@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Depends
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from starlette.responses import Response
 
 from progress_worker.http.api.responses import Answer
 from progress_worker.http.api.routes import ReadRouter
-from progress_worker.http.context import ViewContext, view_context
+from progress_worker.http.context import View
 
 router = ReadRouter(tags=["operations"])
 
-View = Annotated[ViewContext, Depends(view_context)]
 _NO_STORE = {"Cache-Control": "no-store"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias
 
 from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
-from progress_worker.events.examples import EXAMPLES, LEARNER
+from progress_worker.events.examples import EXAMPLE_LEARNER, EXAMPLES
 from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
@@ -241,7 +241,7 @@ def _schemas() -> _Object:
             "type": "string",
             "minLength": 1,
             "maxLength": 128,
-            "examples": [LEARNER],
+            "examples": [EXAMPLE_LEARNER],
             "description": "The record key of every event: the user id, UTF-8. A record that we "
             "receive may have no key, but not another one.",
         },

@@ -13,7 +13,7 @@ from progress_worker.settings.base import Seconds, load
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.shared import SharedSettings
 
-TOPICS: Final = (
+TOPIC_SETTINGS: Final = (
     "completed_topic",
     "unlocked_topic",
     "level_topic",
@@ -97,7 +97,7 @@ class KafkaSettings(SharedSettings):
                 f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}."
             )
         owners: dict[str, str] = {}
-        for name in TOPICS:
+        for name in TOPIC_SETTINGS:
             first = owners.setdefault(getattr(self, name), name)
             if first != name:
                 yield (

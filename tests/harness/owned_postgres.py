@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from progress_worker.embedded.database import OWNER as SUPERUSER
+from progress_worker.embedded.database import OWNER_ROLE as SUPERUSER
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.storage.schema.migrate import migrate

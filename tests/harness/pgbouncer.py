@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from progress_worker.embedded.database import OWNER, VIEW, WORKER
+from progress_worker.embedded.database import OWNER_ROLE, VIEW_ROLE, WORKER_ROLE
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.embedded.server import Server
@@ -55,7 +55,7 @@ class PgBouncer(Server):
 
     def _prepare(self) -> None:
         users = self.guard.directory / "users.txt"
-        users.write_text("".join(f'"{name}" ""\n' for name in (OWNER, WORKER, VIEW)))
+        users.write_text("".join(f'"{name}" ""\n' for name in (OWNER_ROLE, WORKER_ROLE, VIEW_ROLE)))
         for path in (self.guard.directory, users):
             path.chmod(0o755)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from progress_worker.embedded.database import OWNER
+from progress_worker.embedded.database import OWNER_ROLE
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.embedded.postgres import Postgres
 from tests.harness.storage import execute, fetch
@@ -22,7 +22,7 @@ class Standby(Postgres):
     def _creation(self) -> Sequence[str | Path]:
         copy = self._installation / "bin" / "pg_basebackup"
         options = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
-        address = [f"--host={LOOPBACK}", f"--port={self._primary.port}", f"--username={OWNER}"]
+        address = [f"--host={LOOPBACK}", f"--port={self._primary.port}", f"--username={OWNER_ROLE}"]
         return [copy, f"--pgdata={self._data}", *options, *address]
 
     async def followed(self) -> None:

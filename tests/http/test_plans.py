@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 STATEMENTS: dict[str, Select[Any]] = {
     "stamp": view_statements.STAMP,
-    "learner": view_statements.LEARNER,
+    "learner": view_statements.LEARNER_STATE,
     "page": view_statements.LEARNER_AND_DAYS,
     "topic": view_statements.TOPIC,
     "statistics": view_statements.STATISTICS,

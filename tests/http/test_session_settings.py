@@ -12,7 +12,7 @@ from psycopg import sql
 from starlette.types import Message
 from structlog.testing import capture_logs
 
-from progress_worker.embedded.database import VIEW, Database
+from progress_worker.embedded.database import VIEW_ROLE, Database
 from tests.harness.storage import execute
 from tests.http.served import add_completions
 from tests.http.stage import Stage, StageMaker
@@ -42,7 +42,7 @@ def set_for_the_view(database: Database, settings: dict[str, str]) -> None:
     with psycopg.connect(database.owner_url, autocommit=True, connect_timeout=10) as connection:
         for name, value in settings.items():
             statement = sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(
-                *map(sql.Identifier, (VIEW, database.name, name)), sql.Literal(value)
+                *map(sql.Identifier, (VIEW_ROLE, database.name, name)), sql.Literal(value)
             )
             connection.execute(statement)
 

@@ -136,7 +136,7 @@ def test_no_statement_of_the_view_is_refused(connection: psycopg.Connection[Any]
     }
     for statement in (
         views.STAMP,
-        views.LEARNER,
+        views.LEARNER_STATE,
         views.LEARNER_AND_DAYS,
         views.TOPIC,
         views.STATISTICS,

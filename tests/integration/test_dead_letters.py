@@ -13,7 +13,7 @@ import pytest
 
 from progress_worker import __version__
 from progress_worker.errors import Reason
-from progress_worker.generator.wire import Headers, Wire
+from progress_worker.generator.wire import Wire, WireHeaders
 from tests.harness.events import ENVELOPE, Event, completed, wire
 from tests.harness.storage import execute, fetch
 from tests.harness.waiting import wait_until
@@ -31,7 +31,7 @@ def field(name: str, content: object) -> Spoil:
     return lambda event: wire(event | {name: content})._replace(key=event["user_id"].encode())
 
 
-def without(name: str, headers: Headers = ENVELOPE) -> Spoil:
+def without(name: str, headers: WireHeaders = ENVELOPE) -> Spoil:
     return lambda event: wire({k: v for k, v in event.items() if k != name} | {}, headers)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from progress_worker.events.examples import EXAMPLES, LEARNER
+from progress_worker.events.examples import EXAMPLE_LEARNER, EXAMPLES
 from progress_worker.generator.wire import Wire
 from progress_worker.ingest.decode import Decoder
 from tests.harness.apache_kafka import Cluster
@@ -79,17 +79,17 @@ async def test_kcat_publishes_and_receives(apache_kafka: Cluster, tmp_path: Path
     headers = tuple((name, text.encode()) for name, text in unlock["headers"].items())
     kafka = Kafka(apache_kafka.bootstrap)
     value = json.dumps(unlock["payload"]).encode()
-    await kafka.publish("achievement-unlocked", [Wire(LEARNER.encode(), value, headers)])
+    await kafka.publish("achievement-unlocked", [Wire(EXAMPLE_LEARNER.encode(), value, headers)])
 
     said = follow(terminal, "Publish with kcat", "true")
 
-    assert said.startswith(f"{LEARNER} ")
+    assert said.startswith(f"{EXAMPLE_LEARNER} ")
     assert "first_step" in said
     (record,) = await kafka.read("exercise-completed", 1)
     decoder = Decoder(max_value_bytes=65_536, max_future_seconds=300)
     now = dt.datetime.now(dt.UTC)
     completion = decoder.decode(record.key, record.value, record.headers, now).completion
-    assert (completion.user_id, completion.exercise_id) == (LEARNER, "three-sum")
+    assert (completion.user_id, completion.exercise_id) == (EXAMPLE_LEARNER, "three-sum")
 
 
 def follow(terminal: Terminal, section: str, export: str) -> str:
@@ -109,6 +109,6 @@ def follow(terminal: Terminal, section: str, export: str) -> str:
 def exercises(terminal: Terminal, export: str) -> int:
     """How many exercises the learner has, by the page's own commands."""
     answer = json.loads(follow(terminal, "Read the progress", export))
-    assert answer["user_id"] == LEARNER
+    assert answer["user_id"] == EXAMPLE_LEARNER
     count: int = answer["exercises_completed"]
     return count

@@ -7,7 +7,7 @@ from typing import Final, LiteralString
 import psycopg
 import pytest
 
-from progress_worker.embedded.database import VIEW, WORKER, Database
+from progress_worker.embedded.database import VIEW_ROLE, WORKER_ROLE, Database
 from progress_worker.storage.schema.migrate import migrate
 from tests.harness.storage import execute, fetch
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 READ, KEPT = {"SELECT"}, {"SELECT", "INSERT", "UPDATE"}
 ALL = KEPT | {"DELETE"}
 GRANTED: Final = {
-    WORKER: {
+    WORKER_ROLE: {
         "learner": KEPT,
         "completion": ALL,
         "learner_total": ALL,
@@ -26,7 +26,7 @@ GRANTED: Final = {
         "outbox": ALL,
         "alembic_version": READ,
     },
-    VIEW: {
+    VIEW_ROLE: {
         "learner": READ,
         "completion": READ,
         "learner_total": READ,
@@ -88,7 +88,7 @@ def test_the_roles_are_nothing_else(migrated_database: Database) -> None:
 
 
 REFUSED: Final[dict[str, tuple[LiteralString, ...]]] = {
-    WORKER: (
+    WORKER_ROLE: (
         "DELETE FROM learner",
         "DELETE FROM skill_level",
         "DELETE FROM achievement_unlock",
@@ -115,7 +115,7 @@ REFUSED: Final[dict[str, tuple[LiteralString, ...]]] = {
         "SET session_replication_role = replica",
         "ALTER SYSTEM SET fsync = off",
     ),
-    VIEW: (
+    VIEW_ROLE: (
         "SELECT key FROM outbox",
         "INSERT INTO achievement_unlock SELECT * FROM achievement_unlock",
         "UPDATE alembic_version SET version_num = 'x'",
@@ -132,7 +132,7 @@ REFUSED: Final[dict[str, tuple[LiteralString, ...]]] = {
 
 @pytest.mark.parametrize("role", REFUSED)
 def test_all_else_is_refused(migrated_database: Database, role: str) -> None:
-    url = migrated_database.worker_url if role == WORKER else migrated_database.view_url
+    url = migrated_database.worker_url if role == WORKER_ROLE else migrated_database.view_url
     for statement in REFUSED[role]:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             execute(url, statement)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from progress_worker.embedded.database import OWNER, WORKER, Database
+from progress_worker.embedded.database import OWNER_ROLE, WORKER_ROLE, Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, PoisonError
 from progress_worker.storage.database import check_migrated, connect
@@ -88,7 +88,7 @@ async def test_days_survive_a_restart_under_any_date_style(
 async def test_all_settings_at_once_change_nothing(
     project: Project, migrated_database: Database, of_role: bool
 ) -> None:
-    alter(migrated_database, HOSTILE, role=WORKER if of_role else None)
+    alter(migrated_database, HOSTILE, role=WORKER_ROLE if of_role else None)
     async with project(migrated_database) as parts, connect(parts.engine) as connection:
         shown = [await (await connection.execute(f"SHOW {name}")).fetchone() for name in PINNED]
         limits = await (await connection.execute("SHOW statement_timeout")).fetchone()
@@ -230,7 +230,7 @@ def alter(database: Database, settings: Mapping[str, str], *, role: str | None =
             owner.execute(
                 sql.SQL(f"ALTER {who} SET {{name}} TO {{value}}").format(
                     database=sql.Identifier(database.name),
-                    role=sql.Identifier(role or OWNER),
+                    role=sql.Identifier(role or OWNER_ROLE),
                     name=sql.Identifier(name),
                     value=given,
                 )

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from progress_worker.embedded.broker import Broker
-from progress_worker.embedded.database import OWNER, VIEW, WORKER, Database
+from progress_worker.embedded.database import OWNER_ROLE, VIEW_ROLE, WORKER_ROLE, Database
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.http.security.authentication import mint_token
 from progress_worker.settings.view import load_token_settings
@@ -28,7 +28,7 @@ from tests.harness.worker import Deployment, run_command
 pytestmark = pytest.mark.integration
 
 HOST = "localhost"
-PASSWORDS = {WORKER: "p@ss/word: of the worker", VIEW: "p@ss/word: of the view"}
+PASSWORDS = {WORKER_ROLE: "p@ss/word: of the worker", VIEW_ROLE: "p@ss/word: of the view"}
 TOKENS = {
     "JWT_ISSUER": "https://issuer.test",
     "JWT_AUDIENCE": "progress",
@@ -58,8 +58,11 @@ def encrypted(authority: Authority) -> Iterator[EncryptedPostgres]:
 def addresses(encrypted: EncryptedPostgres, authority: Authority) -> dict[str, str]:
     """Each role's address of one database, which `migrate` has been run on."""
     encrypted.create_database("progress")
-    addresses = {role: address(encrypted, role, authority.file) for role in (OWNER, WORKER, VIEW)}
-    done = run_command({"MIGRATE_DATABASE_URL": addresses[OWNER]}, "migrate")
+    addresses = {
+        role: address(encrypted, role, authority.file)
+        for role in (OWNER_ROLE, WORKER_ROLE, VIEW_ROLE)
+    }
+    done = run_command({"MIGRATE_DATABASE_URL": addresses[OWNER_ROLE]}, "migrate")
     assert done.returncode == 0, done.stderr
     return addresses
 
@@ -78,7 +81,7 @@ async def deployment(
 ) -> Deployment:
     """A deployment on that database, without a worker."""
     plain = encrypted.database("progress").owner_url
-    database = Database("progress", plain, addresses[WORKER], addresses[VIEW])
+    database = Database("progress", plain, addresses[WORKER_ROLE], addresses[VIEW_ROLE])
     return await deploy(broker.bootstrap, database, tmp_path, idempotent=False)
 
 
@@ -100,7 +103,7 @@ async def test_a_worker_and_a_view_on_it(deployment: Deployment) -> None:
             "SELECT usename, bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
             " WHERE usename <> 'postgres' GROUP BY usename ORDER BY usename",
         )
-        assert sessions == [(VIEW, True), (WORKER, True)]
+        assert sessions == [(VIEW_ROLE, True), (WORKER_ROLE, True)]
         assert await worker.terminate() == 0
     assert "p@ss" not in worker.said() + view.said()
 
@@ -119,7 +122,7 @@ def wrong(
     encrypted: EncryptedPostgres, authority: Authority, tmp_path: Path
 ) -> dict[str, dict[str, str]]:
     """Each role's address with that mistake."""
-    roles, another = (WORKER, VIEW), Authority(tmp_path, "another").file
+    roles, another = (WORKER_ROLE, VIEW_ROLE), Authority(tmp_path, "another").file
     good = {role: address(encrypted, role, authority.file) for role in roles}
     return {
         "the authority": {role: address(encrypted, role, another) for role in roles},
@@ -138,8 +141,10 @@ def test_doctor_names_the_reason(
     deployment: Deployment, wrong: dict[str, dict[str, str]], mistake: str
 ) -> None:
     urls = wrong[mistake]
-    variables = {"VIEW_DATABASE_URL": urls[VIEW]} | TOKENS
-    done = run_command(deployment.environment(DATABASE_URL=urls[WORKER], **variables), "doctor")
+    variables = {"VIEW_DATABASE_URL": urls[VIEW_ROLE]} | TOKENS
+    done = run_command(
+        deployment.environment(DATABASE_URL=urls[WORKER_ROLE], **variables), "doctor"
+    )
     assert done.returncode == 1
     complaints = [line for line in done.stdout.splitlines() if line.startswith("wrong")]
     assert [REFUSALS[mistake] in line for line in complaints] == [True, True]
@@ -151,9 +156,9 @@ def test_migrate_refuses_a_server_that_is_not_the_one(
     encrypted: EncryptedPostgres, authority: Authority, tmp_path: Path, mistake: str
 ) -> None:
     if mistake == "the authority":
-        url = address(encrypted, OWNER, Authority(tmp_path, "another").file)
+        url = address(encrypted, OWNER_ROLE, Authority(tmp_path, "another").file)
     else:
-        url = address(encrypted, OWNER, authority.file, host=LOOPBACK)
+        url = address(encrypted, OWNER_ROLE, authority.file, host=LOOPBACK)
     done = run_command({"MIGRATE_DATABASE_URL": url}, "migrate")
     assert done.returncode == 1
     assert done.stderr.startswith("Postgres cannot be reached: ")
@@ -165,9 +170,9 @@ async def test_a_worker_and_a_view_wait_for_the_right_server(
     deployment: Deployment, wrong: dict[str, dict[str, str]]
 ) -> None:
     urls = wrong["the authority"]
-    variables = {"VIEW_DATABASE_URL": urls[VIEW]} | TOKENS
+    variables = {"VIEW_DATABASE_URL": urls[VIEW_ROLE]} | TOKENS
     async with (
-        deployment.worker(await_ready=False, DATABASE_URL=urls[WORKER]) as worker,
+        deployment.worker(await_ready=False, DATABASE_URL=urls[WORKER_ROLE]) as worker,
         ViewProcess(variables, deployment.directory, await_ready=False) as view,
     ):
         await wait_until(lambda: worker.has_said("certificate verify failed"), "it says why")

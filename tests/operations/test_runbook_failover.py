@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from progress_worker.embedded.broker import Broker
-from progress_worker.embedded.database import VIEW, WORKER
+from progress_worker.embedded.database import VIEW_ROLE, WORKER_ROLE
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.storage.schema.migrate import migrate
 from tests.harness.deploying import deploy
@@ -44,7 +44,7 @@ async def test_workers_and_views_find_the_new_primary(broker: Broker, tmp_path: 
             "DATABASE_CONNECT_TIMEOUT_SECONDS": "2",
             "DATABASE_STATEMENT_TIMEOUT_SECONDS": "3",
         }
-        viewing = TOKENS | {"VIEW_DATABASE_URL": address.replace(WORKER, VIEW)}
+        viewing = TOKENS | {"VIEW_DATABASE_URL": address.replace(WORKER_ROLE, VIEW_ROLE)}
         traffic = Traffic(deployment, seed=1, count=1_000)
         async with Fleet(deployment, 2) as fleet, ViewProcess(viewing, tmp_path) as view:
             async with traffic.flowing(rate=150):

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from progress_worker.embedded.broker import Broker
-from progress_worker.embedded.database import VIEW, WORKER, Database
+from progress_worker.embedded.database import VIEW_ROLE, WORKER_ROLE, Database
 from tests.harness.deploying import deploy
 from tests.harness.owned_postgres import PASSWORD, OwnedPostgres
 from tests.harness.runbook import command
@@ -113,7 +113,7 @@ async def test_two_logins_take_turns(broker: Broker, server: OwnedPostgres, tmp_
     sending = asyncio.create_task(traffic.send(rate=150))
     async with deployment.worker() as old:
         terminal.run(command(ROTATE, "CREATE ROLE", {"…": NEXT_PASSWORD}))
-        first, second = f"{WORKER}:{PASSWORD}@", f"{WORKER}_b:{NEXT_PASSWORD}@"
+        first, second = f"{WORKER_ROLE}:{PASSWORD}@", f"{WORKER_ROLE}_b:{NEXT_PASSWORD}@"
         deployment.database = replace(
             database, worker_url=database.worker_url.replace(first, second)
         )
@@ -134,9 +134,9 @@ async def test_two_logins_take_turns(broker: Broker, server: OwnedPostgres, tmp_
 
 def next_view(terminal: Terminal, database: Database) -> None:
     """The page: the same with `progress_view` for the view."""
-    names = {"progress_worker": VIEW, "…": NEXT_PASSWORD}
+    names = {"progress_worker": VIEW_ROLE, "…": NEXT_PASSWORD}
     terminal.run(command(ROTATE, "CREATE ROLE", names))
-    url = database.view_url.replace(f"{VIEW}:{PASSWORD}@", f"{VIEW}_b:{NEXT_PASSWORD}@")
+    url = database.view_url.replace(f"{VIEW_ROLE}:{PASSWORD}@", f"{VIEW_ROLE}_b:{NEXT_PASSWORD}@")
     viewing = {"VIEW_DATABASE_URL": url, "JWT_SECRET": 8 * "four"} | ISSUER
     told = Terminal(terminal.directory, viewing).run("progress-worker doctor --for api")
-    assert f"The role {VIEW}_b can only read." in told
+    assert f"The role {VIEW_ROLE}_b can only read." in told

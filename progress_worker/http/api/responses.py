@@ -36,7 +36,7 @@ def _row_to_json(row: object) -> str:
     return row.model_dump_json() if isinstance(row, Answer) else to_json(row)
 
 
-UserId = Annotated[str, Field(description="The learner.", examples=[_LEARNER])]
+LearnerId = Annotated[str, Field(description="The learner.", examples=[_LEARNER])]
 Count = Annotated[int, Field(ge=0, description="Exercises completed.", examples=[42])]
 MeanGrade = Annotated[
     float | None,
@@ -45,11 +45,11 @@ MeanGrade = Annotated[
         examples=[83.5],
     ),
 ]
-Seconds = Annotated[
+SecondsSpent = Annotated[
     int, Field(ge=0, description="Time spent on exercises, in seconds.", examples=[18_600])
 ]
 Hints = Annotated[int, Field(ge=0, description="Hints used.", examples=[7])]
-Topic = Annotated[str, Field(description="The topic.", examples=["algorithms"])]
+ExerciseTopic = Annotated[str, Field(description="The topic.", examples=["algorithms"])]
 BadgeStatus = Literal["earned", "in_progress", "locked"]
 LevelHeld = Annotated[Level, Field(description="The skill level held now.")]
 
@@ -106,7 +106,7 @@ class AchievementSummary(AchievementCounts):
 class TopicLevel(Answer):
     """A topic's skill level in short."""
 
-    topic: Topic
+    topic: ExerciseTopic
     level: LevelHeld
     exercises_completed: Count
     average_grade: MeanGrade
@@ -115,7 +115,7 @@ class TopicLevel(Answer):
 class ProgressAnswer(Answer):
     """A learner's progress at a glance."""
 
-    user_id: UserId
+    user_id: LearnerId
     timezone: str = Field(
         description="The zone in which days are read: the one that the learner's latest "
         "completion named, else UTC.",
@@ -123,7 +123,7 @@ class ProgressAnswer(Answer):
     )
     as_of: AwareDatetime = Field(description="When this was read.")
     exercises_completed: Count
-    time_spent_seconds: Seconds
+    time_spent_seconds: SecondsSpent
     average_grade: MeanGrade
     hints_used: Hints
     streak: Streak = Field(description="Streaks of active days.")
@@ -161,7 +161,7 @@ class AchievementStatus(Answer):
 class AchievementsAnswer(Answer):
     """Every achievement of the catalogue, in its order."""
 
-    user_id: UserId
+    user_id: LearnerId
     totals: AchievementCounts = Field(description="The counts.")
     achievements: list[AchievementStatus] = Field(description="Every achievement.")
 
@@ -184,7 +184,7 @@ class Badge(Answer):
 class BadgesAnswer(Answer):
     """Badges that were earned, and those that are still to be had."""
 
-    user_id: UserId
+    user_id: LearnerId
     points_earned: int = Field(ge=0, description="Points of the earned badges.", examples=[60])
     points_available: int = Field(ge=0, description="Points still to be had.", examples=[940])
     earned: list[Badge] = Field(description="Earned badges, latest first.")
@@ -206,7 +206,7 @@ class NextLevel(Answer):
 class SkillLevelAnswer(Answer):
     """A topic's skill level, and the way to the next one."""
 
-    topic: Topic
+    topic: ExerciseTopic
     level: LevelHeld
     previous_level: Level = Field(description="The level before the last change.")
     level_updated_at: AwareDatetime | None = Field(
@@ -214,7 +214,7 @@ class SkillLevelAnswer(Answer):
     )
     exercises_completed: Count
     average_grade: MeanGrade
-    time_spent_seconds: Seconds
+    time_spent_seconds: SecondsSpent
     next_level: NextLevel | None = Field(
         description="The level above and what it takes; null for an expert."
     )
@@ -223,5 +223,5 @@ class SkillLevelAnswer(Answer):
 class SkillLevelsAnswer(Answer):
     """The skill level in every topic that has a completed exercise, by topic."""
 
-    user_id: UserId
+    user_id: LearnerId
     skill_levels: list[SkillLevelAnswer] = Field(description="One per topic.")

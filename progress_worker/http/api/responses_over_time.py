@@ -14,13 +14,13 @@ from progress_worker.http.api.responses import (
     Answer,
     BadgesAnswer,
     Count,
+    ExerciseTopic,
     Hints,
+    LearnerId,
     MeanGrade,
     ProgressAnswer,
-    Seconds,
+    SecondsSpent,
     SkillLevelsAnswer,
-    Topic,
-    UserId,
 )
 
 Period = Literal["daily", "weekly", "monthly", "all"]
@@ -31,7 +31,7 @@ class Figures(Answer):
 
     exercises_completed: Count
     average_grade: MeanGrade
-    time_spent_seconds: Seconds
+    time_spent_seconds: SecondsSpent
     average_time_seconds: float | None = Field(
         description="The mean time per exercise, in seconds; null without any.", examples=[442.8]
     )
@@ -44,7 +44,7 @@ class Figures(Answer):
 class OfTopic(Answer):
     """What belongs to a topic."""
 
-    topic: Topic
+    topic: ExerciseTopic
 
 
 class OfDifficulty(Answer):
@@ -62,7 +62,7 @@ class OnDay(Answer):
 class InWindow(Answer):
     """What belongs to a window of days."""
 
-    user_id: UserId
+    user_id: LearnerId
     period: Period = Field(description="The window that was asked for.")
     start_date: dt.date | None = Field(description="The window's first local day; null for all.")
     end_date: dt.date | None = Field(
@@ -103,7 +103,7 @@ class Sums(Answer):
     """Sums over exercises, and the unlocks that came with them."""
 
     exercises_completed: Count
-    time_spent_seconds: Seconds
+    time_spent_seconds: SecondsSpent
     average_grade: MeanGrade
     hints_used: Hints
     achievements_unlocked: int = Field(ge=0, description="Achievements unlocked.", examples=[1])
@@ -128,7 +128,7 @@ class HistoryDay(Sums, OnDay):
 class HistoryAnswer(Answer):
     """One row for every local day of a range, idle days included."""
 
-    user_id: UserId
+    user_id: LearnerId
     start_date: dt.date = Field(description="The first local day that was asked for.")
     end_date: dt.date = Field(
         description="The last one. Days after today have no row, but for those until the last "
@@ -144,10 +144,10 @@ class ExportedCompletion(Answer):
     revision: int = Field(ge=0, description="Its highest revision.")
     revoked: bool = Field(description="Whether it was taken back, and so counts nowhere.")
     exercise_id: str = Field(description="The exercise.")
-    topic: Topic
+    topic: ExerciseTopic
     difficulty: Difficulty = Field(description="The difficulty.")
     grade: float | None = Field(description="The grade in percent; null when not graded.")
-    time_spent_seconds: Seconds
+    time_spent_seconds: SecondsSpent
     hints_used: Hints
     completed_at: AwareDatetime = Field(description="When it was completed, in UTC.")
     timezone: str | None = Field(description="The zone that the event named, if it did.")

@@ -15,7 +15,7 @@ from progress_worker.http.conditional import (
     caching_headers,
     matches,
 )
-from progress_worker.http.context import Asked, ViewContext, asked, view_context
+from progress_worker.http.context import Asked, View, asked
 from progress_worker.http.page.login import token_in_cookie
 from progress_worker.http.page.presentation import days_to_read, present_page
 from progress_worker.http.page.refusal import PageRoute
@@ -26,8 +26,6 @@ router = ReadRouter(include_in_schema=False, route_class=PageRoute)
 
 _A_YEAR: Final = "public, max-age=31536000, immutable"
 _VARY: Final = {"Vary": "Authorization, Cookie"}
-
-View = Annotated[ViewContext, Depends(view_context)]
 
 
 async def reader(request: Request, view: View) -> Principal:

@@ -14,7 +14,7 @@ from sqlalchemy import text as sql
 from progress_worker.domain.completion import Completion
 from progress_worker.errors import ProgressError
 from progress_worker.storage.read.connections import ReadConnections, Snapshot
-from progress_worker.storage.read.statements import HISTORY, LEARNER, STATISTICS
+from progress_worker.storage.read.statements import HISTORY, LEARNER_STATE, STATISTICS
 from progress_worker.storage.read.views import (
     HistoryView,
     LearnerView,
@@ -76,7 +76,7 @@ class OpenExport:
 
     async def learner(self) -> StoredRow[LearnerView]:
         """The learner's state without days."""
-        row = await self._snapshot.one(LEARNER, user_id=self._user_id)
+        row = await self._snapshot.one(LEARNER_STATE, user_id=self._user_id)
         return stored_row(row, partial(learner_view, self._user_id, row))
 
     async def statistics(self, first: dt.date, last: dt.date) -> StoredRow[StatisticsView]:

@@ -116,7 +116,7 @@ _STATE: Final[tuple[ColumnElement[Any], ...]] = (
     .scalar_subquery()
     .label("unlocks"),
 )
-LEARNER: Final = _learner_and("learner", *_STATE)
+LEARNER_STATE: Final = _learner_and("learner", *_STATE)
 
 #: The same, and the sums of each day of a window.
 LEARNER_AND_DAYS: Final = _learner_and("page", *_STATE, _days_within().label("days"))

@@ -20,8 +20,8 @@ from progress_worker.storage.active_days import read_runs
 from progress_worker.storage.read.connections import ReadConnections
 from progress_worker.storage.read.statements import (
     HISTORY,
-    LEARNER,
     LEARNER_AND_DAYS,
+    LEARNER_STATE,
     READY,
     STAMP,
     STATISTICS,
@@ -121,7 +121,7 @@ class ProgressReads:
 
     async def learner(self, user_id: str) -> StoredRow[LearnerView]:
         """The learner's state without days."""
-        row = await self._one(LEARNER, user_id)
+        row = await self._one(LEARNER_STATE, user_id)
         return stored_row(row, partial(learner_view, user_id, row))
 
     async def topic(self, user_id: str, topic: str) -> StoredRow[TopicView]:
