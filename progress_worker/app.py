@@ -43,6 +43,7 @@ from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.rules import level_rules, load_catalogue
 from progress_worker.settings.worker import Settings, load_settings
 from progress_worker.storage.database import create_engine
+from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.walks.housekeeping import Housekeeping
@@ -67,7 +68,7 @@ class Worker:
             connect_timeout_seconds=settings.database_connect_timeout_seconds,
             statement_timeout_seconds=limit,
         )
-        retry = RetryPolicy(settings.retry_max_wait_seconds, self.metrics)
+        self.retry = RetryPolicy(settings.retry_max_wait_seconds, self.metrics)
         reducer = Reducer(load_catalogue(settings), level_rules(settings))
         messages = Messages(
             source=settings.event_source,
@@ -76,35 +77,36 @@ class Worker:
             level_topic=settings.level_topic,
             dead_letter_topic=settings.dead_letter_topic,
         )
-        decoder = Decoder(
+        self.decoder = Decoder(
             max_value_bytes=settings.max_value_bytes,
             max_future_seconds=settings.max_future_seconds,
         )
+        self.cache = LearnerCache(settings.cached_learners)
         outbox_filled = asyncio.Event()
         new_projector, send_records = _traced(tracing) if tracing else (Projector, send)
-        projector = new_projector(
+        self.projector = new_projector(
             self.engine,
             reducer,
-            decoder,
+            self.decoder,
             messages,
             self.metrics,
             outbox_filled=outbox_filled,
             time_limit_seconds=limit,
-            cached_learners=settings.cached_learners,
+            cache=self.cache,
             emit_level_changes=settings.emit_level_changes,
         )
-        recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)
-        self.ingest = IngestService(settings, self.engine, projector, retry, self.metrics)
+        self.recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)
+        self.ingest = IngestService(settings, self.engine, self.projector, self.retry, self.metrics)
         self.commands = CommandHandler(
-            recalculation,
-            projector,
-            retry,
+            self.recalculation,
+            self.projector,
+            self.retry,
             self.ingest.crash,
             at_once=_commands_at_once(settings),
             drain_timeout_seconds=settings.drain_timeout_seconds,
         )
         self.relay = RelayService(
-            settings, self.engine, retry, self.metrics, outbox_filled, send_records
+            settings, self.engine, self.retry, self.metrics, outbox_filled, send_records
         )
         self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
         self.housekeeping = Housekeeping(settings, self.engine, self.metrics)

@@ -51,7 +51,7 @@ class Projector:
         *,
         outbox_filled: asyncio.Event,
         time_limit_seconds: float,
-        cached_learners: int,
+        cache: LearnerCache,
         emit_level_changes: bool = False,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -64,7 +64,7 @@ class Projector:
         self._outbox_filled = outbox_filled
         self._time_limit = time_limit_seconds
         self._emit_level_changes = emit_level_changes
-        self._cache = LearnerCache(cached_learners)
+        self._cache = cache
         self._clock = clock
 
     async def apply(self, records: Sequence[Record]) -> None:

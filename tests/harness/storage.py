@@ -16,10 +16,12 @@ from progress_worker.commands.recalculation import Recalculation
 from progress_worker.domain.catalogue import parse_catalogue
 from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.skills import LevelRules
+from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.projector import Projector
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.schema.tables import LEARNER_TABLES
+from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.tracing import Tracing
 from tests.harness.events import CATALOGUE
@@ -70,6 +72,8 @@ class Projection:
     """The parts that turn records into rows."""
 
     engine: AsyncEngine
+    decoder: Decoder
+    cache: LearnerCache
     projector: Projector
     commands: CommandHandler
     recalculation: Recalculation
@@ -86,10 +90,12 @@ async def projection(
     try:
         yield Projection(
             engine=worker.engine,
-            projector=worker.ingest._projector,
+            decoder=worker.decoder,
+            cache=worker.cache,
+            projector=worker.projector,
             commands=worker.commands,
-            recalculation=worker.commands._recalculation,
-            retry=worker.ingest._retry,
+            recalculation=worker.recalculation,
+            retry=worker.retry,
             metrics=worker.metrics,
         )
     finally:

@@ -83,7 +83,7 @@ async def test_a_commit_between_two_reads(
     url = migrated_database.owner_url
     old = week("known")
     await projected.projector.apply(records(*old))
-    projected.projector._cache.clear()
+    projected.cache.clear()
     moved = old[0] | {"revision": 1, "completed_at": "2026-03-20T10:00:00Z"}
     late = completed("known", completed_at="2026-03-01T12:00:00Z")
     batch = records(completed("new"), late, old[0] | {"revision": 2, "grade": 1})

@@ -167,7 +167,7 @@ async def test_learners_stay_counted_for_a_changed_catalogue_though_the_batch_fa
     await projected.projector.apply(records(*(completed(user) for user in users)))
     counted = fetch(url, "SELECT user_id, counters FROM learner ORDER BY user_id")
     execute(url, "UPDATE learner SET counters = '{}', version = version + 1")
-    projected.projector._cache.clear()
+    projected.cache.clear()
     execute(
         url,
         """

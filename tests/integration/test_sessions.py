@@ -182,8 +182,10 @@ async def test_a_value_that_cannot_be_sent_is_poison(
 ) -> None:
     async with project(migrated_database) as parts:
         await parts.projector.apply(records(day(1)))
-        arrivals, _ = parts.projector._decode(records(day(2)))
-        broken = arrivals[0][1].completion._replace(exercise_id="\ud800")
+        [record] = records(day(2))
+        now = dt.datetime.now(dt.UTC)
+        decoded = parts.decoder.decode(record.key, record.value, record.headers, now)
+        broken = decoded.completion._replace(exercise_id="\ud800")
         async with connect(parts.engine) as connection:
             with pytest.raises(PoisonError, match="UnicodeEncodeError"):
                 await save(connection, Changes((), added=[broken]))
