@@ -20,7 +20,7 @@ from bench.contestants.lineup import PARTITIONS, Contestant, Site
 from bench.publishing import publish_backlog
 from bench.reconciliation import differences, unlock_differences
 from bench.usage import Usage
-from bench.watch import Backlog, Measurement, TrialError, Watch
+from bench.watch import Measurement, TopicBacklog, TrialError, Watch
 from bench.workload import EVENTS_PER_LEARNER, Workload
 from progress_worker.demo.stack import EmbeddedStack
 from progress_worker.embedded.guard import Guard
@@ -46,7 +46,7 @@ def run_trial(contestant: Contestant, workload: Workload) -> Measurement:
         _make_tables(contestant, stack, workload)
         settings = kafka_settings(stack.broker.bootstrap)
         counts = asyncio.run(_fill(settings, workload))
-        backlog = Backlog(stack.broker.bootstrap, stack.database.owner_url, counts)
+        backlog = TopicBacklog(stack.broker.bootstrap, stack.database.owner_url, counts)
         with Contestants(contestant, stack, stack.broker.bootstrap) as running:
             usage = Usage(running.pids, stack.postgres.pid, stack.broker.pid)
             watch = Watch(backlog, usage, running.check)
@@ -156,7 +156,7 @@ class Contestants:
 
 
 def _differences(
-    contestant: Contestant, settings: KafkaSettings, backlog: Backlog, workload: Workload
+    contestant: Contestant, settings: KafkaSettings, backlog: TopicBacklog, workload: Workload
 ) -> list[str]:
     url = backlog.database_url
     wrong = differences(url, contestant.reading, workload.expected)

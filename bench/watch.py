@@ -45,7 +45,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class TopicBacklog:
     """Where the backlog lies, and how many records each partition holds."""
 
     bootstrap: str
@@ -59,7 +59,7 @@ class Watch:
     What was committed when the clock started does not count.
     """
 
-    def __init__(self, backlog: Backlog, usage: Usage, check: Callable[[], None]) -> None:
+    def __init__(self, backlog: TopicBacklog, usage: Usage, check: Callable[[], None]) -> None:
         """`check` raises TrialError when the contestant has ended."""
         self._backlog = backlog
         self._usage = usage

@@ -18,7 +18,7 @@ from progress_worker.embedded.postgres import Postgres
 from progress_worker.generator.generator import GeneratedRecord
 from tests.harness.any_order import as_it_may_have_come
 from tests.harness.deploying import CATALOGUE_FILE, deploy
-from tests.harness.reconcile import Expected, Findings, differences, expect, find
+from tests.harness.reconcile import Expected, Outputs, differences, expect, find
 from tests.harness.reconcile_many import reconcile_many
 from tests.harness.storage import execute
 from tests.harness.traffic import Traffic
@@ -39,7 +39,7 @@ TABLES = (
 class Run:
     """A deployment that took a few hundred records without a fault, and what it holds."""
 
-    def __init__(self, deployment: Deployment, traffic: Traffic, found: Findings) -> None:
+    def __init__(self, deployment: Deployment, traffic: Traffic, found: Outputs) -> None:
         self.deployment = deployment
         self.sent: list[GeneratedRecord] = traffic.sent
         self._found = found
@@ -49,11 +49,11 @@ class Run:
         catalogue = CATALOGUE_FILE.read_text(encoding="utf-8")
         return expect(sent, catalogue=catalogue, topic=self.deployment.completed)
 
-    def findings(self) -> Findings:
+    def findings(self) -> Outputs:
         """A copy to spoil."""
         return copy.deepcopy(self._found)
 
-    def differences(self, found: Findings) -> list[str]:
+    def differences(self, found: Outputs) -> list[str]:
         return differences(self._expected, found)
 
 
@@ -142,8 +142,8 @@ def test_announcements_may_be_repeated_but_not_miss_or_differ(run: Run) -> None:
         assert len(run.differences(_with(found, spoilt))) == 2
 
 
-def _with(found: Findings, announcement: Any) -> Findings:
-    return Findings(found.rows, [*found.announcements, announcement], found.letters)
+def _with(found: Outputs, announcement: Any) -> Outputs:
+    return Outputs(found.rows, [*found.announcements, announcement], found.letters)
 
 
 Spoil = Callable[[Any], Any]
@@ -165,9 +165,9 @@ def test_dead_letters_may_be_repeated_but_not_miss_or_differ(run: Run, spoil: Sp
     assert run.differences(found) == []
     letter, origin = found.letters[0]
     others = [one for one in found.letters if one[1] != origin]
-    assert len(run.differences(Findings(found.rows, found.announcements, others))) == 1
+    assert len(run.differences(Outputs(found.rows, found.announcements, others))) == 1
     others.append((spoil(letter), origin))
-    assert len(run.differences(Findings(found.rows, found.announcements, others))) == 2
+    assert len(run.differences(Outputs(found.rows, found.announcements, others))) == 2
 
 
 def test_a_dead_letter_of_another_topic_is_told(run: Run) -> None:

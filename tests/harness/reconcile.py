@@ -36,7 +36,7 @@ _COLUMNS: dict[str, LiteralString] = {
 }
 
 
-class Announcement(NamedTuple):
+class PublishedUnlock(NamedTuple):
     """A record of the achievement-unlocked topic."""
 
     key: bytes | None
@@ -51,7 +51,7 @@ class Announcement(NamedTuple):
     backdated: bool
 
 
-class Letter(NamedTuple):
+class PublishedLetter(NamedTuple):
     """A record of the dead-letter topic as it was sent, and why it is there."""
 
     reason: str
@@ -61,7 +61,7 @@ class Letter(NamedTuple):
 
 
 #: A letter and where its record stood: topic, partition, offset.
-Found = tuple[Letter, tuple[str, int, int]]
+Found = tuple[PublishedLetter, tuple[str, int, int]]
 
 
 @dataclass(frozen=True)
@@ -69,25 +69,25 @@ class Expected:
     """Everything that Postgres and Kafka must hold once all is drained."""
 
     rows: Rows
-    letters: Counter[Letter]
+    letters: Counter[PublishedLetter]
     topic: str
 
 
 @dataclass
-class Findings:
+class Outputs:
     """Everything that Postgres and Kafka hold once all is drained."""
 
     rows: Rows
-    announcements: list[Announcement]
+    announcements: list[PublishedUnlock]
     letters: list[Found]
 
 
-async def find(settings: Settings, owner_url: str) -> Findings:
+async def find(settings: Settings, owner_url: str) -> Outputs:
     """Read everything that a deployment holds now."""
     rows = find_rows(owner_url)
     unlocked = await read_topic(settings, settings.unlocked_topic)
     letters = await read_topic(settings, settings.dead_letter_topic)
-    return Findings(rows, [announcement(r) for r in unlocked], [letter(r) for r in letters])
+    return Outputs(rows, [announcement(r) for r in unlocked], [letter(r) for r in letters])
 
 
 def find_rows(owner_url: str, learners: Sequence[str] | None = None) -> Rows:
@@ -114,14 +114,14 @@ def expect(sent: Sequence[GeneratedRecord], *, catalogue: str, topic: str) -> Ex
     """
     rows = expected_rows([r.completion for r in sent if r.completion is not None], catalogue)
     letters = Counter(
-        Letter(record.reason.value, record.key, record.value, tuple(record.headers))
+        PublishedLetter(record.reason.value, record.key, record.value, tuple(record.headers))
         for record in sent
         if record.reason is not None
     )
     return Expected(rows, letters, topic)
 
 
-def differences(expected: Expected, found: Findings) -> list[str]:
+def differences(expected: Expected, found: Outputs) -> list[str]:
     """What differs from what must be true, a sentence each; empty when nothing does.
 
     Rows are there just once; announcements and dead letters at least once.
@@ -135,7 +135,7 @@ def differences(expected: Expected, found: Findings) -> list[str]:
 
 def reconcile(
     sent: Sequence[GeneratedRecord],
-    found: Findings,
+    found: Outputs,
     *,
     catalogue: str,
     topic: str,
@@ -159,7 +159,7 @@ def _rows(table: str, expected: Iterable[Row], found: Iterable[Row]) -> Iterator
         yield f"{table} has {row}, which should not be there"
 
 
-def _announcements(unlocks: Iterable[Row], found: Iterable[Announcement]) -> Iterator[str]:
+def _announcements(unlocks: Iterable[Row], found: Iterable[PublishedUnlock]) -> Iterator[str]:
     wanted = {_announced(row) for row in unlocks}
     there = set(found)
     for announcement in wanted - there:
@@ -168,10 +168,10 @@ def _announcements(unlocks: Iterable[Row], found: Iterable[Announcement]) -> Ite
         yield f"achievement-unlocked has {announcement}, which has no unlock"
 
 
-def _announced(row: Row) -> Announcement:
+def _announced(row: Row) -> PublishedUnlock:
     user_id, achievement_id, _at, _day, trigger, version, value, target, backdated = row
     identity = str(uuid5(_NAMESPACE, f"{user_id}\0{achievement_id}"))
-    return Announcement(
+    return PublishedUnlock(
         user_id.encode(),
         identity,
         identity,
@@ -197,7 +197,7 @@ def _letters(expected: Expected, found: Iterable[Found]) -> Iterator[str]:
         yield f"a dead letter says that it comes from {origin}"
 
 
-def _told(letter: Letter) -> str:
+def _told(letter: PublishedLetter) -> str:
     return f"{letter.reason} {letter.key!r} {(letter.value or b'')[:80]!r}"
 
 
@@ -209,9 +209,9 @@ def _row(table: str, row: Row) -> Row:
     return (user_id, days, *zone)
 
 
-def announcement(record: ConsumerRecord) -> Announcement:
+def announcement(record: ConsumerRecord) -> PublishedUnlock:
     data: dict[str, Any] = json.loads(record.value)
-    return Announcement(
+    return PublishedUnlock(
         key=record.key,
         ce_id=dict(record.headers)["ce_id"].decode(),
         event_id=data["event_id"],
@@ -228,6 +228,6 @@ def announcement(record: ConsumerRecord) -> Announcement:
 def letter(record: ConsumerRecord) -> Found:
     about = {n: v.decode() for n, v in record.headers if n.startswith("dlq.")}
     untouched = tuple(header for header in record.headers if header[0] not in about)
-    letter = Letter(about["dlq.reason"], record.key, record.value, untouched)
+    letter = PublishedLetter(about["dlq.reason"], record.key, record.value, untouched)
     place = int(about["dlq.original-partition"]), int(about["dlq.original-offset"])
     return letter, (about["dlq.original-topic"], *place)

@@ -16,9 +16,9 @@ from progress_worker.domain.completion import Completion
 from progress_worker.generator.generator import GeneratedRecord
 from tests.harness.any_order import as_it_may_have_come
 from tests.harness.reconcile import (
-    Announcement,
     Expected,
-    Findings,
+    Outputs,
+    PublishedUnlock,
     announcement,
     differences,
     expect,
@@ -43,14 +43,14 @@ async def reconcile_many(
     settings = deployment.settings()
     read = partial(read_topic, settings, limit_seconds=_READ_SECONDS)
     by_learner, broken = _sorted(sent)
-    announced: dict[str, list[Announcement]] = defaultdict(list)
+    announced: dict[str, list[PublishedUnlock]] = defaultdict(list)
     for record in await read(settings.unlocked_topic):
         told = announcement(record)
         announced[told.user_id].append(told)
     letters = [letter(r) for r in await read(settings.dead_letter_topic)]
     catalogue = deployment.catalogue.read_text(encoding="utf-8")
     no_rows: Rows = defaultdict(list)
-    found = Findings(no_rows, [], letters)
+    found = Outputs(no_rows, [], letters)
     wrong = differences(expect(broken, catalogue=catalogue, topic=deployment.completed), found)
     url = deployment.database.owner_url
     stored = {user_id for (user_id,) in fetch(url, "SELECT user_id FROM learner")}
@@ -64,7 +64,7 @@ async def reconcile_many(
             expected = as_it_may_have_come(expected, rows, events, of_any, catalogue)
         these = [one for learner in learners for one in announced[learner]]
         wanted = Expected(expected, Counter(), deployment.completed)
-        wrong += differences(wanted, Findings(rows, these, []))
+        wrong += differences(wanted, Outputs(rows, these, []))
         advance(len(learners))
     return wrong
 

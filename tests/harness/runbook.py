@@ -15,7 +15,7 @@ _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-class Command(NamedTuple):
+class RunbookCommand(NamedTuple):
     """A command line of the page, as many lines of text as it takes, and its section."""
 
     section: str
@@ -28,12 +28,12 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def commands() -> Iterator[Command]:
+def commands() -> Iterator[RunbookCommand]:
     """Every command of every block, in the order of the page."""
     for section, text in sections().items():
         for block in _BLOCK.findall(text):
             for lines in re.findall(r"(?:.*\\\n)*.*\n", block):
-                yield Command(section, lines.strip())
+                yield RunbookCommand(section, lines.strip())
 
 
 def command(section: str, part: str, examples: Mapping[str, str] | None = None) -> str:
