@@ -112,12 +112,13 @@ async def test_a_command_that_never_succeeds_is_dead_lettered(deployment: Deploy
         await parts.retry.run(
             "ingest", partial(parts.projector.apply, records(completed("ada"), completed("bob")))
         )
+        first = versions(url)
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as other:
             await other.execute(LOCK, ["ada"])
             await asyncio.gather(
                 parts.commands.handle(command("ada")), parts.commands.handle(command("bob", 1))
             )
-    assert versions(url)["bob"] == 2
+    assert versions(url)["bob"] == first["bob"] + 1
     (letter,) = letters(url)
     assert letter["dlq.reason"] == "not_finished"
     assert letter["dlq.original-offset"] == "0"
@@ -142,6 +143,7 @@ async def test_tries_do_not_count_while_postgres_is_away(
             await parts.retry.run(
                 "ingest", partial(parts.projector.apply, records(completed("ada")))
             )
+            first = versions(migrated_database.owner_url)
             proxy.stall()
             handling = asyncio.create_task(parts.commands.handle(command("ada")))
 
@@ -155,7 +157,7 @@ async def test_tries_do_not_count_while_postgres_is_away(
             await wait_until(tried, "it is tried more often than a command may fail")
             proxy.restore()
             await handling
-    assert versions(migrated_database.owner_url) == {"ada": 2}
+    assert versions(migrated_database.owner_url) == {"ada": first["ada"] + 1}
     assert letters(migrated_database.owner_url) == []
 
 
@@ -165,6 +167,7 @@ async def test_learners_stay_counted_for_a_changed_catalogue_though_the_batch_fa
     url = migrated_database.owner_url
     users = ["ada", "bob"]
     await projected.projector.apply(records(*(completed(user) for user in users)))
+    first = versions(url)
     counted = fetch(url, "SELECT user_id, counters FROM learner ORDER BY user_id")
     execute(url, "UPDATE learner SET counters = '{}', version = version + 1")
     projected.cache.clear()
@@ -183,4 +186,4 @@ async def test_learners_stay_counted_for_a_changed_catalogue_though_the_batch_fa
     assert fetch(url, "SELECT user_id, counters FROM learner ORDER BY user_id") == counted
     execute(url, "DROP TRIGGER fail ON completion")
     await projected.projector.apply(batch)
-    assert versions(url) == dict.fromkeys(users, 4)
+    assert versions(url) == {user: version + 3 for user, version in first.items()}
