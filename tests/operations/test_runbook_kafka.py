@@ -71,7 +71,7 @@ async def test_learners_are_recalculated(deployment: Deployment, terminal: Termi
         return len(fetch(url, "SELECT 1 FROM learner")) == len(learners)
 
     await wait_until(stored, "all learners are stored")
-    first = dict(fetch(url, "SELECT user_id, version FROM learner"))
+    first: dict[str, int] = dict(fetch(url, "SELECT user_id, version FROM learner"))
     names = {"progress-commands": deployment.commands}
     terminal.run(command(RECALCULATE, "echo", names))
     await recalculated(1)
