@@ -31,7 +31,7 @@ from tests.http.stage import CATALOGUE, NOON, Stage
 
 LONG = 1_000_000
 #: Decoding what was read, and writing what was made of it.
-STEPS = {("views.py", "_lines"), ("responses.py", "to_json"), ("page_templates.py", "render")}
+STEPS = {("views.py", "_lines"), ("responses.py", "to_json"), ("templating.py", "render")}
 PATHS = (
     *("", "/achievements", "/badges", "/statistics", "/statistics?period=monthly"),
     *("/history?days=366", "/history?start_date=2025-11-23", "/skill-levels"),

@@ -364,7 +364,7 @@ def test_opentelemetry_is_imported_only_where_tracing_is_on(
 ) -> None:
     program = (
         "import sys; from progress_worker.app import create_app;"
-        " from progress_worker.settings import load_settings; create_app(load_settings());"
+        " from progress_worker.settings.worker import load_settings; create_app(load_settings());"
         " print(sorted(name for name in sys.modules if name.startswith('opentelemetry')))"
     )
     variables = named.environment(**({} if endpoint is None else {"TRACING_ENDPOINT": endpoint}))
