@@ -26,7 +26,8 @@ _SUMS: LiteralString = "completions, graded, grade_hundredths, time_spent_second
 _COLUMNS: dict[str, LiteralString] = {
     "learner": "user_id, active_days, timezone, timezone_at, timezone_event_id",
     "completion": "user_id, event_id, revision, revoked, exercise_id, topic, difficulty, "
-    "grade_hundredths, time_spent_seconds, hints_used, completed_at, timezone, local_day",
+    "grade_hundredths, time_spent_seconds, hints_used, completed_at, timezone, local_day, "
+    "utc_offset_minutes, day_starts_at, cohort",
     "learner_total": "user_id, topic, difficulty, " + _SUMS,
     "learner_day": "user_id, local_day, topic, difficulty, " + _SUMS,
     "skill_level": "user_id, topic, level, previous_level, level_updated_at",
