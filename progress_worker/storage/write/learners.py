@@ -36,6 +36,8 @@ SELECT user_id, version, {BOUNDS}, timezone, timezone_at, timezone_event_id, cou
 FROM learner WHERE user_id = ANY(%s::text[])
 """
 _VERSIONS: Final = "SELECT user_id, version FROM learner WHERE user_id = ANY(%s::text[])"
+_TOTALS: Final = TOTAL.select_of_learners
+_LEVELS: Final = LEVEL.select_of_learners
 _UNLOCKED: Final = """
 SELECT user_id, achievement_id FROM achievement_unlock WHERE user_id = ANY(%s::text[])
 """
@@ -120,14 +122,15 @@ async def _load_days(
     The rules may fail on rows of two versions, long before a save could notice.
     """
     async with connection.pipeline():
-        rows = await _execute(connection, _DAYS, *_columns(days))
+        rows = await _execute(connection, _DAYS, *_columns(days)) if days else None
         versions = await _execute(connection, _VERSIONS, read)
     known = dict(await versions.fetchall())
     if any(learners[user_id].version != known.get(user_id, 0) for user_id in read):
         raise LearnerChangedError("a learner of the batch was changed while it was read")
     for user_id, day in days:
         learners[user_id].days[day] = {}
-    for user_id, local_day, topic, difficulty, *numbers in await rows.fetchall():
+    found = await rows.fetchall() if rows else ()
+    for user_id, local_day, topic, difficulty, *numbers in found:
         learners[user_id].days[local_day][topic, difficulty] = Totals(*numbers)
 
 
@@ -149,7 +152,7 @@ async def load_learner(
 async def _ask_for_learners(connection: Connection, users: Set[str]) -> list[AsyncCursor[Any]]:
     return [
         await _execute(connection, statement, users)
-        for statement in (_LEARNERS, TOTAL.select_of_learners, LEVEL.select_of_learners, _UNLOCKED)
+        for statement in (_LEARNERS, _TOTALS, _LEVELS, _UNLOCKED)
     ]
 
 

@@ -66,6 +66,7 @@ FROM (
 ) AS z
 WHERE l.user_id = z.user_id
 """
+_FORGET_DAYS: Final = DAY.delete
 _FORGET_SUMS: Final = (
     "DELETE FROM learner_total WHERE user_id = ANY(%s)",
     "DELETE FROM learner_day WHERE user_id = ANY(%s)",
@@ -149,7 +150,7 @@ async def _forget_empty_days(connection: Connection, learners: Iterable[LearnerS
                 del state.days[day][cell], state.touched.days[day, cell]
                 empty.append((state.user_id, day, *cell))
     if empty:
-        await connection.execute(DAY.delete, arrays(empty, len(DAY.key)))
+        await connection.execute(_FORGET_DAYS, arrays(empty, len(DAY.key)))
 
 
 async def _save_parts(
