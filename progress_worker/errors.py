@@ -1,10 +1,10 @@
-"""The three ways in which work can fail: wait and try again, set one record aside, or stop."""
+"""Three kinds of failure: try again (transient), dead-letter a record (poison), stop (fatal)."""
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a record was dead-lettered; operators filter by these codes, so they never change."""
+    """Why a record was dead-lettered. Operators filter by these codes, so they never change."""
 
     EMPTY_VALUE = "empty_value"
     TOO_LARGE = "too_large"
@@ -21,15 +21,15 @@ class Reason(StrEnum):
 
 
 class ProgressError(Exception):
-    """Whatever this package raises on purpose."""
+    """The base class of every error that this package raises on purpose."""
 
 
 class TransientError(ProgressError):
-    """A dependency is away or was in the way; the same work may succeed later."""
+    """A dependency or another transaction prevented the work. The same work may succeed later."""
 
 
 class TooSlowError(TransientError):
-    """Postgres did not finish the work within its time limit; less of it may do."""
+    """Postgres did not finish the work within its time limit. A smaller batch may finish."""
 
 
 class LearnerChangedError(TransientError):
@@ -37,11 +37,11 @@ class LearnerChangedError(TransientError):
 
 
 class LockedError(TransientError):
-    """Another transaction held a lock for longer than we wait for one."""
+    """Another transaction held a lock for longer than the time limit for locks."""
 
 
 class PoisonError(ProgressError):
-    """One record can never be applied; `reason` says why, the message holds no payload."""
+    """One record can never be applied. `reason` says why. The message holds no payload."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -49,8 +49,8 @@ class PoisonError(ProgressError):
 
 
 class FatalError(ProgressError):
-    """The process cannot do its work and has to stop; the message is one sentence for ops."""
+    """The process cannot do its work and must stop. The message is a sentence for operators."""
 
 
 class ConfigurationError(FatalError):
-    """A setting is missing or wrong; the message names its variable."""
+    """A setting is missing or wrong. The message names its variable."""

@@ -22,30 +22,32 @@ if TYPE_CHECKING:
     from progress_worker.settings.kafka import KafkaSettings
 
 dlq_cli = typer.Typer(
-    help="Look at dead letters and send them again where they came from.", no_args_is_help=True
+    help="List dead letters, show one, or send them back to their topic.", no_args_is_help=True
 )
 _console = Console()
 if not _console.is_terminal:
-    _console.width = 10_000  # a pipe cuts nothing off
+    _console.width = 10_000  # so that nothing is cut off in a pipe
 
 _is_place = re.compile(r"\d+:\d+").fullmatch
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 _Reasons = Annotated[
-    list[Reason] | None, typer.Option("--reason", help="Only with this reason; repeatable.")
+    list[Reason] | None, typer.Option("--reason", help="Only this reason. Repeat for more.")
 ]
 _Since = Annotated[
     dt.datetime | None,
     typer.Option(
-        help="Only dead-lettered at this time or later (UTC without offset).", formats=_TIMES
+        help="Only those dead-lettered at this time or later. In UTC, unless it has an offset.",
+        formats=_TIMES,
     ),
 ]
 _Until = Annotated[
-    dt.datetime | None, typer.Option(help="Only dead-lettered before this time.", formats=_TIMES)
+    dt.datetime | None,
+    typer.Option(help="Only those dead-lettered before this time.", formats=_TIMES),
 ]
 _Partition = Annotated[
-    int | None, typer.Option(min=0, help="Only from this partition of the original topic.")
+    int | None, typer.Option(min=0, help="Only those from this partition of the original topic.")
 ]
-_Key = Annotated[str | None, typer.Option(help="Only with this key: a user id.")]
+_Key = Annotated[str | None, typer.Option(help="Only those with this key, which is a user id.")]
 
 
 @dlq_cli.command("list")
@@ -55,10 +57,12 @@ def list_letters(
     until: _Until = None,
     partition: _Partition = None,
     key: _Key = None,
-    limit: Annotated[int, typer.Option(min=0, help="Rows to print; all are counted.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=0, help="How many rows to print. All are counted.")
+    ] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """List dead letters: place, time, reason, origin; never what stands in them."""
+    """List dead letters with their place, time, reason and origin, but never their content."""
     selection = _selection(reason, since, until, partition, key)
     asyncio.run(_list(_settings(), selection, limit, as_json=as_json))
 
@@ -67,7 +71,7 @@ def list_letters(
 def show(
     place: Annotated[str, typer.Argument(help="PARTITION:OFFSET, as `list` prints it.")],
 ) -> None:
-    """Print one dead letter with its key, headers and value: personal data."""
+    """Print one dead letter with its key, headers and value. They are personal data."""
     if not _is_place(place):
         raise typer.BadParameter(f"it must be PARTITION:OFFSET, not {place!r}", param_hint="PLACE")
     asyncio.run(_show(_settings(), place))
@@ -80,15 +84,19 @@ def redrive(
     until: _Until = None,
     partition: _Partition = None,
     key: _Key = None,
-    again: Annotated[bool, typer.Option("--again", help="Also those re-driven before.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also send those that were re-driven before.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be sent.")
+    ] = False,
 ) -> None:
-    """Send dead letters again to the topic and partition that they came from.
+    """Send dead letters back to the topic and partition that they came from.
 
-    Key, value and headers are the original ones. Doing so twice is harmless: an event that is
-    applied already changes nothing, by its id. What was re-driven is kept as offsets of the
-    consumer group `<group>-redrive` and passed over from then on; --again takes it too. A record
-    that is still broken comes back as a new dead letter.
+    Key, value and headers are unchanged. You may send an event twice: one that was already applied
+    changes nothing. The offsets of the consumer group `<group>-redrive` remember what was sent, and
+    later runs leave it out, unless you give --again. A record that is still broken comes back as a
+    new dead letter.
     """
     selection = _selection(reason, since, until, partition, key)
     asyncio.run(_redrive(_settings(), selection, again=again, dry_run=dry_run))
@@ -119,7 +127,9 @@ async def _list(
     if listed:
         table = Table(box=None)
         for name in ("place", "failed at", "reason", "origin", "re-driven", "message"):
-            table.add_column(name, overflow="fold")  # a narrow terminal cuts nothing off
+            table.add_column(
+                name, overflow="fold"
+            )  # so that nothing is cut off in a narrow terminal
         for letter, marked in listed:
             table.add_row(*map(Text, _row(letter, "yes" if marked else "no")))
         _console.print(table)
@@ -152,7 +162,7 @@ async def _redrive(
     verb = "Would re-drive" if dry_run else "Re-drove"
     sentences = [f"{verb} {result.sent.total():,} dead letters{_told(result.sent)}."]
     if result.before:
-        sentences.append(f"{result.before:,} were re-driven before (--again takes them too).")
+        sentences.append(f"{result.before:,} were re-driven before (--again sends them too).")
     if result.homeless:
         sentences.append(f"{result.homeless:,} do not come from a topic of this deployment.")
     typer.echo("\n".join(sentences))
@@ -193,7 +203,7 @@ def _row(letter: Letter, marked: str) -> list[str]:
 
 
 def _described(letter: Letter, marked: bool) -> dict[str, Any]:
-    """What `list` prints of a letter, for programs."""
+    """What `list --json` prints of a letter."""
     failed_at = letter.failed_at
     return {
         "place": letter.place,
@@ -230,7 +240,7 @@ def _text(content: bytes | None) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without what a terminal would obey."""
+    """The text with control characters escaped, so that a terminal does not obey them."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -1,4 +1,4 @@
-"""A dead letter as it stands on its topic, and the choice of some of them."""
+"""A dead letter as its topic holds it, and a selection of dead letters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Origin(NamedTuple):
-    """Where a record stood when it was found broken."""
+    """The place of the record that was dead-lettered."""
 
     topic: str
     partition: int
@@ -26,11 +26,11 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A record of the dead-letter topic; key, value and headers are those of the original.
+    """A record of the dead-letter topic. Key, value and headers are those of the original.
 
-    `partition` and `offset` are its place on the dead-letter topic; `sent_at` is when the original
-    was sent, `worker_version` the release that refused it. What somebody else wrote there may have
-    no `origin` and no times, and `unknown` as its reason.
+    `partition` and `offset` are its place on the dead-letter topic. `sent_at` is when the original
+    was sent, and `worker_version` is the release that refused it. A record that somebody else wrote
+    may have no `origin` and no times, and `unknown` as its reason.
     """
 
     partition: int
@@ -47,12 +47,12 @@ class Letter:
 
     @property
     def place(self) -> str:
-        """The place as `show` takes it, `partition:offset`."""
+        """The place in the form that `show` takes, `partition:offset`."""
         return f"{self.partition}:{self.offset}"
 
 
 def read_letter(record: ConsumerRecord) -> Letter:
-    """The dead letter that a record is."""
+    """The dead letter in a record."""
     about = {
         name.removeprefix(_PREFIX): (content or b"").decode(errors="replace")
         for name, content in record.headers
@@ -75,10 +75,10 @@ def read_letter(record: ConsumerRecord) -> Letter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are meant: those that meet every condition that is given.
+    """Selects the dead letters that meet every condition that is set.
 
-    The times are compared with when the record was dead-lettered; `until` is exclusive.
-    `partition` is that of the topic that the record came from.
+    `since` and `until` are compared with the time of dead-lettering. `until` is exclusive.
+    `partition` is that of the original topic.
     """
 
     reasons: Collection[str] = ()
@@ -88,7 +88,7 @@ class Selection:
     key: bytes | None = None
 
     def holds(self, letter: Letter) -> bool:
-        """Whether the letter is meant; one that lacks what is asked about is not."""
+        """Whether the letter is selected. A letter without the value of a condition is not."""
         return (
             (not self.reasons or letter.reason in self.reasons)
             and self._in_time(letter.failed_at)

@@ -1,7 +1,7 @@
-"""Which dead letters of a partition were sent again already, as Kafka keeps it for a group.
+"""Marks the dead letters of a partition that were sent again, in the offsets of a consumer group.
 
-All before the committed offset were. Those after it are named in the commit's metadata, which
-holds ranges such as `7,12-40`, so that a choice by reason leaves the others for later.
+All before the committed offset were sent. The commit's metadata names those after it in ranges such
+as `7,12-40`. So a redrive of one reason leaves the others for later.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Marks:
     """The marks of one partition."""
 
     def __init__(self, next_offset: int = 0, metadata: str = "") -> None:
-        """As they were committed; metadata that somebody else wrote counts as none."""
+        """Read committed marks. Metadata that somebody else wrote counts as empty."""
         self.next_offset = next_offset
         self._done = set(_parse(metadata))
         self._advance()
@@ -32,14 +32,14 @@ class Marks:
             self._advance()
 
     def pass_over(self, first: int, end: int) -> None:
-        """There is no dead letter from `first` until before `end`: nothing to send again there."""
+        """Mark the offsets from `first` until before `end`, which hold no dead letter."""
         if first <= self.next_offset:
             self.skip_to(end)
         else:
             self._done.update(range(first, end))
 
     def skip_to(self, first_offset: int) -> None:
-        """Nothing is left before this offset: Kafka deleted it."""
+        """Mark everything before this offset, because Kafka deleted it."""
         if first_offset > self.next_offset:
             self.next_offset = first_offset
             self._done = {offset for offset in self._done if offset >= first_offset}

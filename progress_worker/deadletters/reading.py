@@ -1,6 +1,6 @@
-"""Reads the dead-letter topic from its oldest record to where it ended when the reading began.
+"""Reads the dead-letter topic from its oldest record to where it ended when reading began.
 
-Every wait for the broker has the request timeout; what comes late is a TransientError.
+Every wait for the broker is limited by the request timeout. After that it raises TransientError.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FETCH_MS: Final = 200
 
 
 class DeadLetters:
-    """The dead-letter topic, and which of its records were sent again already."""
+    """The dead-letter topic, and which of its records were already sent again."""
 
     def __init__(
         self, settings: KafkaSettings, consumer: AIOKafkaConsumer, marks: dict[int, Marks]
@@ -44,10 +44,10 @@ class DeadLetters:
         self.total = 0
 
     async def measure(self) -> None:
-        """Find out where the partitions begin and end; `total` is how many records that makes.
+        """Find out where the partitions begin and end. `total` is the number of offsets between.
 
-        It is less where some are control records. The end is what a fetch says: the embedded broker
-        answers the question for it wrongly.
+        There are fewer records if some offsets are control records. The end comes from a fetch,
+        because the embedded broker answers the request for it wrong.
         """
         async with asyncio.timeout(self._limit):
             for partition in self._consumer.assignment():
@@ -62,7 +62,7 @@ class DeadLetters:
     async def letters(self) -> AsyncIterator[Letter]:
         """Every dead letter, in the order of each partition.
 
-        The offsets between two of them are marked: control records, what was aborted or deleted.
+        Marks the offsets between two dead letters: control, aborted and deleted records.
         """
         reached, moved_at = dict(self._begins), time.monotonic()
         before: Mapping[TopicPartition, int] = {}
@@ -86,7 +86,7 @@ class DeadLetters:
         self.marks[partition.partition].pass_over(first, end)
 
     async def commit(self) -> None:
-        """Have Kafka keep the marks."""
+        """Commit the marks to Kafka."""
         async with asyncio.timeout(self._limit):
             await self._consumer.commit(
                 {
@@ -96,7 +96,7 @@ class DeadLetters:
             )
 
     async def _unfinished(self) -> dict[TopicPartition, int]:
-        """Where the partitions stand that are not read to their end."""
+        """The positions of the partitions that are not read to their end yet."""
         async with asyncio.timeout(self._limit):
             positions = {
                 partition: await self._consumer.position(partition) for partition in self._ends
@@ -106,7 +106,7 @@ class DeadLetters:
 
 @asynccontextmanager
 async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetters]:
-    """The dead letters as they are now. Raises TransientError when Kafka cannot be read."""
+    """The dead letters as they are now. Raises TransientError if Kafka cannot be read."""
     topic, limit = settings.dead_letter_topic, settings.kafka_request_timeout_seconds
     count = (await partition_counts(settings)).get(topic, 0)
     if not count:
@@ -140,7 +140,7 @@ async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter
 
 
 def redrive_group(settings: KafkaSettings) -> str:
-    """The consumer group whose offsets say what was sent again."""
+    """The consumer group whose offsets mark what was sent again."""
     return f"{settings.consumer_group}-redrive"
 
 

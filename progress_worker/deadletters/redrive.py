@@ -1,4 +1,4 @@
-"""Sends dead letters again to the topic that they came from, and marks them."""
+"""Sends dead letters back to the topic that they came from, and marks them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHUNK: Final = 200
 
 @dataclass(slots=True)
 class Redriven:
-    """What a run did: records sent again by reason, passed over as sent before, or homeless."""
+    """Counts records that a run sent, that were sent before, or that have no topic of ours."""
 
     sent: Counter[str] = field(default_factory=Counter)
     before: int = 0
@@ -42,7 +42,7 @@ class Redrive:
         again: bool = False,
         dry_run: bool = False,
     ) -> None:
-        """`again` takes those too that were sent before; a dry run sends and marks nothing."""
+        """`again` also sends those that were sent before. A dry run sends and marks nothing."""
         self.result = Redriven()
         self._settings = settings
         self._dead_letters = dead_letters
@@ -51,17 +51,19 @@ class Redrive:
         self._dry_run = dry_run
 
     async def run(self, seen: Callable[[], None] = lambda: None) -> Redriven:
-        """Send what is meant, a chunk at a time, each marked once Kafka acknowledged all of it.
+        """Send the selected dead letters in chunks. Mark a chunk once Kafka acknowledged all of it.
 
-        `seen` is called for every dead letter that was looked at. Raises TransientError when
-        Kafka does not acknowledge in time: what was marked until then stays so, and the last
-        chunk may be sent again by the next run.
+        Calls `seen` for every dead letter that it reads. Raises TransientError if Kafka does not
+        acknowledge in time. What was marked until then stays marked, and the next run may send
+        the last chunk again.
         """
         try:
             async with running_producer(self._settings) as producer:
                 await self._send_all(producer, seen)
         except (KafkaError, TimeoutError, OSError) as error:
-            raise TransientError(f"Kafka does not acknowledge: {type(error).__name__}.") from error
+            raise TransientError(
+                f"Kafka did not acknowledge the records: {type(error).__name__}."
+            ) from error
         return self.result
 
     async def _send_all(self, producer: AIOKafkaProducer, seen: Callable[[], None]) -> None:
@@ -77,7 +79,7 @@ class Redrive:
         await self._send(producer, chunk, partitions)
 
     def _due(self, letter: Letter) -> bool:
-        # Only topics of ours: a header must not be able to write anywhere else.
+        # Only the deployment's own topics: a header must not decide to write anywhere else.
         ours = {self._settings.completed_topic, self._settings.commands_topic}
         if letter.origin is None or letter.origin.topic not in ours:
             self.result.homeless += 1
@@ -113,5 +115,5 @@ class Redrive:
 
 
 def _partition(origin: Origin, partitions: dict[str, int]) -> int | None:
-    """Where the record was before; by its key, should there be fewer partitions now."""
+    """The record's original partition; None, so that its key decides, if it no longer exists."""
     return origin.partition if origin.partition < partitions.get(origin.topic, 0) else None

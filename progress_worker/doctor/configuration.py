@@ -1,4 +1,4 @@
-"""What a command would be configured with, and where each value comes from."""
+"""Says which settings a command would use, and where each value comes from."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _SERVICE: Final = "_SERVICE_HOST"
 
 
 class Command(StrEnum):
-    """A command with settings of its own."""
+    """A command that has its own settings."""
 
     WORKER = "worker"
     API = "api"
     MIGRATE = "migrate"
 
 
-#: Together they have every setting there is.
+#: Together these have every setting.
 KINDS: Final[Mapping[Command, type[BaseSettings]]] = {
     Command.WORKER: Settings,
     Command.API: ViewSettings,
@@ -51,7 +51,7 @@ _LOAD: Final[Mapping[Command, Callable[[], BaseSettings]]] = {
 
 
 class Variable(NamedTuple):
-    """An environment variable and the setting that it fills, which may lie within another."""
+    """An environment variable and its setting, which may be a part of another setting."""
 
     name: str
     path: tuple[str, ...]
@@ -67,7 +67,7 @@ class UsedSetting(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What a command would use, and what its catalogue is, where it reads one."""
+    """The settings that a command would use, and its catalogue if it reads one."""
 
     settings: list[UsedSetting]
     catalogue: LoadedCatalogue | None
@@ -84,7 +84,7 @@ def variables(kind: type[BaseModel], *outer: str) -> Iterator[Variable]:
 
 
 def check_configuration(command: Command) -> Checked:
-    """What the command would use, secrets masked.
+    """The settings that the command would use, with secrets masked.
 
     Reads the files that the settings name. Raises ConfigurationError with a sentence for each
     setting that is missing or wrong, or that nothing reads.
@@ -106,25 +106,25 @@ def check_configuration(command: Command) -> Checked:
 
 
 def unread_variables() -> Iterator[str]:
-    """A sentence for each variable with our prefix that nothing reads, with the nearest name."""
+    """A sentence for each `PROGRESS_*` variable that nothing reads, with the nearest known name."""
     known = {v.name for kind in KINDS.values() for v in variables(kind)}
     outer = {PREFIX + name.upper() for kind in KINDS.values() for name in kind.model_fields}
     given = environment_names()
     for name in sorted(given - known - outer - _of_kubernetes(given)):
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; is it {near[0]} that is meant?" if near else "."
+        hint = f"; did you mean {near[0]}?" if near else "."
         yield f"{name} is set and nothing reads it{hint}"
 
 
 def _of_kubernetes(given: set[str]) -> set[str]:
-    """The variables that Kubernetes makes for each Service, which may be called progress-worker."""
+    """The variables that Kubernetes sets for each Service. One may be called progress-worker."""
     services = {name.removesuffix(_SERVICE) for name in given if name.endswith(_SERVICE)}
     made = tuple(f"{service}_{part}" for service in services for part in ("SERVICE_", "PORT"))
     return {name for name in given if name.startswith(made)}
 
 
 def check_files(settings: BaseSettings) -> None:
-    """Raises ConfigurationError where a file that the settings name is not what it should be."""
+    """Raises ConfigurationError if a file that the settings name is missing or wrong."""
     if isinstance(settings, SharedSettings):
         load_catalogue(settings)
     if isinstance(settings, KafkaSettings):

@@ -25,9 +25,9 @@ _Loaded = TypeVar("_Loaded", bound=SharedSettings)
 
 
 async def examine(part: Literal["worker", "api"] | None) -> AsyncIterator[Finding]:
-    """Every finding, as soon as it is made.
+    """Every finding, as soon as it is there.
 
-    Without a part the worker is examined, and the view too where one of its settings is given.
+    Without a part, examines the worker, and also the view if one of its settings is set.
     """
     ours = (f"{PREFIX}VIEW_", f"{PREFIX}JWT_")
     for sentence in unread_variables():
@@ -43,7 +43,7 @@ async def examine(part: Literal["worker", "api"] | None) -> AsyncIterator[Findin
 
 
 async def examine_worker(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[Finding]:
-    """What a worker would meet: its settings, Kafka, the topics, the group, Postgres."""
+    """Examines what a worker needs: its settings, Kafka, the topics, the group, Postgres."""
     settings, findings = _load("worker", load_settings)
     for found in findings:
         yield found
@@ -65,7 +65,7 @@ async def examine_worker(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[
 
 
 async def examine_view(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[Finding]:
-    """What a view would meet: its settings, Postgres, the keys that sign tokens."""
+    """Examines what a view needs: its settings, Postgres, the keys that sign tokens."""
     settings, findings = _load("view", load_view_settings)
     for found in findings:
         yield found

@@ -1,4 +1,4 @@
-"""What a check found, and the time limit that every check has."""
+"""The finding of a check, and the time limit of every check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from progress_worker.errors import ProgressError
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at: a sentence, and whether it says that something is wrong."""
+    """One thing that was checked: a sentence, and whether it says that something is wrong."""
 
     sentence: str
     wrong: bool = False
@@ -20,7 +20,7 @@ Check = Callable[[], Awaitable[list[Finding]]]
 
 
 async def in_time(what: str, check: Check, limit_seconds: float) -> list[Finding]:
-    """What the check finds; that it did not end in time, or what it raised, is a finding too."""
+    """The findings of the check. An error or a time-out becomes a finding too."""
     try:
         async with asyncio.timeout(limit_seconds):
             return await check()

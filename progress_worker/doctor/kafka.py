@@ -1,4 +1,4 @@
-"""Looks at Kafka: does it answer, are the topics as wanted, does the group's coordinator answer."""
+"""Checks that Kafka answers, that the topics are right, and that the coordinator answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def check_brokers(settings: KafkaSettings) -> list[Finding]:
 
 
 async def check_wanted_topics(settings: KafkaSettings) -> list[Finding]:
-    """A complaint for each topic that is missing or set otherwise."""
+    """A complaint for each topic that is missing or has other settings."""
     complaints = await check_topics(settings)
     count = f"{settings.completed_topic} with {settings.topic_partitions} partitions"
     good = Finding(f"All topics are as wanted, {count}.")
@@ -29,15 +29,15 @@ async def check_wanted_topics(settings: KafkaSettings) -> list[Finding]:
 
 
 async def check_group(settings: KafkaSettings) -> list[Finding]:
-    """Whether the group's coordinator answers; joins nothing."""
+    """Whether the group's coordinator answers. Does not join the group."""
     found, group = await _state(settings), f"The consumer group {settings.consumer_group}"
-    if found.state == "Dead":  # Kafka's word for a group that is not there
-        return [Finding(f"{group} does not exist yet; the first worker makes it.")]
+    if found.state == "Dead":  # Kafka's word for a group that does not exist
+        return [Finding(f"{group} does not exist yet; the first worker creates it.")]
     return [Finding(f"{group} is {found.state}, members: {found.members}.")]
 
 
 async def _state(settings: KafkaSettings) -> GroupState:
-    """Asked more than once: a new Kafka makes its groups' storage when it is first asked."""
+    """Asks more than once: a new Kafka creates the storage of its groups at the first request."""
     for _ in range(_TRIES - 1):
         try:
             return await group_state(settings)

@@ -1,4 +1,4 @@
-"""Looks at the source of the keys that sign the view's tokens."""
+"""Checks the source of the keys that sign the view's tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def check_keys(settings: TokenSettings) -> list[Finding]:
     try:
         keys = await read()
     except TransientError as error:
-        return [Finding(f"No keys can be read from {where}: {error}.", wrong=True)]
+        return [Finding(f"The view cannot read keys from {where}: {error}.", wrong=True)]
     usable = [key for key in keys if KEY_TYPES.get(key.algorithm_name or "") == key.key_type]
     if not usable:
         return [Finding(f"{where} holds no key for {' or '.join(KEY_TYPES)}.", wrong=True)]

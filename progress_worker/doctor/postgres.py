@@ -1,4 +1,4 @@
-"""Looks at Postgres as the worker's and the view's roles: version, revision, privileges, clock."""
+"""Checks Postgres with the worker's and the view's roles: version, revision, rights, clock."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from progress_worker.storage.sessions import check_direct, check_encoding, first
 
 _SESSION_SECONDS: Final = 10
 _OLDEST_POSTGRES: Final = 160_000
-#: More is no longer the jitter of clocks that are kept in step.
+#: Synchronized clocks differ by less.
 _SKEW_SECONDS: Final = 1.0
 _WRITE: Final = ("INSERT", "UPDATE", "DELETE")
-#: Who may do this owns the tables or is a superuser.
+#: A role that may do this owns the tables or is a superuser.
 _TOO_MUCH: Final = {learner.name: ("DELETE",)}
 _PRIVILEGE: Final[LiteralString] = "SELECT has_table_privilege(to_regclass(%s), %s)"
 
 
 async def check_worker_database(settings: Settings) -> list[Finding]:
-    """Whether the worker's role finds this release's tables and may do its work on them."""
+    """Whether the worker's role finds this release's tables and has its rights on them."""
     url = settings.database_url.get_secret_value()
     async with _session(url, "Postgres", f"{PREFIX}DATABASE_URL") as connection:
         await check_direct(connection)
@@ -51,11 +51,11 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
             )
         )
         return findings
-    findings += _privileges(role, lacking, "All that the worker does is granted.")
+    findings += _privileges(role, lacking, f"The role {role} has all rights that the worker needs.")
     if not refused:
         findings.append(
             Finding(
-                f"The role {role} can delete learners, which no worker does: give "
+                f"The role {role} can delete learners, which no worker needs: give "
                 f"{PREFIX}DATABASE_URL a role with the rights of progress_worker and no more.",
                 wrong=True,
             )
@@ -64,7 +64,7 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
 
 
 async def check_view_database(settings: ViewSettings) -> list[Finding]:
-    """Whether the view's role may read what it shows, and can write to nothing."""
+    """Whether the view's role may read what the view shows, and cannot write."""
     writing = dict.fromkeys(privileges.WORKER, _WRITE)
     url, variable = settings.read_url, settings.read_variable
     async with _session(url, "The view's Postgres", variable) as connection:
@@ -75,11 +75,11 @@ async def check_view_database(settings: ViewSettings) -> list[Finding]:
             return findings
         lacking = await _lacking(connection, privileges.VIEW)
         refused = await _lacking(connection, writing)
-    findings += _privileges(role, lacking, "All that the view reads is granted.")
+    findings += _privileges(role, lacking, f"The role {role} may read all that the view shows.")
     if len(refused) < len(writing) * len(_WRITE):
         findings.append(
             Finding(
-                f"The role {role} can write to what the view only reads: give "
+                f"The role {role} can write to tables that the view only reads: give "
                 f"{PREFIX}VIEW_DATABASE_URL a role that can only read.",
                 wrong=True,
             )
@@ -91,7 +91,7 @@ async def check_view_database(settings: ViewSettings) -> list[Finding]:
 
 @asynccontextmanager
 async def _session(url: str, what: str, variable: str) -> AsyncIterator[Connection]:
-    """A read-only transaction that leaves nothing behind in a session that a pooler shares."""
+    """A read-only transaction. It leaves no setting behind in a session that a pooler shares."""
     try:
         connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
             libpq_url(url),
@@ -108,7 +108,9 @@ async def _session(url: str, what: str, variable: str) -> AsyncIterator[Connecti
         await connection.execute(f"SET LOCAL statement_timeout = '{_SESSION_SECONDS}s'")
         yield connection
     except psycopg.Error as error:
-        raise TransientError(f"{what} refuses ({variable}): {first_line(error)}") from error
+        raise TransientError(
+            f"{what} answered with an error ({variable}): {first_line(error)}"
+        ) from error
     finally:
         await connection.close()
 
@@ -118,7 +120,7 @@ def _who(connection: Connection) -> Finding:
     version = info.server_version
     told = f"Postgres {version // 10_000} answers {info.user} at {info.host}:{info.port}."
     if version < _OLDEST_POSTGRES:
-        return Finding(f"{told} PostgreSQL 16 or newer is needed.", wrong=True)
+        return Finding(f"{told} The worker needs PostgreSQL 16 or newer.", wrong=True)
     try:
         check_encoding(info)
     except FatalError as error:
@@ -144,19 +146,19 @@ async def _check_clock(connection: Connection) -> Finding:
 
 
 def clock_finding(seconds_ahead: float) -> Finding:
-    """What it means that Postgres's clock is at least so many seconds ahead of ours."""
+    """The finding for a Postgres clock that is at least this many seconds ahead of this host's."""
     if abs(seconds_ahead) <= _SKEW_SECONDS:
-        return Finding("The clocks here and of Postgres agree.")
+        return Finding("The clocks of this host and of Postgres agree.")
     side = "ahead" if seconds_ahead > 0 else "behind"
     return Finding(
-        f"Postgres's clock is {abs(seconds_ahead):.1f} s {side}: latencies are measured wrongly; "
-        "keep the clocks in step (NTP).",
+        f"Postgres's clock is {abs(seconds_ahead):.1f} s {side}: latencies are measured wrong; "
+        "synchronize the clocks (NTP).",
         wrong=True,
     )
 
 
 async def _lacking(connection: Connection, needed: privileges.Privileges) -> list[tuple[str, str]]:
-    """What of it the connection's role may not do, by table and privilege."""
+    """The needed privileges that the connection's role lacks, by table."""
     lacking = []
     for table, rights in needed.items():
         for privilege in rights:
@@ -167,7 +169,7 @@ async def _lacking(connection: Connection, needed: privileges.Privileges) -> lis
 
 
 def _only_reads(lacking: Sequence[tuple[str, str]]) -> bool:
-    """Whether all of the worker's writing is lacking, and not its reading too."""
+    """Whether the role lacks all rights to write, but not those to read."""
     writing = {
         (table, right)
         for table, rights in privileges.WORKER.items()

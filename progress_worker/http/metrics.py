@@ -1,4 +1,4 @@
-"""The view's metrics, in a registry of the application's own."""
+"""The view's metrics, in their own registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 
 
 class ViewMetrics:
-    """What the view counts; labels hold route templates, never a learner."""
+    """The view's metrics. Labels hold route templates, never a learner."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -25,14 +25,14 @@ class ViewMetrics:
         PlatformCollector(registry=self.registry)
         self.request_seconds = Histogram(
             "progress_view_request_duration_seconds",
-            "From a request's arrival to the end of its answer.",
+            "From the arrival of a request to the end of its answer.",
             ["route", "method", "status"],
             buckets=_BUCKETS,
             registry=self.registry,
         )
         self.requests_in_progress = Gauge(
             "progress_view_requests_in_progress",
-            "Requests whose answer has not ended.",
+            "Requests whose answer has not ended yet.",
             registry=self.registry,
         )
         self.key_refreshes = Counter(
@@ -43,9 +43,9 @@ class ViewMetrics:
         )
         self.unknown_zones = Counter(
             "progress_view_unknown_zones",
-            "Reads of a learner whose zone this release does not know; answered in UTC.",
+            "Reads of a learner whose time zone this release does not know; answered in UTC.",
             registry=self.registry,
         )
-        # From the start on, so that the first of a kind is an increase too.
+        # Create every label at start-up, so that its first increment is visible to `increase()`.
         for result in ("ok", "failed"):
             self.key_refreshes.labels(result)

@@ -1,4 +1,4 @@
-"""The reference pages, made from the code: every setting and every metric."""
+"""Generates the reference pages of all settings and metrics from the code."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from progress_worker.settings.view import TokenSettings, ViewSettings
 from progress_worker.settings.worker import Settings
 from progress_worker.telemetry.metrics import Metrics
 
-_MADE: Final = "Made by `progress-worker reference` from the code; edit that, not this.\n"
+_MADE: Final = (
+    "`progress-worker reference` writes this page from the code. Edit the code, not this page.\n"
+)
 
-#: Each settings class, what its part of the page is called, and the commands that read it.
+#: Each settings class, the heading of its part of the page, and the commands that read it.
 _PARTS: Final[tuple[tuple[type[BaseModel], str, str], ...]] = (
     (SharedSettings, "Rules and logs", "worker, api"),
     (KafkaSettings, "Kafka", "worker, topics, generate, dlq"),
@@ -34,19 +36,19 @@ _PARTS: Final[tuple[tuple[type[BaseModel], str, str], ...]] = (
 
 
 def write_reference(directory: Path) -> None:
-    """Write `settings.md` and `metrics.md` into a directory that is there."""
+    """Write `settings.md` and `metrics.md` into an existing directory."""
     (directory / "settings.md").write_text(settings_page(), encoding="utf-8")
     (directory / "metrics.md").write_text(metrics_page(), encoding="utf-8")
 
 
 def settings_page() -> str:
-    """Every variable: what it means, what it is when it is not set, and who reads it."""
+    """Every variable with its meaning, its default, and the commands that read it."""
     lines = [
         "# Settings",
         "",
         "All settings are environment variables. An empty one counts as not set. " + _MADE,
-        "`progress-worker config check --for worker` (or `api`, `migrate`) says what would be used "
-        "and where it comes from, or what is wrong, a sentence each.",
+        "`progress-worker config check --for worker` (or `api`, `migrate`) prints each value that "
+        "would be used and where it comes from, or one sentence for each thing that is wrong.",
     ]
     for kind, title, readers in _PARTS:
         lines += ["", f"## {title}", "", f"Read by {readers}.", ""]
@@ -59,7 +61,7 @@ def settings_page() -> str:
 
 
 def metrics_page() -> str:
-    """Every metric: its type, its labels and its meaning."""
+    """Every metric with its type, labels and meaning."""
     lines = ["# Metrics", "", _MADE, "All times are in seconds, all sizes in bytes."]
     parts = (
         ("The worker", "at `/metrics` of port 6066", Metrics()),
@@ -79,9 +81,9 @@ def metrics_page() -> str:
 
 
 _PROCESS: Final = (
-    "On Linux `process_cpu_seconds_total`, `process_resident_memory_bytes`, "
+    "On Linux: `process_cpu_seconds_total`, `process_resident_memory_bytes`, "
     "`process_virtual_memory_bytes`, `process_start_time_seconds`, `process_open_fds` and "
-    "`process_max_fds`; everywhere `python_info`, which names the interpreter's version."
+    "`process_max_fds`. Everywhere: `python_info`, which names the interpreter's version."
 )
 _METRIC_HEAD: Final = ("| metric | type | labels | meaning |", "| --- | --- | --- | --- |")
 

@@ -1,4 +1,4 @@
-"""Addresses and names as settings hold them: each is checked before anybody connects to it."""
+"""Types for addresses and names in settings. Each is checked before anybody connects to it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def _is_server(host: str) -> bool:
 
 
 def _is_misread(url: str) -> bool:
-    """Whether a reader would take a part of the user or the password for something else.
+    """Whether a part of the user or the password would be taken for a host, port or path.
 
-    Such an address would be quoted in errors, piece by piece.
+    Errors would then quote that part.
     """
     try:
         parts = urlsplit(url)
@@ -56,8 +56,8 @@ def _postgres_url(url: SecretStr) -> SecretStr:
     if _is_misread(value):
         raise PydanticCustomError(
             "database_url",
-            "its port is no number from 1 to 65535, or its user or password holds a character that "
-            "has to be percent-encoded",
+            "its port is not a number from 1 to 65535, or its user or password holds a character "
+            "that must be percent-encoded",
         )
     return url
 
@@ -67,7 +67,7 @@ PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 
 
 def _bootstrap_servers(servers: str) -> str:
-    """Without the blanks around the commas."""
+    """Check each address, and remove the blanks around the commas."""
     addresses = [address.strip() for address in servers.split(",")]
     for address in addresses:
         if "://" in address:
@@ -78,7 +78,7 @@ def _bootstrap_servers(servers: str) -> str:
         if broker is None or not 1 <= int(broker[1]) <= _LAST_PORT:
             raise PydanticCustomError(
                 "bootstrap",
-                "it must be host:port, or several with commas between, and the port 1 to 65535",
+                "it must be host:port with a port from 1 to 65535, or several separated by commas",
             )
     return ",".join(addresses)
 

@@ -1,4 +1,4 @@
-"""What every settings class has, and how one is read from the environment."""
+"""The base class of all settings, and how settings are read from the environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Seconds = Annotated[float, Field(le=86_400)]
 
 
 class OurSettings(BaseSettings):
-    """Settings from `PROGRESS_*` variables; a variable that is empty is as one that is not set."""
+    """Settings from `PROGRESS_*` variables. An empty variable counts as not set."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -28,7 +28,7 @@ class OurSettings(BaseSettings):
         extra="ignore",
         frozen=True,
     )
-    #: Of each group of settings at least one has to be given.
+    #: At least one setting of each group must be set.
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     @model_validator(mode="after")
@@ -38,7 +38,7 @@ class OurSettings(BaseSettings):
         return self
 
     def _contradictions(self) -> Iterator[str]:
-        """A sentence for each way in which settings do not go together."""
+        """A sentence for each contradiction between settings."""
         yield from lacking(type(self), {name for name, value in self if value is not None})
 
 
@@ -46,7 +46,7 @@ _Loaded = TypeVar("_Loaded", bound=OurSettings)
 
 
 def load(kind: type[_Loaded], overrides: dict[str, object]) -> _Loaded:
-    """Read settings; raises ConfigurationError with a sentence for each thing that is wrong."""
+    """Read settings. Raises ConfigurationError with a sentence for each thing that is wrong."""
     try:
         return kind(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in sentences that name its variable and the cure."""
+"""Says what is wrong with a setting, in sentences that name its variable and the cure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from progress_worker.errors import ConfigurationError
 
 PREFIX: Final = "PROGRESS_"
 
-#: For a setting with parts, which a variable of its own may hold too.
-JSON_WANTED: Final = (
-    "it must be a JSON object; rather set each of its parts by a variable of its own"
-)
-#: What pydantic's kinds of errors ask for; `{…}` comes from the error's context.
+#: For a setting with parts. Each part can also be set by its own variable.
+JSON_WANTED: Final = "it must be a JSON object; it is easier to set each part by its own variable"
+#: What each of pydantic's error types asks for; `{…}` comes from the error's context.
 _WANTED: Final = {
     "bool_parsing": "it must be true or false",
     "finite_number": "it must be a finite number",
@@ -40,10 +38,10 @@ _WANTED: Final = {
 def complaints(
     kind: type[BaseModel], error: ValidationError, given: Collection[str]
 ) -> Iterator[str]:
-    """A sentence for all that is not set, and one for each setting that is wrong.
+    """One sentence for all settings that are not set, and one for each setting that is wrong.
 
-    `given` are the settings that have a value. No value is quoted: a secret may stand in the wrong
-    variable.
+    `given` are the settings that have a value. No value is quoted, because somebody may have put a
+    secret into the wrong variable.
     """
     problems = error.errors(include_url=False)
     if missing := [_variable(p["loc"]) for p in problems if p["type"] == "missing"]:
@@ -55,12 +53,12 @@ def complaints(
             yield f"{_variable(problem['loc'])} is wrong: {_wanted(problem)}."
         else:
             yield str(problem["msg"]).removeprefix("Value error, ")
-    if all(problem["loc"] for problem in problems):  # else it is among the problems
+    if all(problem["loc"] for problem in problems):  # otherwise `problems` has these sentences
         yield from lacking(kind, given)
 
 
 def lacking(kind: type[BaseModel], given: Collection[str]) -> Iterator[str]:
-    """A sentence for each group of settings of which none is given."""
+    """A sentence for each group of settings of which none is set."""
     for names in getattr(kind, "alternatives", ()):
         if not set(names) & set(given):
             yield f"One of {listed([PREFIX + name.upper() for name in names])} must be set."
@@ -69,14 +67,16 @@ def lacking(kind: type[BaseModel], given: Collection[str]) -> Iterator[str]:
 def unreadable(
     variable: str, path: Path, error: OSError | UnicodeDecodeError
 ) -> ConfigurationError:
-    """What to raise where a file that a setting names cannot be read."""
+    """The error for a setting that names a file which cannot be read."""
     match error:
         case FileNotFoundError() if str(path).startswith("~"):
-            reason = f"there is no file {path}: write the home directory out, ~ is not replaced"
+            reason = (
+                f"there is no file {path}: write out the home directory, because ~ is not expanded"
+            )
         case FileNotFoundError():
             reason = f"there is no file {path.absolute()}"
         case IsADirectoryError():
-            reason = f"{path} is a directory and not a file"
+            reason = f"{path} is a directory, not a file"
         case PermissionError():
             reason = f"this process may not read {path}"
         case UnicodeDecodeError():
@@ -89,7 +89,7 @@ def unreadable(
 def cannot_listen(
     host_name: str, host: str, port_name: str, port: int, error: OSError
 ) -> ConfigurationError:
-    """What to raise where a server cannot listen; the names are those of its two settings."""
+    """The error for a server that cannot listen. The names are those of its two settings."""
     match error:
         case gaierror():
             reason = f"{PREFIX}{host_name} is wrong: the name {host} is unknown"

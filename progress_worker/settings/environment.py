@@ -1,4 +1,4 @@
-"""The variables of ours that are set."""
+"""The `PROGRESS_*` variables that are set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from progress_worker.settings.complaints import PREFIX
 
 
 def environment_names() -> set[str]:
-    """The names of all variables with our prefix that are set and not empty, in capitals."""
+    """The names, in capitals, of all `PROGRESS_*` variables that are set and not empty."""
     return {
         name.upper()
         for name, value in os.environ.items()
@@ -22,7 +22,7 @@ _RULES = ("CATALOGUE_FILE", "LEVEL_INTERMEDIATE", "LEVEL_ADVANCED", "LEVEL_EXPER
 
 
 def rule_environment() -> dict[str, str]:
-    """The variables that are set and decide rules; the catalogue's path is absolute."""
+    """The variables that are set and change the rules. The catalogue's path is made absolute."""
     catalogue = PREFIX + _RULES[0]
     found = {
         name.upper(): value

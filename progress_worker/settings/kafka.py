@@ -1,4 +1,4 @@
-"""How Kafka is reached and what its topics are."""
+"""The connection to Kafka, and its topics."""
 
 from __future__ import annotations
 
@@ -23,34 +23,40 @@ TOPIC_SETTINGS: Final = (
 
 
 class KafkaSettings(SharedSettings):
-    """How Kafka is reached and what its topics are; needs no database."""
+    """The connection to Kafka, and its topics. Needs no database."""
 
     kafka_bootstrap: BootstrapServers = Field(
         description="Kafka's bootstrap servers, `host:port[,host:port]`."
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How to speak to the brokers."
+        default="PLAINTEXT", description="The protocol that the brokers speak."
     )
     kafka_ssl_ca_file: Path | None = Field(
         default=None, description="CA certificates that sign the brokers' certificates (PEM)."
     )
     kafka_ssl_cert_file: Path | None = Field(
-        default=None, description="Our own certificate, where the brokers ask for one (PEM)."
+        default=None, description="The client's certificate, if the brokers ask for one (PEM)."
     )
     kafka_ssl_key_file: Path | None = Field(
         default=None,
-        description="Its private key, without a password (PEM); by default in the same file.",
+        description="The certificate's private key, without a password (PEM). If not set, it is "
+        "in the certificate's file.",
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="The SASL mechanism, with a SASL protocol."
+        default="SCRAM-SHA-512", description="The SASL mechanism, if the protocol is SASL."
     )
     kafka_sasl_username: str | None = Field(default=None, description="The SASL user.")
-    kafka_sasl_password: SecretStr | None = Field(default=None, description="Its password.")
+    kafka_sasl_password: SecretStr | None = Field(
+        default=None, description="The SASL user's password."
+    )
     kafka_idempotent_producer: bool = Field(
-        default=True, description="Off only for a broker that lacks InitProducerId."
+        default=True,
+        description="Set it to `false` only if the broker does not support InitProducerId.",
     )
     kafka_session_timeout_seconds: Seconds = Field(
-        default=30.0, ge=1, description="After this silence a worker's partitions move on."
+        default=30.0,
+        ge=1,
+        description="If a worker is silent for this long, other workers get its partitions.",
     )
     kafka_rebalance_timeout_seconds: Seconds = Field(
         default=60.0, ge=1, description="How long the group waits for its members to rejoin."
@@ -59,33 +65,37 @@ class KafkaSettings(SharedSettings):
         default=30.0, ge=1, description="The time limit of one request to a broker."
     )
     kafka_metadata_max_age_seconds: Seconds = Field(
-        default=60.0, ge=1, description="Partitions that are added are read within so long."
+        default=60.0, ge=1, description="Added partitions are read within this time."
     )
 
     consumer_group: str = Field(
         default="progress-worker",
         min_length=1,
-        description="The group of all workers; that of the commands adds `-commands`.",
+        description="The consumer group of all workers. The group for commands has the same name "
+        "and `-commands` at its end.",
     )
     completed_topic: TopicName = Field(
-        default="exercise-completed", description="Where events come from."
+        default="exercise-completed", description="The topic that events are read from."
     )
     unlocked_topic: TopicName = Field(
-        default="achievement-unlocked", description="Where unlocks go."
+        default="achievement-unlocked", description="The topic that unlocks are published to."
     )
     level_topic: TopicName = Field(
-        default="skill-level-changed", description="Where level changes go."
+        default="skill-level-changed", description="The topic that level changes are published to."
     )
     dead_letter_topic: TopicName = Field(
-        default="exercise-completed.dlq", description="Where dead letters go."
+        default="exercise-completed.dlq",
+        description="The topic that dead letters are published to.",
     )
     commands_topic: TopicName = Field(
-        default="progress-commands", description="Where commands come from."
+        default="progress-commands", description="The topic that commands are read from."
     )
     topic_partitions: int = Field(
-        default=8, ge=1, description="Partitions of the topics that `topics create` makes."
+        default=8, ge=1, description="Partitions of the topics that `topics create` creates."
     )
-    topic_replication: int = Field(default=3, ge=1, description="Their replication factor.")
+    topic_replication: int = Field(
+        default=3, ge=1, description="Replication factor of these topics."
+    )
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()
@@ -107,5 +117,5 @@ class KafkaSettings(SharedSettings):
 
 
 def load_kafka_settings(**overrides: object) -> KafkaSettings:
-    """Read what speaks to Kafka alone; raises ConfigurationError as `load_settings` does."""
+    """Read the settings of commands that only use Kafka; raises ConfigurationError."""
     return load(KafkaSettings, overrides)

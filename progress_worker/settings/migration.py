@@ -1,4 +1,4 @@
-"""What `migrate` needs."""
+"""The settings of `migrate`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from progress_worker.settings.complaints import PREFIX
 
 
 class MigrationSettings(OurSettings):
-    """What `migrate` needs: the owner's address and the roles to grant to."""
+    """The settings of `migrate`: the owner's address, and the roles that get rights."""
 
     database_url: PostgresUrl | None = Field(
-        default=None, description="The worker's Postgres, when there is no owner's address."
+        default=None,
+        description="The worker's Postgres. `migrate` uses it if `PROGRESS_MIGRATE_DATABASE_URL` "
+        "is not set.",
     )
     migrate_database_url: PostgresUrl | None = Field(
-        default=None, description="The Postgres to migrate, as the role that owns the tables."
+        default=None, description="The Postgres to migrate, with the role that owns the tables."
     )
     worker_role: str = Field(
-        default="progress_worker", min_length=1, description="Is granted the worker's work."
+        default="progress_worker",
+        min_length=1,
+        description="The role that gets the worker's rights.",
     )
     view_role: str = Field(
-        default="progress_view", min_length=1, description="Is granted reading learners."
+        default="progress_view", min_length=1, description="The role that gets the view's rights."
     )
 
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (
@@ -44,5 +48,5 @@ class MigrationSettings(OurSettings):
 
 
 def load_migration_settings(**overrides: object) -> MigrationSettings:
-    """Read what `migrate` needs; raises ConfigurationError as `load_settings` does."""
+    """Read the settings of `migrate`; raises ConfigurationError as `load_settings` does."""
     return load(MigrationSettings, overrides)

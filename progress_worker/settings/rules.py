@@ -1,4 +1,4 @@
-"""The rules that this deployment's settings ask for: its catalogue and its level thresholds."""
+"""Loads the rules that the settings name: the catalogue and the level thresholds."""
 
 from __future__ import annotations
 

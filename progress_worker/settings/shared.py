@@ -1,4 +1,4 @@
-"""What the worker and the view both read: the rules and the logs."""
+"""The settings of the rules and the logs, which the worker and the view both read."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class LevelThreshold(BaseModel):
 
 
 class SharedSettings(OurSettings):
-    """What the worker and the view both read."""
+    """The settings that the worker and the view both read."""
 
     catalogue_file: Path | None = Field(
         default=None,
-        description="The achievement catalogue (YAML); the built-in one when not given.",
+        description="The achievement catalogue (YAML). If not set, the built-in one.",
     )
     level_intermediate: LevelThreshold = Field(
         default=LevelThreshold(exercises=10, mean_grade=60),
@@ -41,14 +41,14 @@ class SharedSettings(OurSettings):
         default=LevelThreshold(exercises=50, mean_grade=80), description="Where expert begins."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="What is logged, and whatever is worse."
+        default="info", description="Minimum log level."
     )
     log_format: Literal["json", "console"] = Field(
-        default="json", description="Log lines for machines or for people."
+        default="json", description="`json` for programs, `console` for people."
     )
     instance: str = Field(
         default_factory=socket.gethostname,
-        description="This process's name in logs and to Kafka and Postgres; the host's by default.",
+        description="The name of this process in logs, Kafka and Postgres.",
     )
 
     def _contradictions(self) -> Iterator[str]:
@@ -68,5 +68,5 @@ class SharedSettings(OurSettings):
 
 
 def load_shared_settings(**overrides: object) -> SharedSettings:
-    """Read the rules and the logs; raises ConfigurationError as `load_settings` does."""
+    """Read the settings of the rules and the logs; raises ConfigurationError."""
     return load(SharedSettings, overrides)

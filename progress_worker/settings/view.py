@@ -1,4 +1,4 @@
-"""The HTTP view's whole configuration, and whose tokens it takes."""
+"""All settings of the HTTP view, and those of tokens."""
 
 from __future__ import annotations
 
@@ -15,32 +15,37 @@ from progress_worker.settings.shared import SharedSettings
 
 
 class TokenSettings(SharedSettings):
-    """Whose bearer tokens the view takes: at least one of a secret, a key file, a key URL."""
+    """Which bearer tokens the view accepts. Needs a secret, a key file or a key URL."""
 
-    jwt_issuer: str = Field(min_length=1, description="`iss` that every token must carry.")
-    jwt_audience: str = Field(min_length=1, description="`aud` that every token must carry.")
+    jwt_issuer: str = Field(min_length=1, description="The `iss` that every token must have.")
+    jwt_audience: str = Field(min_length=1, description="The `aud` that every token must have.")
     jwt_leeway_seconds: Seconds = Field(
-        default=10.0, ge=0, le=300, description="How far clocks may differ at `exp` and `nbf`."
+        default=10.0,
+        ge=0,
+        le=300,
+        description="How far clocks may differ when `exp` and `nbf` are checked.",
     )
     jwt_secret: SecretStr | None = Field(
-        default=None, min_length=32, description="Takes HS256 tokens that this secret signed."
+        default=None, min_length=32, description="Accept HS256 tokens that this secret signed."
     )
     jwt_jwks_file: Path | None = Field(
-        default=None, description="Takes RS256 and ES256 tokens by the keys of this JWKS file."
+        default=None,
+        description="Accept RS256 and ES256 tokens that a key of this JWKS file signed.",
     )
     jwt_jwks_url: HttpUrl | None = Field(
-        default=None, description="The same by the keys of this URL."
+        default=None,
+        description="Accept RS256 and ES256 tokens that a key at this JWKS URL signed.",
     )
     jwt_jwks_cache_seconds: Seconds = Field(
-        default=300.0, ge=0, description="After so long the keys are read again."
+        default=300.0, ge=0, description="The keys are read again after this time."
     )
     jwt_jwks_retry_seconds: Seconds = Field(
         default=10.0,
         ge=0,
-        description="The least pause between two reads, whatever unknown keys tokens name.",
+        description="The shortest pause between two reads, even if tokens name unknown keys.",
     )
     jwt_jwks_timeout_seconds: Seconds = Field(
-        default=3.0, gt=0, le=30, description="The time limit of one read of the URL."
+        default=3.0, gt=0, le=30, description="Time limit of one read of the URL."
     )
 
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (
@@ -54,54 +59,66 @@ class TokenSettings(SharedSettings):
 
 
 class ViewSettings(TokenSettings):
-    """The HTTP view's whole configuration; it needs nothing of Kafka's."""
+    """All settings of the HTTP view. It does not use Kafka."""
 
     database_url: PostgresUrl | None = Field(
-        default=None, description="The worker's Postgres, when the view has no own address."
+        default=None,
+        description="The worker's Postgres. The view uses it if `PROGRESS_VIEW_DATABASE_URL` is "
+        "not set.",
     )
     view_database_url: PostgresUrl | None = Field(
         default=None, description="The view's Postgres, with a role that can only read."
     )
-    view_host: str = Field(default="0.0.0.0", description="Where the view listens.")  # noqa: S104
-    view_port: int = Field(default=8080, ge=0, le=65_535, description="The view's port.")
+    view_host: str = Field(default="0.0.0.0", description="The address on which the view listens.")  # noqa: S104
+    view_port: int = Field(
+        default=8080, ge=0, le=65_535, description="The port on which the view listens."
+    )
     view_metrics_port: int | None = Field(
         default=None,
         ge=1,
         le=65_535,
-        description="The port of the view's `/metrics`, which the view's own port then lacks; "
-        "the view's own port when not given.",
+        description="A port for `/metrics` only. The view's port then no longer serves that path. "
+        "If not set, the view's port serves it.",
     )
     view_max_connections: int = Field(
         default=1_000,
         ge=16,
-        description="Connections of clients at once; fewer where the limit of open files "
-        "(`ulimit -n`) does not allow so many.",
+        description="The largest number of clients' connections. It is lower if the limit of open "
+        "files (`ulimit -n`) does not allow that many.",
     )
     view_pool_size: int = Field(
-        default=10, ge=1, le=200, description="Connections to Postgres for all reads but exports."
+        default=10,
+        ge=1,
+        le=200,
+        description="Connections to Postgres for all reads except exports.",
     )
     view_export_pool_size: int = Field(
-        default=2, ge=1, le=50, description="Exports at once, each with its own connection."
+        default=2,
+        ge=1,
+        le=50,
+        description="How many exports run at the same time. Each has its own connection.",
     )
     view_pool_timeout_seconds: Seconds = Field(
-        default=2.0, gt=0, description="How long a request waits for a connection before a 503."
+        default=2.0,
+        gt=0,
+        description="How long a request waits for a connection before it is answered with 503.",
     )
     view_connect_timeout_seconds: int = Field(
-        default=3, ge=2, le=3_600, description="The time limit of one new connection."
+        default=3, ge=2, le=3_600, description="Time limit of one new connection to Postgres."
     )
     view_statement_timeout_seconds: Seconds = Field(
-        default=3.0, gt=0, description="The time limit of one read."
+        default=3.0, gt=0, description="Time limit of one read."
     )
     view_export_timeout_seconds: Seconds = Field(
         default=300.0,
         gt=0,
-        description="The time limit of a whole export, until its client has read it. An export "
-        "holds a snapshot of the database for so long at most.",
+        description="Time limit of a whole export, until its client has read it. An export holds "
+        "a snapshot of the database for at most this long.",
     )
     view_development_login: bool = Field(
         default=False,
-        description="Serves `/login?token=`, which lets a browser open the page; for "
-        "development only, with HS256 tokens.",
+        description="Serve `/login?token=`, which lets a browser open the page. For development "
+        "only, with HS256 tokens.",
     )
 
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (
@@ -129,7 +146,7 @@ class ViewSettings(TokenSettings):
 
 
 def load_token_settings(**overrides: object) -> TokenSettings:
-    """Read what mints and checks tokens; raises ConfigurationError as `load_settings` does."""
+    """Read the settings of tokens; raises ConfigurationError as `load_settings` does."""
     return load(TokenSettings, overrides)
 
 

@@ -1,4 +1,4 @@
-"""The worker's whole configuration."""
+"""All settings of the worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from progress_worker.settings.kafka import KafkaSettings
 
 
 class Settings(KafkaSettings):
-    """The worker's whole configuration, read from `PROGRESS_*` variables."""
+    """All settings of the worker, read from `PROGRESS_*` variables."""
 
     database_url: PostgresUrl = Field(
         description="The worker's Postgres, `postgresql://user:password@host:port/database`."
@@ -22,82 +22,93 @@ class Settings(KafkaSettings):
         default=6,
         ge=3,
         le=100,
-        description="Connections to Postgres: one a lane, one of the relay, the rest for all else.",
+        description="Connections to Postgres: one for each partition consumer, one for the relay, "
+        "the rest for everything else.",
     )
     database_connect_timeout_seconds: Seconds = Field(
-        default=5.0, ge=1, description="The time limit of one new connection."
+        default=5.0, ge=1, description="Time limit of one new connection to Postgres."
     )
     database_statement_timeout_seconds: Seconds = Field(
         default=20.0,
         gt=0,
-        description="The time limit of a statement and of a batch's transaction; shorter than the "
-        "rebalance timeout.",
+        description="Time limit of a statement and of a batch's transaction. It must be shorter "
+        "than the rebalance timeout.",
     )
 
     lanes: int = Field(
-        default=2, ge=1, le=32, description="Batches in hand at once, each of its own partitions."
+        default=2,
+        ge=1,
+        le=32,
+        description="Partition consumers. Each reads its own partitions, and applies one batch at "
+        "a time.",
     )
     batch_max_events: int = Field(
-        default=2_000, ge=1, le=50_000, description="Events of one transaction at most."
+        default=2_000, ge=1, le=50_000, description="The largest number of events in a batch."
     )
     cached_learners: int = Field(
-        default=5_000, ge=0, description="Learners kept in memory between batches; 5 KB each."
+        default=5_000, ge=0, description="Learners kept in memory between batches, 5 KB each."
     )
     drain_timeout_seconds: Seconds = Field(
-        default=15.0, gt=0, description="How long a batch in hand may take at a stop or rebalance."
+        default=15.0,
+        gt=0,
+        description="How long a batch that has begun may still take at a stop or rebalance.",
     )
     retry_max_wait_seconds: Seconds = Field(
-        default=15.0, gt=0, description="The longest pause between two tries."
+        default=15.0, gt=0, description="The longest pause between two attempts."
     )
     stall_timeout_seconds: Seconds = Field(
         default=120.0,
         gt=0,
-        description="Without progress for so long although there is work, the worker ends itself.",
+        description="If there is work but no progress for this long, the worker ends itself.",
     )
     max_value_bytes: int = Field(
-        default=65_536, ge=1, description="A larger record value is dead-lettered."
+        default=65_536, ge=1, description="A record with a larger value is dead-lettered."
     )
     max_future_seconds: Seconds = Field(
-        default=300.0, ge=0, description="How far `completed_at` may lie in the future."
+        default=300.0, ge=0, description="How far `completed_at` may be in the future."
     )
     outbox_batch: int = Field(
-        default=500, ge=1, description="Records that the relay sends at once."
+        default=500, ge=1, description="How many records the relay sends together."
     )
     outbox_poll_seconds: Seconds = Field(
         default=0.05,
         gt=0,
-        description="How often an idle relay looks for records that no batch of its worker wrote.",
+        description="How often an idle relay looks for records of other workers and of "
+        "recalculations.",
     )
     emit_level_changes: bool = Field(
-        default=False, description="Publish `skill.level.changed.v1` too."
+        default=False, description="Also publish `skill.level.changed.v1`."
     )
 
     completion_retention_days: int | None = Field(
         default=None,
         ge=366,
-        description="Completions older than so many days are deleted, their sums kept; for ever "
-        "when not given. What that costs: operations.md, Keep completions for a limited time.",
+        description="Completions older than this many days are deleted; their sums are kept. If "
+        "not set, completions are kept for ever. operations.md, Keep completions for a limited "
+        "time, says what you give up.",
     )
     parked_retention_days: int | None = Field(
         default=None,
         ge=30,
-        description="Records that Kafka refused for good are deleted after so many days; never "
-        "when not given.",
+        description="Records that Kafka refused for good are deleted after this many days. If not "
+        "set, they are kept for ever.",
     )
     housekeeping_seconds: Seconds = Field(
-        default=10.0, gt=0, description="The pause between two steps of these deletions."
+        default=10.0, gt=0, description="Pause between two steps of these deletions."
     )
 
     event_source: str = Field(
-        default="/progress-worker", min_length=1, description="`ce_source` of what we publish."
+        default="/progress-worker", min_length=1, description="The `ce_source` of published events."
     )
     tracing_endpoint: HttpUrl | None = Field(
         default=None,
-        description="Where spans go by OTLP over HTTP, `http://collector:4318`; without it none "
-        "are made.",
+        description="Where the worker sends spans by OTLP over HTTP, for example "
+        "`http://collector:4318`. If not set, it creates none.",
     )
-    web_host: str = Field(default="0.0.0.0", description="Where the worker's probes listen.")  # noqa: S104
-    web_port: int = Field(default=6066, ge=0, le=65_535, description="The port of the probes.")
+    web_host: str = Field(default="0.0.0.0", description="The address on which the probes listen.")  # noqa: S104
+    web_port: int = Field(
+        default=6066, ge=0, le=65_535, description="The port on which the probes listen."
+    )
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()
@@ -111,5 +122,5 @@ class Settings(KafkaSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings; raises ConfigurationError with a sentence for each thing wrong."""
+    """Read the settings. Raises ConfigurationError with a sentence for each thing that is wrong."""
     return load(Settings, overrides)

@@ -23,10 +23,10 @@ _SIZE: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
 class BulkHistogram(Histogram):
-    """A histogram that takes a batch's values at a fraction of the time that single ones take."""
+    """A histogram that observes many values at once, in a fraction of the time."""
 
     def observe_all(self, amounts: Sequence[float]) -> None:
-        """The same as `observe` with each of the amounts."""
+        """Does the same as `observe` with each of the amounts."""
         self._sum.inc(sum(amounts))
         ordered = sorted(amounts)
         below = 0
@@ -38,7 +38,7 @@ class BulkHistogram(Histogram):
 
 
 class Metrics:
-    """The worker's metrics in a registry of their own; base units, bounded labels."""
+    """The worker's metrics, in their own registry. Base units, bounded labels."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -71,21 +71,21 @@ class Metrics:
         )
         self.commit_latency = BulkHistogram(
             "progress_event_commit_latency_seconds",
-            "From completed_at to the database commit, by the learner's clock. An implausible"
-            " completed_at is not observed.",
+            "From completed_at, by the learner's clock, to the database commit. Events with an"
+            " implausible completed_at are left out.",
             buckets=_LATENCY,
             registry=registry,
         )
         self.unlock_commit_latency = BulkHistogram(
             "progress_unlock_commit_latency_seconds",
             "From the timestamp of the record that unlocks an achievement to the database commit."
-            " A record without a plausible timestamp is not observed.",
+            " Records without a plausible timestamp are left out.",
             buckets=_LATENCY,
             registry=registry,
         )
         self.publish_latency = BulkHistogram(
             "progress_publish_latency_seconds",
-            "From the begin of the database transaction to Kafka's acknowledgement, by topic.",
+            "From the beginning of the database transaction to Kafka's acknowledgement, by topic.",
             ["topic"],
             buckets=_LATENCY,
             registry=registry,
@@ -101,15 +101,15 @@ class Metrics:
         )
         self.lag_seconds = Gauge(
             "progress_lag_seconds",
-            "Age of the record that a partition has reached, while it has more to apply, else 0."
-            " Seconds since the assignment until Kafka has answered.",
+            "Age of the record that the worker has reached in a partition, or 0 if nothing is left"
+            " to apply. Until Kafka has answered, the time since the assignment.",
             ["partition"],
             registry=registry,
         )
         self.withheld_seconds = Gauge(
             "progress_withheld_seconds",
             "How long Kafka has withheld a partition's next records because a producer has not"
-            " ended its transaction, else 0.",
+            " ended its transaction, or 0.",
             ["partition"],
             registry=registry,
         )
@@ -128,7 +128,7 @@ class Metrics:
         )
         self.outbox_parked = Gauge(
             "progress_outbox_parked",
-            "Records that Kafka refused for good and that wait for an operator.",
+            "Records that Kafka refused for good, held back until an operator releases them.",
             registry=registry,
         )
         self.dead_letters = Counter(
@@ -138,20 +138,22 @@ class Metrics:
             "progress_unlocks", "Achievements unlocked.", ["achievement"], registry=registry
         )
         self.rebalances = Counter(
-            "progress_rebalances", "Assignments taken away by the group.", registry=registry
+            "progress_rebalances",
+            "How often the group took partitions away from this worker.",
+            registry=registry,
         )
         self.assigned_partitions = Gauge(
             "progress_assigned_partitions", "Partitions this worker reads.", registry=registry
         )
         self.retries = Counter(
             "progress_retries",
-            "Tries again after a transient failure.",
+            "Attempts after a transient failure.",
             ["part"],
             registry=registry,
         )
         self.offset_resets = Counter(
             "progress_offset_resets",
-            "Partitions whose next offset Kafka had already deleted: records are lost.",
+            "Partitions whose next record Kafka deleted before it was read: records are lost.",
             registry=registry,
         )
         self.relay_leader = Gauge(
@@ -165,27 +167,27 @@ class Metrics:
         )
         self.housekeeping_steps = Counter(
             "progress_housekeeping_steps",
-            "Steps of housekeeping in the leader, by result: done or failed.",
+            "Steps of the leader's housekeeping, by result: done or failed.",
             ["result"],
             registry=registry,
         )
         self.housekeeping_examined = Counter(
             "progress_housekeeping_examined",
-            "Completions that housekeeping has looked at, in the leader.",
+            "Completions that the leader's housekeeping has looked at.",
             registry=registry,
         )
         self.housekeeping_deleted = Counter(
             "progress_housekeeping_deleted",
-            "Rows deleted since their retention is over, by table, in the leader.",
+            "Rows that the leader deleted because their retention was over, by table.",
             ["table"],
             registry=registry,
         )
         self.housekeeping_passed = Gauge(
             "progress_housekeeping_passed_timestamp_seconds",
-            "When housekeeping last came to the end of the completions, in the leader.",
+            "When the leader's housekeeping last reached the end of the completions.",
             registry=registry,
         )
-        # From the start on, so that the first of a kind is an increase too.
+        # Create every label at start-up, so that its first increment is visible to `increase()`.
         for reason in Reason:
             self.dead_letters.labels(reason.value)
         self.events.labels("dead_lettered")

@@ -77,7 +77,7 @@ def test_other_commands(command: str, variables: dict[str, str], own: str) -> No
     ("changes", "sentence"),
     [
         ({"LANES": "none"}, "PROGRESS_LANES is wrong: "),
-        ({"LANEZ": "3"}, "PROGRESS_LANEZ is set and nothing reads it; is it PROGRESS_LANES that"),
+        ({"LANEZ": "3"}, "PROGRESS_LANEZ is set and nothing reads it; did you mean PROGRESS_LANES"),
         ({"ZZZZZZZZ": "3"}, "PROGRESS_ZZZZZZZZ is set and nothing reads it."),
         ({"DATABASE_URL": "mysql://w@db/p"}, "PROGRESS_DATABASE_URL is wrong: it must begin"),
         ({"DATABASE_URL": f"postgresql://w:{PASSWORD}@x@db/p"}, "PROGRESS_DATABASE_URL is wrong:"),
@@ -140,7 +140,7 @@ def test_an_address_that_would_be_misread_is_refused_and_not_told(address: str) 
     with pytest.raises(ConfigurationError) as caught:
         load_settings(kafka_bootstrap="k:9092", database_url=f"postgresql://{address}/progress")
     assert str(caught.value).startswith(
-        "PROGRESS_DATABASE_URL is wrong: its port is no number from 1"
+        "PROGRESS_DATABASE_URL is wrong: its port is not a number from 1"
     )
     assert "SECRET" not in "".join(format_exception(caught.value))
 
@@ -149,7 +149,7 @@ def test_everything_that_is_missing_or_wrong_is_said_at_once() -> None:
     status, used, complaint = _check({"LANES": "two", "LANEZ": "2"})
     assert (status, used) == (1, {})
     assert complaint.splitlines() == [
-        "PROGRESS_LANEZ is set and nothing reads it; is it PROGRESS_LANES that is meant?",
+        "PROGRESS_LANEZ is set and nothing reads it; did you mean PROGRESS_LANES?",
         "PROGRESS_KAFKA_BOOTSTRAP and PROGRESS_DATABASE_URL are not set.",
         "PROGRESS_LANES is wrong: it must be a whole number.",
     ]
@@ -164,8 +164,8 @@ def test_a_variable_that_nothing_reads_is_a_warning_elsewhere() -> None:
     done = run_command({"CATALOGUE_FILES": "rules.yaml"}, "rules", "check")
     assert done.returncode == 0
     assert done.stderr == (
-        "Warning: PROGRESS_CATALOGUE_FILES is set and nothing reads it; is it "
-        "PROGRESS_CATALOGUE_FILE that is meant?\n"
+        "Warning: PROGRESS_CATALOGUE_FILES is set and nothing reads it; "
+        "did you mean PROGRESS_CATALOGUE_FILE?\n"
     )
 
 

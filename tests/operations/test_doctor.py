@@ -54,7 +54,7 @@ def test_all_is_well(deployment: Deployment, key_file: Path) -> None:
     assert f"ok     {wanted}" in done.stdout
     assert f"ok     The consumer group {deployment.group} is Empty, members: 0." in done.stdout
     assert "ok     The database is at the revision of this release." in done.stdout
-    assert "ok     The clocks here and of Postgres agree." in done.stdout
+    assert "ok     The clocks of this host and of Postgres agree." in done.stdout
     assert "ok     The role progress_view can only read." in done.stdout
     assert "holds 1 usable keys." in done.stdout
 
@@ -104,7 +104,7 @@ def test_kafka_and_the_keys_are_away(deployment: Deployment) -> None:
     assert _wrong(done) == [
         f"Kafka cannot be reached at {LOOPBACK}:{port} (PROGRESS_KAFKA_BOOTSTRAP): nothing listens "
         f"on port {port} of {LOOPBACK}.",
-        f"No keys can be read from http://{LOOPBACK}:{port}/keys (PROGRESS_JWT_JWKS_URL): "
+        f"The view cannot read keys from http://{LOOPBACK}:{port}/keys (PROGRESS_JWT_JWKS_URL): "
         f"Connect call failed ('{LOOPBACK}', {port}).",
     ]
 
@@ -120,7 +120,7 @@ def test_the_roles_are_the_wrong_ones(deployment: Deployment) -> None:
     assert _wrong(done) == [
         "The role progress_worker lacks DELETE on outbox: run `progress-worker migrate`, which "
         "grants it.",
-        "The role progress_worker can write to what the view only reads: give "
+        "The role progress_worker can write to tables that the view only reads: give "
         "PROGRESS_VIEW_DATABASE_URL a role that can only read.",
     ]
 
@@ -130,8 +130,8 @@ def test_the_owner_is_more_than_a_worker_needs(deployment: Deployment) -> None:
     done = run_command(deployment.environment(**changes), "doctor", "--for", "worker")
     assert done.returncode == 1
     assert _wrong(done) == [
-        "The role postgres can delete learners, which no worker does: give PROGRESS_DATABASE_URL a "
-        "role with the rights of progress_worker and no more."
+        "The role postgres can delete learners, which no worker needs: give PROGRESS_DATABASE_URL "
+        "a role with the rights of progress_worker and no more."
     ]
 
 

@@ -118,7 +118,7 @@ async def test_two_logins_take_turns(broker: Broker, server: OwnedPostgres, tmp_
             database, worker_url=database.worker_url.replace(first, second)
         )
         terminal.variables = deployment.environment()
-        assert "All that the worker does is granted." in terminal.run(command(ROTATE, "doctor"))
+        assert "has all rights that the worker needs." in terminal.run(command(ROTATE, "doctor"))
         next_view(terminal, database)
         async with deployment.worker() as new:
             assert await old.terminate() == 0
