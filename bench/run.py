@@ -32,7 +32,7 @@ from bench.results import Results, Standing
 from bench.trial import run_trial
 from bench.watch import TrialError
 from bench.workload import Workload, in_bare_json, in_binary_mode, make_workload
-from progress_worker.settings.rules import level_rules, load_catalogue
+from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 
 _RESULTS = Path(__file__).with_name("results")
@@ -116,9 +116,7 @@ def _try(
 @cache
 def _workload(events: int, envelope: str) -> Workload:
     settings = SharedSettings()
-    return make_workload(
-        events, _ENVELOPES[envelope], load_catalogue(settings), level_rules(settings)
-    )
+    return make_workload(events, _ENVELOPES[envelope], load_rules(settings).book)
 
 
 def _contestants(options: argparse.Namespace) -> Sequence[Contestant]:

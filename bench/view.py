@@ -34,7 +34,7 @@ from progress_worker.domain.rules import compile_rule
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.http.api.windows import span
-from progress_worker.settings.rules import load_catalogue
+from progress_worker.settings.rules import load_rules
 from progress_worker.storage.read.statements import HISTORY, LEARNER_STATE, STAMP
 from progress_worker.storage.schema.migrate import migrate
 
@@ -94,15 +94,15 @@ def main() -> None:
 
 
 def _store(database: Database, learners: int) -> None:
-    catalogue = load_catalogue(token_settings())
+    book = load_rules(token_settings()).book
     filters = {
         found.key
-        for achievement in catalogue.achievements
+        for achievement in book.achievements
         for found in compile_rule(achievement.rule).filters
     }
     parameters = {
         "learners": learners,
-        "catalogue": [achievement.id for achievement in catalogue.achievements],
+        "catalogue": [achievement.id for achievement in book.achievements],
         "counters": json.dumps(dict.fromkeys(sorted(filters), 3)),
     }
     with psycopg.ClientCursor(psycopg.connect(database.owner_url, autocommit=True)) as cursor:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from progress_worker.domain.catalogue import Catalogue
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Reducer
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.reducer import apply
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import LearnerState
 from progress_worker.generator.generator import generate
 from progress_worker.generator.wire import Wire, bare, binary
@@ -77,13 +76,10 @@ def _with_zone(completion: Completion) -> Completion:
     return completion._replace(timezone="UTC", local_day=completion.completed_at.date())
 
 
-def make_workload(
-    count: int, envelope: Envelope, catalogue: Catalogue, levels: LevelRules
-) -> Workload:
+def make_workload(count: int, envelope: Envelope, book: RuleBook) -> Workload:
     """Generate the work and fold it the slow, obvious way; the same arguments, the same work."""
     expected = Expected()
     records = []
-    reducer = Reducer(catalogue, levels)
     states: dict[str, LearnerState] = {}
     for completion in completions(count):
         records.append(envelope(completion))
@@ -93,8 +89,8 @@ def make_workload(
         expected.completions.add(identity)
         _count(expected, completion)
         user_id = completion.user_id
-        state = states.setdefault(user_id, reducer.new_learner(user_id))
-        for unlock in reducer.apply(state, completion, None).unlocks:
+        state = states.setdefault(user_id, book.new_learner(user_id))
+        for unlock in apply(book, state, completion, None).unlocks:
             expected.unlocks.add((user_id, unlock.achievement.id))
     return Workload(records, expected)
 

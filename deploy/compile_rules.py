@@ -18,8 +18,10 @@ from setuptools.command.build_ext import build_ext
 
 _HOT: Final = (
     "domain/filters",
-    "domain/ladders",
+    "domain.threshold_index",
+    "domain/derive",
     "domain/reducer",
+    "domain/rulebook",
     "domain/rules",
     "domain/skills",
     "domain/state",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,14 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import faust
 from aiohttp.web import Request, Response, json_response
 from aiokafka.client import AIOKafkaClient
-from prometheus_client import generate_latest
+from prometheus_client import Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy.ext.asyncio import AsyncEngine
 from yarl import URL
 
 from progress_worker.commands.agent import CommandHandler
 from progress_worker.commands.recalculation import Recalculation
-from progress_worker.domain.reducer import Reducer
 from progress_worker.errors import ConfigurationError, ProgressError
 from progress_worker.http.serving.probes import ProbeServer
 from progress_worker.ingest.decode import Decoder
@@ -40,13 +40,18 @@ from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerApp
 from progress_worker.runtime.starting import check_kafka, check_port, data_directory
 from progress_worker.settings.complaints import PREFIX
-from progress_worker.settings.rules import level_rules, load_catalogue
+from progress_worker.settings.rules import load_rules
 from progress_worker.settings.worker import Settings, load_settings
 from progress_worker.storage.database import create_engine
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write import rulebooks
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.walks.housekeeping import Housekeeping
+from progress_worker.walks.moving import MoveToRuleBook
+from progress_worker.walks.service import WalkService
+from progress_worker.walks.walk import Walk
 
 if TYPE_CHECKING:
     from progress_worker.telemetry.tracing import Tracing
@@ -69,7 +74,8 @@ class Worker:
             statement_timeout_seconds=limit,
         )
         self.retry = RetryPolicy(settings.retry_max_wait_seconds, self.metrics)
-        reducer = Reducer(load_catalogue(settings), level_rules(settings))
+        rules = load_rules(settings)
+        self.books = RuleBooks(rules.book)
         messages = Messages(
             source=settings.event_source,
             consumer_group=settings.consumer_group,
@@ -86,7 +92,7 @@ class Worker:
         new_projector, send_records = _traced(tracing) if tracing else (Projector, send)
         self.projector = new_projector(
             self.engine,
-            reducer,
+            self.books,
             self.decoder,
             messages,
             self.metrics,
@@ -95,8 +101,17 @@ class Worker:
             cache=self.cache,
             emit_level_changes=settings.emit_level_changes,
         )
-        self.recalculation = Recalculation(self.engine, reducer, messages, time_limit_seconds=limit)
-        self.ingest = IngestService(settings, self.engine, self.projector, self.retry, self.metrics)
+        self.recalculation = Recalculation(
+            self.engine, self.books, messages, time_limit_seconds=limit
+        )
+        self.ingest = IngestService(
+            settings,
+            self.engine,
+            self.projector,
+            self.retry,
+            self.metrics,
+            partial(rulebooks.settle, books=self.books, content=rules.text),
+        )
         self.commands = CommandHandler(
             self.recalculation,
             self.projector,
@@ -108,7 +123,18 @@ class Worker:
         self.relay = RelayService(
             settings, self.engine, self.retry, self.metrics, outbox_filled, send_records
         )
-        self.health = Health(self.engine, self.metrics, time_limit_seconds=limit)
+        self.health = Health(
+            self.engine,
+            self.metrics,
+            self.books,
+            time_limit_seconds=limit,
+            instance=f"{settings.instance}/{os.getpid()}",
+        )
+        self.walk = Walk(
+            self.engine,
+            MoveToRuleBook(self.books, messages, self.metrics),
+            time_limit_seconds=limit,
+        )
         self.housekeeping = Housekeeping(settings, self.engine, self.metrics)
         self.commands_kafka = KafkaContact("commands", settings)
         self.contacts = (self.ingest.kafka, self.relay.kafka, self.commands_kafka)
@@ -129,6 +155,16 @@ class Worker:
             obstacles.append(f"Kafka does not answer: {', '.join(silent)}.")
         return obstacles
 
+    def walk_service(self, app: faust.App) -> WalkService:
+        """The service that moves learners to the active rule book while this worker leads."""
+        return WalkService(
+            app,
+            self.walk,
+            self.books,
+            partial(_sum, self.metrics.lag_events),
+            learners_per_second=self.settings.walk_learners_per_second,
+        )
+
     def watch_kafka(self, commands_client: Callable[[], AIOKafkaClient | None]) -> KafkaWatch:
         """The service that asks Kafka for every part; Faust has the commands' client."""
         return KafkaWatch(
@@ -139,6 +175,10 @@ class Worker:
                 self.commands_kafka: commands_client,
             },
         )
+
+
+def _sum(gauge: Gauge) -> float:
+    return sum(sample.value for metric in gauge.collect() for sample in metric.samples)
 
 
 def _answers(contact: KafkaContact) -> bool:
@@ -207,6 +247,7 @@ def create_app(settings: Settings) -> faust.App:
         app.service(tracing)  # type: ignore[arg-type]  # first in, so the last to stop
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
+    app.service(worker.walk_service(app))  # type: ignore[arg-type]
     app.service(worker.watch_kafka(partial(_commands_client, app)))  # type: ignore[arg-type]
     app.stop_together(
         worker.ingest,

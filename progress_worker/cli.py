@@ -21,6 +21,7 @@ from rich.console import Console
 from progress_worker import __version__
 from progress_worker.deadletters.cli import dlq_cli
 from progress_worker.errors import FatalError, ProgressError, TransientError
+from progress_worker.walks.cli import verify
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 cli = typer.Typer(
@@ -34,9 +35,12 @@ topics_cli = typer.Typer(help="Make and compare the Kafka topics.", no_args_is_h
 cli.add_typer(topics_cli, name="topics")
 config_cli = typer.Typer(help="Say what the settings amount to.", no_args_is_help=True)
 cli.add_typer(config_cli, name="config")
-rules_cli = typer.Typer(help="Look at a catalogue of achievements.", no_args_is_help=True)
+rules_cli = typer.Typer(
+    help="Look at a rule book: achievements, level thresholds.", no_args_is_help=True
+)
 cli.add_typer(rules_cli, name="rules")
 cli.add_typer(dlq_cli, name="dlq")
+cli.command()(verify)
 _console = Console()
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -108,12 +112,12 @@ def api() -> None:
     """Run the read-only HTTP view."""
     from progress_worker.doctor.configuration import check_files  # noqa: PLC0415
     from progress_worker.http.application import serve  # noqa: PLC0415
-    from progress_worker.settings.rules import level_rules, load_catalogue  # noqa: PLC0415
+    from progress_worker.settings.rules import load_rules  # noqa: PLC0415
     from progress_worker.settings.view import load_view_settings  # noqa: PLC0415
 
     settings = load_view_settings()
     check_files(settings)
-    serve(settings, load_catalogue(settings), level_rules(settings))
+    serve(settings, load_rules(settings).book)
 
 
 @cli.command()
@@ -248,15 +252,15 @@ def config_check(
                     {"variable": used.variable, "value": used.value, "source": used.source}
                     for used in checked.settings
                 ],
-                "catalogue": checked.catalogue and checked.catalogue._asdict(),
+                "rule_book": checked.rules and checked.rules.summary(),
             }
         )
         return
     width = max(len(used.variable) for used in checked.settings)
     for used in checked.settings:
         typer.echo(f"{used.variable:{width}}  {used.source:11}  {used.value}".rstrip())
-    if checked.catalogue is not None:
-        typer.echo(str(checked.catalogue))
+    if checked.rules is not None:
+        typer.echo(str(checked.rules))
 
 
 @rules_cli.command("check")
@@ -266,16 +270,19 @@ def rules_check(
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Read a catalogue and the level thresholds; exit status 1 when something is wrong."""
-    from progress_worker.settings.rules import loaded  # noqa: PLC0415
+    """Say in a sentence each what is wrong or suspicious; exit status 1 when something is wrong."""
+    from progress_worker.domain.suspicions import suspicions  # noqa: PLC0415
+    from progress_worker.settings.rules import load_rules  # noqa: PLC0415
     from progress_worker.settings.shared import load_shared_settings  # noqa: PLC0415
 
-    settings = load_shared_settings(**({} if file is None else {"catalogue_file": file}))
-    found = loaded(settings)
+    rules = load_rules(load_shared_settings(**({} if file is None else {"catalogue_file": file})))
+    suspicious = list(suspicions(rules.book))
     if as_json:
-        _print_json(found._asdict())
-    else:
-        typer.echo(str(found))
+        _print_json(rules.summary() | {"suspicious": suspicious})
+        return
+    typer.echo(str(rules))
+    for sentence in suspicious:
+        typer.echo(f"Suspicious: {sentence}")
 
 
 @cli.command()

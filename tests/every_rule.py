@@ -1,4 +1,4 @@
-"""A catalogue with every kind of rule, within reach of a few completions."""
+"""A rule book with every kind of rule, within reach of a few completions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import Any
 
 import yaml
 
-from progress_worker.domain.catalogue import parse_catalogue
-from progress_worker.domain.reducer import Reducer
-from progress_worker.domain.skills import LevelRules, Threshold
+from progress_worker.domain.rulebook import read_rule_book
 
 #: Every kind with every way of narrowing it; the first MONOTONE ones can only come to hold, as
 #: long as nothing is taken back.
@@ -44,10 +42,15 @@ RULES = """
 """
 MONOTONE = 20
 WRITTEN: list[dict[str, Any]] = yaml.safe_load(RULES)
-CATALOGUE = parse_catalogue(
+BOOK = read_rule_book(
     yaml.safe_dump(
         {
             "version": 3,
+            "levels": {
+                "intermediate": {"exercises": 2, "mean_grade": 60},
+                "advanced": {"exercises": 3, "mean_grade": 70},
+                "expert": {"exercises": 4, "mean_grade": 80},
+            },
             "achievements": [
                 {
                     "id": f"rule_{position}",
@@ -65,5 +68,3 @@ CATALOGUE = parse_catalogue(
     )
 )
 THRESHOLDS = ((2, 60), (3, 70), (4, 80))
-LEVEL_RULES = LevelRules(Threshold(2, 60_00), Threshold(3, 70_00), Threshold(4, 80_00))
-REDUCER = Reducer(CATALOGUE, LEVEL_RULES)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Effects, Outcome, Rebuild, Reducer, Unlock
+from progress_worker.domain.derive import Derivation, Derived
+from progress_worker.domain.reducer import Effects, Outcome, Unlock, apply
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
 from progress_worker.domain.streaks import ActiveDays, Run
 from progress_worker.domain.totals import Totals
@@ -31,8 +33,8 @@ class Rows:
 class Store:
     """Applies batches; what it tells the outside is kept in `effects`, arrival by arrival."""
 
-    def __init__(self, reducer: Reducer) -> None:
-        self._reducer = reducer
+    def __init__(self, book: RuleBook) -> None:
+        self._book = book
         self.learners: dict[str, Rows] = {}
         self.effects: list[Effects] = []
 
@@ -47,7 +49,7 @@ class Store:
         unlocks: list[Unlock] = []
         for arrival in batch:
             key = (arrival.user_id, arrival.event_id)
-            effects = self._reducer.apply(states[arrival.user_id], arrival, latest.get(key))
+            effects = apply(self._book, states[arrival.user_id], arrival, latest.get(key))
             self.effects.append(effects)
             unlocks += effects.unlocks
             if effects.outcome is not Outcome.DUPLICATE:
@@ -57,7 +59,7 @@ class Store:
         for unlock in unlocks:
             self._rows(unlock.user_id).unlocks.append(unlock)
         for state in states.values():
-            if state.touched.changed:
+            if state.dirty.changed:
                 self._save(state)
 
     def loaded(self, user_id: str) -> LearnerState:
@@ -73,9 +75,10 @@ class Store:
     def _load(self, user_id: str, batch: Sequence[Completion]) -> LearnerState:
         rows = self._rows(user_id)
         if not rows.completions:
-            return self._reducer.new_learner(user_id)
+            return self._book.new_learner(user_id)
         state = LearnerState(
             user_id,
+            rule_book=self._book.version,
             active_days=ActiveDays(rows.runs),
             zone=rows.zone,
             counters=dict(rows.counters),
@@ -99,14 +102,14 @@ class Store:
                     yield stored
 
     def _save(self, state: LearnerState) -> None:
-        """Nothing but what was touched."""
-        rows, touched = self._rows(state.user_id), state.touched
+        """Nothing but what is marked as dirty."""
+        rows, dirty = self._rows(state.user_id), state.dirty
         rows.runs = list(state.active_days.runs)
         rows.counters = dict(state.counters)
-        rows.totals |= {cell: replace(state.totals[cell]) for cell in touched.totals}
-        rows.days |= {(day, cell): replace(state.days[day][cell]) for day, cell in touched.days}
-        rows.levels |= {topic: state.levels[topic] for topic in touched.levels}
-        rows.zone = latest_zone(rows.completions.values()) if touched.zone_lost else state.zone
+        rows.totals |= {cell: replace(state.totals[cell]) for cell in dirty.totals}
+        rows.days |= {(day, cell): replace(state.days[day][cell]) for day, cell in dirty.days}
+        rows.levels |= {topic: state.levels[topic] for topic in dirty.levels}
+        rows.zone = latest_zone(rows.completions.values()) if dirty.zone_lost else state.zone
 
 
 def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
@@ -121,14 +124,12 @@ def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
     )
 
 
-def rebuild(
-    reducer: Reducer, user_id: str, completions: Iterable[Completion], unlocked: set[str]
-) -> tuple[LearnerState, list[Unlock]]:
+def derive(book: RuleBook, stored: LearnerState, completions: Iterable[Completion]) -> Derived:
     """Derive a learner from completions, oldest first."""
-    derived = Rebuild(reducer, user_id, unlocked)
+    derivation = Derivation(book, stored)
     for completion in completions:
-        derived.add(completion)
-    return derived.finish()
+        derivation.add(completion)
+    return derivation.finish()
 
 
 def cut(arrivals: Sequence[Completion], lengths: Iterable[int]) -> Iterator[Sequence[Completion]]:
@@ -142,9 +143,9 @@ def cut(arrivals: Sequence[Completion], lengths: Iterable[int]) -> Iterator[Sequ
         yield arrivals[start:]
 
 
-def stored(reducer: Reducer, arrivals: Sequence[Completion], lengths: Iterable[int] = ()) -> Store:
+def stored(book: RuleBook, arrivals: Sequence[Completion], lengths: Iterable[int] = ()) -> Store:
     """The store after the arrivals, applied in batches of these lengths."""
-    store = Store(reducer)
+    store = Store(book)
     for batch in cut(arrivals, lengths):
         store.apply(batch)
     return store

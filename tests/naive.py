@@ -28,6 +28,7 @@ class Sums(NamedTuple):
     grades: int
     seconds: int
     hints: int
+    passed: int
 
 
 class NaiveProgress(NamedTuple):
@@ -163,4 +164,5 @@ def _sums(completions: Iterable[Completion]) -> Sums:
         sum(grades),
         sum(c.time_spent_seconds for c in some),
         sum(c.hints_used for c in some),
+        len([grade for grade in grades if grade >= 60_00]),
     )

@@ -21,14 +21,14 @@ from progress_worker.demo.programs import Programs, running_programs
 from progress_worker.demo.report import Addresses, tell_addresses, tell_totals, tell_verdict
 from progress_worker.demo.sent import Expectation, expect
 from progress_worker.demo.stack import EmbeddedStack
-from progress_worker.domain.reducer import Reducer
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.errors import ProgressError
 from progress_worker.generator.generator import generate
 from progress_worker.http.security.authentication import mint_token
 from progress_worker.kafka.topics import create_topics
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.environment import replace_environment, rule_environment
-from progress_worker.settings.rules import level_rules, load_catalogue
+from progress_worker.settings.rules import load_rules
 from progress_worker.settings.view import load_token_settings
 from progress_worker.settings.worker import Settings, load_settings
 from progress_worker.storage.schema.migrate import migrate
@@ -67,7 +67,7 @@ def run_demo(options: Options, console: Console) -> bool:
     tokens = _token_settings()
     own = rule_environment() | tokens | _COMFORT
     replace_environment(own)
-    reducer = _rules(display)
+    book = _rules(display)
     with EmbeddedStack() as stack, _naming_the_ended(stack):
         display.step(f"Kafka broker and Postgres are up, in {stack.directory}")
         replace_environment(stack.environment() | own)
@@ -77,7 +77,7 @@ def run_demo(options: Options, console: Console) -> bool:
         display.step(f"Database migrated, {len(topics)} topics created")
         with running_programs(stack, display.note) as programs:
             display.step("Worker and HTTP view started")
-            demo = _Demo(options, settings, stack, programs, reducer)
+            demo = _Demo(options, settings, stack, programs, book)
             true = asyncio.run(demo.run(console, display))
             console.print(f"{time.monotonic() - began:.1f} s in all.", highlight=False)
             if options.keep:
@@ -95,13 +95,13 @@ class _Demo:
         settings: Settings,
         stack: EmbeddedStack,
         programs: Programs,
-        reducer: Reducer,
+        book: RuleBook,
     ) -> None:
         self._options = options
         self._settings = settings
         self._stack = stack
         self._programs = programs
-        self._reducer = reducer
+        self._book = book
         self._user_id = ""
         self._token = ""
 
@@ -112,7 +112,7 @@ class _Demo:
         end = dt.datetime.now(dt.UTC)
         records = generate(options.count, options.seed, options.learners, end)
         await journey.follow(records, options.rate)
-        expected = expect(journey.sent, self._reducer)
+        expected = expect(journey.sent, self._book)
         viewed = await self._view_one(expected)
         metrics = await self._programs.read(self._programs.worker, "/metrics")
         counted = None if self._programs.worker.restarts else metrics
@@ -152,13 +152,12 @@ def _token_settings() -> dict[str, str]:
     }
 
 
-def _rules(display: Display) -> Reducer:
-    """The deployment's rules; raises ConfigurationError that names the variable."""
-    settings = load_token_settings()
-    catalogue = load_catalogue(settings)
-    name = settings.catalogue_file or "the built-in catalogue"
-    display.step(f"{len(catalogue.achievements)} achievements read from {name}")
-    return Reducer(catalogue, level_rules(settings))
+def _rules(display: Display) -> RuleBook:
+    """The deployment's rule book; raises ConfigurationError that names the variable."""
+    rules = load_rules(load_token_settings())
+    name = rules.file or "the built-in rule book"
+    display.step(f"{len(rules.book.achievements)} achievements read from {name}")
+    return rules.book
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Outcome, Reducer
+from progress_worker.domain.reducer import Outcome, apply
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import LearnerState
 from progress_worker.generator.generator import GeneratedRecord, Kind
 from progress_worker.generator.wire import WireHeaders
@@ -74,7 +75,7 @@ class Expectation:
     unlocks: Counter[EarnedAchievement]
 
 
-def expect(records: Iterable[GeneratedRecord], reducer: Reducer) -> Expectation:
+def expect(records: Iterable[GeneratedRecord], book: RuleBook) -> Expectation:
     """What the worker has to make of the records, given in the order in which they were sent.
 
     The sums are folded here by hand. The unlocks are the rules' own, one event after the other.
@@ -98,7 +99,7 @@ def expect(records: Iterable[GeneratedRecord], reducer: Reducer) -> Expectation:
             for record in sent
             if record.reason is not None
         ),
-        unlocks=Counter(_unlocks(said, reducer)),
+        unlocks=Counter(_unlocks(said, book)),
     )
 
 
@@ -114,13 +115,13 @@ def _sums(completions: list[Completion]) -> LearnerTotals:
     )
 
 
-def _unlocks(said: Iterable[Completion], reducer: Reducer) -> Iterable[EarnedAchievement]:
+def _unlocks(said: Iterable[Completion], book: RuleBook) -> Iterable[EarnedAchievement]:
     states: dict[str, LearnerState] = {}
     stored: dict[tuple[str, UUID], Completion] = {}
     for completion in said:
         user_id, key = completion.user_id, (completion.user_id, completion.event_id)
-        state = states.setdefault(user_id, reducer.new_learner(user_id))
-        effects = reducer.apply(state, completion, stored.get(key))
+        state = states.setdefault(user_id, book.new_learner(user_id))
+        effects = apply(book, state, completion, stored.get(key))
         if effects.outcome is not Outcome.DUPLICATE:
             stored[key] = completion
         for unlock in effects.unlocks:

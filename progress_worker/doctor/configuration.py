@@ -20,8 +20,8 @@ from progress_worker.settings.complaints import PREFIX, unreadable
 from progress_worker.settings.environment import environment_names
 from progress_worker.settings.kafka import KafkaSettings
 from progress_worker.settings.migration import MigrationSettings, load_migration_settings
-from progress_worker.settings.rules import LoadedCatalogue, load_catalogue, loaded
-from progress_worker.settings.shared import SharedSettings
+from progress_worker.settings.rules import ConfiguredRules, load_rules
+from progress_worker.settings.shared import MOVED, SharedSettings
 from progress_worker.settings.view import TokenSettings, ViewSettings, load_view_settings
 from progress_worker.settings.worker import Settings, load_settings
 
@@ -67,10 +67,10 @@ class UsedSetting(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The settings that a command would use, and its catalogue if it reads one."""
+    """The settings that a command would use, and its rule book if it reads one."""
 
     settings: list[UsedSetting]
-    catalogue: LoadedCatalogue | None
+    rules: ConfiguredRules | None
 
 
 def variables(kind: type[BaseModel], *outer: str) -> Iterator[Variable]:
@@ -102,7 +102,7 @@ def check_configuration(command: Command) -> Checked:
         UsedSetting(variable.name, _shown(settings, variable), _source(variable, given))
         for variable in variables(type(settings))
     ]
-    return Checked(used, loaded(settings) if isinstance(settings, SharedSettings) else None)
+    return Checked(used, load_rules(settings) if isinstance(settings, SharedSettings) else None)
 
 
 def unread_variables() -> Iterator[str]:
@@ -111,6 +111,8 @@ def unread_variables() -> Iterator[str]:
     outer = {PREFIX + name.upper() for kind in KINDS.values() for name in kind.model_fields}
     given = environment_names()
     for name in sorted(given - known - outer - _of_kubernetes(given)):
+        if name.startswith(MOVED):  # the settings themselves say where it belongs
+            continue
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         yield f"{name} is set and nothing reads it{hint}"
@@ -126,7 +128,7 @@ def _of_kubernetes(given: set[str]) -> set[str]:
 def check_files(settings: BaseSettings) -> None:
     """Raises ConfigurationError if a file that the settings name is missing or wrong."""
     if isinstance(settings, SharedSettings):
-        load_catalogue(settings)
+        load_rules(settings)
     if isinstance(settings, KafkaSettings):
         client_options(settings)
     if isinstance(settings, TokenSettings) and settings.jwt_jwks_file is not None:

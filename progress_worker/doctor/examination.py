@@ -14,7 +14,7 @@ from progress_worker.doctor.postgres import check_view_database, check_worker_da
 from progress_worker.errors import ProgressError
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.environment import environment_names
-from progress_worker.settings.rules import loaded
+from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 from progress_worker.settings.view import load_view_settings
 from progress_worker.settings.worker import load_settings
@@ -82,8 +82,8 @@ async def examine_view(limit_seconds: float = LIMIT_SECONDS) -> AsyncIterator[Fi
 def _load(part: str, load: Callable[[], _Loaded]) -> tuple[_Loaded | None, list[Finding]]:
     try:
         settings = load()
-        catalogue = loaded(settings)
+        rules = load_rules(settings)
         check_files(settings)
     except ProgressError as error:
         return None, [Finding(sentence, wrong=True) for sentence in str(error).splitlines()]
-    return settings, [Finding(f"The {part}'s settings are complete."), Finding(str(catalogue))]
+    return settings, [Finding(f"The {part}'s settings are complete."), Finding(str(rules))]

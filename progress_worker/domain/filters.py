@@ -1,11 +1,11 @@
-"""Counts completions that match the filters of a catalogue's rules."""
+"""Counts completions that match the filters of a rule book."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple, get_args
 
-from progress_worker.domain import catalogue as spec
+from progress_worker.domain import achievements as spec
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.vocabulary import Difficulty
 
@@ -64,15 +64,15 @@ class Counters:
         """The counts before the first completion."""
         return dict(self._zero)
 
-    def match(self, counts: dict[str, int]) -> bool:
-        """Whether these counts were kept for just these filters.
-
-        One filter too many is a difference as well: nobody has counted it since it was left out.
-        """
-        return counts.keys() == self._zero.keys()
+    def known(self, counts: dict[str, int]) -> dict[str, int]:
+        """Those of the counts that are of these filters; nobody goes on counting the others."""
+        return {key: counts[key] for key in self._zero if key in counts}
 
     def count(self, counts: dict[str, int], completion: Completion, sign: int) -> int:
-        """Count the completion under every filter that it matches; returns the filters' bits."""
+        """Count the completion under every filter that it matches; returns the filters' bits.
+
+        A filter that has no count is left out: it was not counted from the beginning.
+        """
         grade = completion.grade_hundredths
         if grade is None:
             grade = _NOT_GRADED
@@ -80,6 +80,8 @@ class Counters:
         matched = 0
         for bit, key, of_topic, least, most in self._of_difficulty[completion.difficulty]:
             if grade >= least and hints <= most and (of_topic is None or of_topic == topic):
-                counts[key] += sign
-                matched |= bit
+                before = counts.get(key)
+                if before is not None:
+                    counts[key] = before + sign
+                    matched |= bit
         return matched

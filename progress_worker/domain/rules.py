@@ -8,7 +8,7 @@ from functools import reduce
 from operator import or_
 from typing import Final, NamedTuple
 
-from progress_worker.domain import catalogue as spec
+from progress_worker.domain import achievements as spec
 from progress_worker.domain.filters import Filter, filter_of
 from progress_worker.domain.skills import LEVELS, RANK
 from progress_worker.domain.state import LearnerState
@@ -67,7 +67,7 @@ class Condition:
 
 
 def compile_rule(rule: spec.Rule) -> Condition:
-    """Turn a rule of the catalogue into a condition."""
+    """Turn a rule of the rule book into a condition."""
     if rule.exercises_completed:
         return _exercises(rule.exercises_completed)
     if rule.streak:
@@ -89,7 +89,7 @@ def _exercises(part: spec.ExercisesCompleted) -> Condition:
         key = found.key
         measure = f"exercises_completed[{key}]"
         return Condition(
-            0, frozenset([found]), measure, lambda state: state.counters[key], part.at_least
+            0, frozenset([found]), measure, lambda state: state.counters.get(key, 0), part.at_least
         )
     if part.topic is None:
         return _reading(

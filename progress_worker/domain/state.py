@@ -28,19 +28,19 @@ class SkillLevel(NamedTuple):
 
 
 @dataclass(slots=True, init=False)
-class Touched:
-    """What has changed since the state was loaded, and so has to be saved.
+class DirtyMarks:
+    """Names what has changed since the state was loaded and has to be saved.
 
-    Of sums, it says whether they are new.
+    A sum is marked with whether its row is new.
     """
 
     totals: dict[Cell, bool]
     days: dict[tuple[dt.date, Cell], bool]
     levels: dict[str, SkillLevel]
     changed: bool
-    #: A completion's share was taken out, so that a day's sum may have come down to nothing.
+    #: A completion was taken out of the sums: a day's sum may be nothing now.
     taken_back: bool
-    #: The completion that named the learner's zone was taken back: look for the latest one again.
+    #: The completion that named the learner's zone does so no longer: an older one may decide.
     zone_lost: bool
 
     # Written out, since that of `dataclass` stays interpreted where the rules are compiled.
@@ -55,13 +55,16 @@ class Touched:
 class LearnerState:
     """One learner's progress. Sums per topic and overall are derived from `totals`.
 
+    `rule_book` is the version of the rule book by which counters, levels and unlocks are complete.
+    It is None for a learner whom an older release saved last: a counter may be missing then.
     `days` holds the snapshots of those local days that an event of the batch concerns.
-    `counters` holds, for each filter of the catalogue, how many completions match it.
-    `kept_from` is set once completions were deleted: of those before it, nothing is known any more.
+    `counters` holds how many completions match a filter, by the filter's key.
+    `kept_from` is set once completions were deleted: those before it may be missing.
     """
 
     user_id: str
     version: int = 0
+    rule_book: int | None = None
     active_days: ActiveDays = field(default_factory=ActiveDays)
     zone: NamedZone | None = None
     counters: dict[str, int] = field(default_factory=dict)
@@ -70,9 +73,10 @@ class LearnerState:
     levels: dict[str, SkillLevel] = field(default_factory=dict)
     unlocked: set[str] = field(default_factory=set)
     kept_from: dt.datetime | None = None
-    #: For each ladder the lowest target that is not unlocked; empty until it is asked for.
+    #: What a threshold index remembers of the learner, and which index that is.
     next_targets: list[int] = field(default_factory=list, compare=False, repr=False)
-    touched: Touched = field(default_factory=Touched)
+    targets_of: object = field(default=None, compare=False, repr=False)
+    dirty: DirtyMarks = field(default_factory=DirtyMarks)
     overall: Totals = field(init=False, default_factory=Totals)
     topics: dict[str, Totals] = field(init=False, default_factory=dict)
 

@@ -15,6 +15,7 @@ SUMS: Final = (
     "grade_hundredths",
     "time_spent_seconds",
     "hints_used",
+    "passed",
 )
 
 
@@ -27,6 +28,8 @@ class Totals:
     grade_hundredths: int
     time_spent_seconds: int
     hints_used: int
+    #: Completions with a grade that passes by the learner's rule book.
+    passed: int
 
     # Written out, since that of `dataclass` stays interpreted where the rules are compiled.
     def __init__(
@@ -36,12 +39,14 @@ class Totals:
         grade_hundredths: int = 0,
         time_spent_seconds: int = 0,
         hints_used: int = 0,
+        passed: int = 0,
     ) -> None:
         self.completions = completions
         self.graded = graded
         self.grade_hundredths = grade_hundredths
         self.time_spent_seconds = time_spent_seconds
         self.hints_used = hints_used
+        self.passed = passed
 
     def merge(self, other: Totals) -> None:
         """Add another sum to this one."""
@@ -50,8 +55,9 @@ class Totals:
         self.grade_hundredths += other.grade_hundredths
         self.time_spent_seconds += other.time_spent_seconds
         self.hints_used += other.hints_used
+        self.passed += other.passed
 
-    def numbers(self) -> tuple[int, int, int, int, int]:
+    def numbers(self) -> tuple[int, int, int, int, int, int]:
         """The fields in their order."""
         return (
             self.completions,
@@ -59,6 +65,7 @@ class Totals:
             self.grade_hundredths,
             self.time_spent_seconds,
             self.hints_used,
+            self.passed,
         )
 
     @property
@@ -67,17 +74,28 @@ class Totals:
         return self.grade_hundredths / self.graded / 100 if self.graded else None
 
 
-def share(sums: Iterable[Totals], completion: Completion, sign: int = 1) -> None:
-    """Put a completion's share into each of the sums, or take it out with `sign=-1`."""
+def add_to_sums(
+    sums: Iterable[Totals], completion: Completion, passing_hundredths: int, sign: int = 1
+) -> None:
+    """Add a completion to each of the sums, or take it out of them with `sign=-1`.
+
+    A grade of `passing_hundredths` or more passes, in hundredths of a percent.
+    """
     seconds = sign * completion.time_spent_seconds
     hints = sign * completion.hints_used
     grade = completion.grade_hundredths
-    graded = 0 if grade is None else sign
-    hundredths = sign * (grade or 0)
+    graded = passed = 0
+    hundredths = 0
+    if grade is not None:
+        graded = sign
+        hundredths = sign * grade
+        if grade >= passing_hundredths:
+            passed = sign
     for totals in sums:
         totals.completions += sign
         totals.graded += graded
         totals.grade_hundredths += hundredths
         totals.time_spent_seconds += seconds
+        totals.passed += passed
         if hints:
             totals.hints_used += hints

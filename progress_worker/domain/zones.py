@@ -7,7 +7,7 @@ from progress_worker.domain.state import LearnerState
 
 
 def name_zone(state: LearnerState, completion: Completion) -> None:
-    """The latest completion that names a zone decides."""
+    """Apply a new completion to the zone: the latest one that names a zone decides."""
     timezone, zone = completion.timezone, state.zone
     if timezone is None or (zone is not None and completion.completed_at < zone[0]):
         return
@@ -17,11 +17,15 @@ def name_zone(state: LearnerState, completion: Completion) -> None:
 
 
 def rename_zone(state: LearnerState, arrival: Completion, stored: Completion) -> None:
-    """The same for a revision; lost is the zone whose completion no longer names one as late."""
+    """Apply a revision to the zone.
+
+    If the completion that set the zone no longer names one that recent, the zone is marked as lost:
+    an older completion may decide now.
+    """
     before = state.zone
     if before is not None and before[1] == stored.event_id:
         state.zone = None
     if not arrival.revoked:
         name_zone(state, arrival)
     if before is not None and (state.zone is None or state.zone[:2] < before[:2]):
-        state.touched.zone_lost = True
+        state.dirty.zone_lost = True

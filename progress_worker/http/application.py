@@ -13,15 +13,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from progress_worker.domain.catalogue import Catalogue
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.http import probes
 from progress_worker.http.api import documentation, export, routes
 from progress_worker.http.api.openapi import describe
-from progress_worker.http.api.presentation import Presenter
 from progress_worker.http.api.zones import UnknownZones
 from progress_worker.http.computing import Computing
-from progress_worker.http.conditional import Tagger
 from progress_worker.http.context import ViewContext
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.middleware import MetricsPortMiddleware, RequestMiddleware
@@ -39,6 +36,7 @@ from progress_worker.http.serving.view import run
 from progress_worker.settings.view import ViewSettings
 from progress_worker.storage.read.connections import Limits, ReadConnections
 from progress_worker.storage.read.export import ExportReads
+from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.views import ProgressReads
 from progress_worker.telemetry.logs import configure_logs
 
@@ -86,16 +84,17 @@ def write_openapi(directory: Path) -> None:
 
 def create_app(
     settings: ViewSettings,
-    catalogue: Catalogue,
-    level_rules: LevelRules,
+    book: RuleBook,
     clock: Callable[[], dt.datetime] = utc_now,
 ) -> FastAPI:
     """The view, ready to serve; connects to Postgres when it is first asked.
 
+    `book` is the active rule book as long as the database has none.
     `clock` tells the present, aware. The application closes its connections at its shutdown.
     """
     reads = ReadConnections(settings.read_url, _limits(settings))
     exports = ReadConnections(settings.read_url, _export_limits(settings))
+    books = ViewRuleBooks(reads, book)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -113,12 +112,10 @@ def create_app(
         clock=clock,
         metrics=metrics,
         authenticator=Authenticator(settings, metrics),
-        reads=ProgressReads(reads, UnknownZones(metrics).note),
-        exports=ExportReads(exports),
+        reads=ProgressReads(reads, books, UnknownZones(metrics).note),
+        exports=ExportReads(exports, books),
         export_seconds=settings.view_export_timeout_seconds,
-        presenter=Presenter(catalogue, level_rules),
         computing=computing,
-        tagger=Tagger(catalogue, level_rules),
         development_login=settings.view_development_login,
     )
     if settings.view_development_login:
@@ -131,8 +128,7 @@ def create_app(
 
 def serve(
     settings: ViewSettings,
-    catalogue: Catalogue,
-    level_rules: LevelRules,
+    book: RuleBook,
     head_seconds: float = HEAD_SECONDS,
 ) -> None:
     """Serve the view until a signal ends it.
@@ -147,7 +143,7 @@ def serve(
         listeners.append(
             listen(settings.view_host, settings.view_metrics_port, "VIEW_METRICS_PORT")
         )
-    app = create_app(settings, catalogue, level_rules)
+    app = create_app(settings, book)
     app.openapi()  # Makes the document now: it takes too long to be made between requests.
     gc.freeze()  # What is there stays, and would be walked through again and again.
     run(app, listeners, Connections(most, head_seconds))

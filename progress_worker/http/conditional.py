@@ -12,36 +12,29 @@ from starlette.responses import Response
 
 from progress_worker import __version__
 from progress_worker.domain.calendar import today
-from progress_worker.domain.catalogue import Catalogue
-from progress_worker.domain.skills import LevelRules
 from progress_worker.storage.read.views import Stamp
 
 _DIGEST_BYTES: Final = 16
 _CACHING: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
-class Tagger:
-    """Tags of answers.
+def tag_of(request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> str:
+    """The tag of the answer to this request.
 
-    An answer is a function of the learner at one version, the learner's local day, the question,
-    and what this process runs with: the release, the catalogue, the thresholds. All of it is in
-    the tag. Tags are weak, since `as_of` differs between answers that mean the same.
+    An answer is a function of the release, the learner at one version, the learner's rule book and
+    local day, and the question. All of it is in the tag. Tags are weak, since `as_of` differs
+    between answers that mean the same.
     """
-
-    def __init__(self, catalogue: Catalogue, level_rules: LevelRules) -> None:
-        self._process = _digest(__version__, catalogue.model_dump_json(), repr(level_rules))
-
-    def tag(self, request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> str:
-        """The tag of the answer to this request."""
-        digest = _digest(
-            self._process,
-            user_id,
-            str(stamp.version),
-            today(stamp.timezone, now).isoformat(),
-            request.scope["path"],
-            request.scope["query_string"].decode("latin-1"),
-        )
-        return f'W/"{digest}"'
+    digest = _digest(
+        __version__,
+        stamp.book.digest,
+        user_id,
+        str(stamp.version),
+        today(stamp.timezone, now).isoformat(),
+        request.scope["path"],
+        request.scope["query_string"].decode("latin-1"),
+    )
+    return f'W/"{digest}"'
 
 
 def asks_for_change(request: Request) -> bool:

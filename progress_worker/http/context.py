@@ -16,15 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from progress_worker.domain.vocabulary import NO_NUL
-from progress_worker.http.api.presentation import Presenter
 from progress_worker.http.api.responses import to_json
 from progress_worker.http.computing import Computing
 from progress_worker.http.conditional import (
-    Tagger,
     asks_for_change,
     caching_headers,
     matches,
     not_modified,
+    tag_of,
 )
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.security.authentication import (
@@ -52,9 +51,7 @@ class ViewContext:
     reads: ProgressReads
     exports: ExportReads
     export_seconds: float
-    presenter: Presenter
     computing: Computing
-    tagger: Tagger
     development_login: bool = False
 
 
@@ -99,13 +96,13 @@ class Asked:
         present: Callable[[_View], BaseModel],
         *,
         check: Callable[[Stamp], object] = lambda _: None,
-        rows: int = 0,
+        rows: Callable[[Stamp], int] = lambda _: 0,
     ) -> Response:
         """Read, present and tag the answer; 304 when the client has it already.
 
         A question with a tag costs a look-up by primary key first; any other is one read.
         `check` refuses a question that makes no sense for this learner, whatever the client has.
-        `rows` is how many rows the answer has whatever is read: of days, of achievements.
+        `rows` says how many rows the answer has whatever is read: of days, of achievements.
         """
         if asks_for_change(self.request):
             stamp = await self.view.reads.stamp(self.user_id)
@@ -115,7 +112,9 @@ class Asked:
         found = await read(self.view.reads)
         check(found.stamp)
         body = await self.view.computing.make(
-            found.characters, lambda: to_json(present(found.decode())).encode(), rows=rows
+            found.characters,
+            lambda: to_json(present(found.decode())).encode(),
+            rows=rows(found.stamp),
         )
         headers = caching_headers(self.tag(found.stamp))
         return Response(body, media_type="application/json", headers=headers)
@@ -127,7 +126,7 @@ class Asked:
 
     def tag(self, stamp: Stamp) -> str:
         """The tag of the answer that the learner's stamp leads to."""
-        return self.view.tagger.tag(self.request, self.user_id, stamp, self.now)
+        return tag_of(self.request, self.user_id, stamp, self.now)
 
 
 async def asked(

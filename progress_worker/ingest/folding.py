@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Outcome, Reducer, Unlock
+from progress_worker.domain.reducer import Outcome, Unlock, apply
 from progress_worker.ingest.decode import Decoded
 from progress_worker.ingest.retention import refusal
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
+from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write.learners import CompletionKey, Loaded
 from progress_worker.storage.write.outbox import OutboxRecord
 from progress_worker.storage.write.saving import Changes
@@ -34,7 +35,7 @@ class Fold:
 
 
 def fold(
-    reducer: Reducer,
+    books: RuleBooks,
     messages: Messages,
     arrivals: Sequence[Arrival],
     loaded: Loaded,
@@ -45,6 +46,7 @@ def fold(
 
     `tell_levels`: make messages of levels that changed, not just of unlocks.
     """
+    by_version = books.by_version
     latest = dict(loaded.stored)
     decided: dict[CompletionKey, Completion] = {}
     folded = Fold(Changes(()))
@@ -55,7 +57,7 @@ def fold(
         if stored is None and (error := refusal(state, completion)):
             folded.letters.append(DeadLetter(record, error))
             continue
-        effects = reducer.apply(state, completion, stored)
+        effects = apply(by_version[state.rule_book], state, completion, stored)
         folded.outcomes[effects.outcome] += 1
         if effects.outcome is Outcome.DUPLICATE:
             continue
@@ -68,7 +70,7 @@ def fold(
             for change in effects.level_changes:
                 folded.messages.append(messages.level_changed(change, traceparent))
     folded.changes = Changes(
-        learners=[state for state in loaded.learners.values() if state.touched.changed],
+        learners=[state for state in loaded.learners.values() if state.dirty.changed],
         added=[decided[key] for key in decided.keys() - loaded.stored.keys()],
         revised=[decided[key] for key in decided.keys() & loaded.stored.keys()],
         unlocks=folded.unlocks,

@@ -12,25 +12,19 @@ import asyncio
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from progress_worker.domain.reducer import Reducer
-from progress_worker.errors import (
-    LearnerChangedError,
-    PoisonError,
-    ProgressError,
-    TooSlowError,
-)
+from progress_worker.errors import LearnerChangedError, PoisonError, ProgressError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.folding import Arrival, Fold, fold
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
 from progress_worker.storage.database import Connection, connect_for
+from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import learners
 from progress_worker.storage.write.cache import LearnerCache
-from progress_worker.storage.write.counting import count_again, groups
 from progress_worker.storage.write.saving import save
 from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics
@@ -44,7 +38,7 @@ class Projector:
     def __init__(
         self,
         engine: AsyncEngine,
-        reducer: Reducer,
+        books: RuleBooks,
         decoder: Decoder,
         messages: Messages,
         metrics: Metrics,
@@ -57,7 +51,7 @@ class Projector:
     ) -> None:
         """`outbox_filled` is set when a batch has committed records for the outbox."""
         self._engine = engine
-        self._reducer = reducer
+        self._books = books
         self._decoder = decoder
         self._messages = messages
         self._metrics = metrics
@@ -120,26 +114,11 @@ class Projector:
 
     async def _write(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> Fold:
         completions = [decoded.completion for _, decoded in arrivals]
-        while True:
-            async with connect_for(self._engine, self._time_limit) as connection:
-                started = time.perf_counter()
-                loaded = await learners.load(connection, self._reducer, self._cache, completions)
-                self._observe("load", started)
-                if not loaded.uncounted:
-                    return await self._save(connection, arrivals, letters, loaded)
-            await self._count(loaded.uncounted)
-
-    async def _count(self, sizes: Mapping[str, int]) -> None:
-        """Count learners for this catalogue, outside the batch's transaction and time limit.
-
-        Raises TooSlowError when that took longer than a batch may, so that a smaller batch is tried
-        next. What was counted until then is saved.
-        """
-        started = time.perf_counter()
-        for group in groups(sizes):
-            await count_again(self._engine, self._reducer, group, self._time_limit)
-            if time.perf_counter() - started > self._time_limit:
-                raise TooSlowError("the learners of a batch are counted for a changed catalogue")
+        async with connect_for(self._engine, self._time_limit) as connection:
+            started = time.perf_counter()
+            loaded = await learners.load(connection, self._books, self._cache, completions)
+            self._observe("load", started)
+            return await self._save(connection, arrivals, letters, loaded)
 
     async def _save(
         self,
@@ -168,7 +147,7 @@ class Projector:
 
     def _fold(self, arrivals: Sequence[Arrival], loaded: learners.Loaded) -> Fold:
         return fold(
-            self._reducer, self._messages, arrivals, loaded, tell_levels=self._emit_level_changes
+            self._books, self._messages, arrivals, loaded, tell_levels=self._emit_level_changes
         )
 
     def _committed(self, arrivals: Sequence[Arrival], folded: Fold) -> None:

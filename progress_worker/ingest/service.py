@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -29,7 +29,7 @@ from progress_worker.runtime.kafka_answers import KafkaContact
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerService
 from progress_worker.settings.worker import Settings
-from progress_worker.storage.database import check_migrated, connect_for
+from progress_worker.storage.database import Connection, check_migrated, connect_for
 from progress_worker.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -50,7 +50,9 @@ class IngestService(WorkerService):
         projector: Projector,
         retry: RetryPolicy,
         metrics: Metrics,
+        settle_rules: Callable[[Connection], Awaitable[None]],
     ) -> None:
+        """`settle_rules` makes sure which rule book is active, before anything is read."""
         super().__init__()
         self.kafka = KafkaContact("ingest", settings)
         self._settings = settings
@@ -58,6 +60,7 @@ class IngestService(WorkerService):
         self._projector = projector
         self._retry = retry
         self._metrics = metrics
+        self._settle_rules = settle_rules
         self._consumer: AIOKafkaConsumer | None = None
         self._lanes: list[Lane] = []
         self._assigned_at: float | None = None
@@ -132,6 +135,8 @@ class IngestService(WorkerService):
         limit = self._settings.database_statement_timeout_seconds
         async with connect_for(self._engine, limit) as connection:
             await check_migrated(connection)
+            await self._settle_rules(connection)
+            await connection.commit()
 
     async def _check_topic(self) -> None:
         self.kafka.asked()

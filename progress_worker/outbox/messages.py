@@ -10,7 +10,6 @@ from typing import Final, NamedTuple, Protocol
 from pydantic_core import to_json
 
 from progress_worker import __version__
-from progress_worker.domain.catalogue import Achievement
 from progress_worker.domain.reducer import LevelChange, Unlock
 from progress_worker.errors import PoisonError
 from progress_worker.events.cloudevents import Headers, binary_headers, utc_text
@@ -46,14 +45,14 @@ class DeadLetter(NamedTuple):
 
 @dataclass(frozen=True)
 class Messages:
-    """Builds outgoing records for the topics, the source and the catalogue of this deployment."""
+    """Builds outgoing records for the topics and the source of this deployment."""
 
     source: str
     consumer_group: str
     unlocked_topic: str
     level_topic: str
     dead_letter_topic: str
-    _descriptions: dict[str, str] = field(default_factory=dict, init=False)
+    _descriptions: dict[tuple[str, int], str] = field(default_factory=dict, init=False)
 
     def unlocked(self, unlock: Unlock, traceparent: str | None) -> OutboxRecord:
         """The AchievementUnlocked event of an unlock.
@@ -66,7 +65,7 @@ class Messages:
         time = utc_text(trigger.completed_at)
         value = (
             f'{{"event_id":"{event_id}","user_id":{_json(user_id)},'
-            f"{self._description(unlock.achievement)},"
+            f"{self._description(unlock)},"
             f'"unlocked_at":"{time}","triggering_event_id":"{trigger.event_id}",'
             f'"criteria":{{"measure":{_constant(progress.measure)},'
             f'"value":{progress.current},"target":{progress.target}}},'
@@ -76,14 +75,16 @@ class Messages:
         headers = binary_headers(event_id, self.source, ACHIEVEMENT_UNLOCKED, time, traceparent)
         return OutboxRecord(self.unlocked_topic, user_id.encode(), value.encode(), headers)
 
-    def _description(self, achievement: Achievement) -> str:
-        """The fields that the catalogue decides, as the inside of a JSON object."""
-        known = self._descriptions.get(achievement.id)
+    def _description(self, unlock: Unlock) -> str:
+        """The fields that the rule book decides, as the inside of a JSON object."""
+        achievement = unlock.achievement
+        key = achievement.id, unlock.rule_version
+        known = self._descriptions.get(key)
         if known is None:
             fields = {"achievement_id": achievement.id} | achievement.model_dump(
                 include={"name", "description", "category", "tier", "points", "icon"}
             )
-            known = self._descriptions[achievement.id] = _json(fields)[1:-1]
+            known = self._descriptions[key] = _json(fields)[1:-1]
         return known
 
     def level_changed(self, change: LevelChange, traceparent: str | None) -> OutboxRecord:

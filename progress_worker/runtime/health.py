@@ -8,18 +8,35 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from progress_worker.errors import ProgressError
-from progress_worker.storage.database import connect_for
+from progress_worker.storage.database import Connection, connect_for
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write import rulebooks, walks
 from progress_worker.storage.write.outbox import backlog
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.outages import Outage
+
+#: How often a worker says that it runs; it counts as gone after a minute.
+_SEEN_SECONDS = 15.0
 
 
 class Health:
     """Looks at Postgres from time to time and remembers when it last answered."""
 
-    def __init__(self, engine: AsyncEngine, metrics: Metrics, *, time_limit_seconds: float) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        metrics: Metrics,
+        books: RuleBooks,
+        *,
+        time_limit_seconds: float,
+        instance: str,
+    ) -> None:
+        """`instance` is the name under which the database lists this worker."""
         self._engine = engine
         self._metrics = metrics
+        self._books = books
+        self._instance = instance
+        self._seen_at = float("-inf")
         self._time_limit = time_limit_seconds
         self._answered_at = float("-inf")
         self._outage = Outage("database_silent")
@@ -33,6 +50,8 @@ class Health:
         try:
             async with connect_for(self._engine, self._time_limit) as connection:
                 waiting = await backlog(connection)
+                if self._books.settled:
+                    await self._look_at_rules(connection)
         except ProgressError as error:
             self._outage.met(str(error))
             return
@@ -41,6 +60,22 @@ class Health:
         self._metrics.outbox_pending.set(waiting.pending)
         self._metrics.outbox_oldest.set(waiting.oldest_seconds)
         self._metrics.outbox_parked.set(waiting.parked)
+
+    async def _look_at_rules(self, connection: Connection) -> None:
+        """Use a rule book that another worker made active; show how far the walks are."""
+        await rulebooks.refresh(connection, self._books)
+        now = time.monotonic()
+        if now - self._seen_at > _SEEN_SECONDS:
+            await rulebooks.see(connection, self._instance)
+            self._seen_at = now
+        walked = await walks.find_all(connection)
+        await connection.commit()
+        self._metrics.rule_book.set(self._books.active.version)
+        for name, state in walked.items():
+            self._metrics.walk_examined.labels(name).set(state.examined)
+            self._metrics.walk_changed.labels(name).set(state.changed)
+            finished = state.finished_at
+            self._metrics.walk_finished.labels(name).set(finished.timestamp() if finished else 0)
 
     @property
     def database_answers(self) -> bool:

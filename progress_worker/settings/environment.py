@@ -18,20 +18,13 @@ def environment_names() -> set[str]:
     }
 
 
-_RULES = ("CATALOGUE_FILE", "LEVEL_INTERMEDIATE", "LEVEL_ADVANCED", "LEVEL_EXPERT")
+_RULE_BOOK = f"{PREFIX}CATALOGUE_FILE"
 
 
 def rule_environment() -> dict[str, str]:
-    """The variables that are set and change the rules. The catalogue's path is made absolute."""
-    catalogue = PREFIX + _RULES[0]
-    found = {
-        name.upper(): value
-        for name, value in os.environ.items()
-        if name.upper().partition("__")[0] in {PREFIX + rule for rule in _RULES}
-    }
-    if catalogue in found:
-        found[catalogue] = str(Path(found[catalogue]).absolute())
-    return found
+    """The variable that names a rule book, if it is set; the path is absolute."""
+    path = os.environ.get(_RULE_BOOK)
+    return {} if path is None else {_RULE_BOOK: str(Path(path).absolute())}
 
 
 def replace_environment(variables: Mapping[str, str]) -> None:

@@ -1,61 +1,57 @@
-"""Loads the rules that the settings name: the catalogue and the level thresholds."""
+"""The rule book that this deployment's settings ask for."""
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import NamedTuple
 
-from progress_worker.domain.catalogue import Catalogue, parse_catalogue
-from progress_worker.domain.skills import LevelRules, Threshold
+from progress_worker.domain.rulebook import RuleBook, built_in_text, read_rule_book
+from progress_worker.domain.rulebook_file import RuleBookError
 from progress_worker.errors import ConfigurationError
 from progress_worker.settings.complaints import PREFIX, unreadable
-from progress_worker.settings.shared import LevelThreshold, SharedSettings
+from progress_worker.settings.shared import SharedSettings
+
+_VARIABLE = f"{PREFIX}CATALOGUE_FILE"
 
 
-def load_catalogue(settings: SharedSettings) -> Catalogue:
-    """The catalogue of this deployment; raises ConfigurationError that names the variable."""
-    path = settings.catalogue_file
-    if path is not None:
-        variable = f"{PREFIX}CATALOGUE_FILE"
-        try:
-            return parse_catalogue(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise unreadable(variable, path, error) from error
-        except ValueError as error:
-            raise ConfigurationError(f"{variable} is wrong: {path}: {error}.") from error
-    default = files("progress_worker.domain") / "achievements.yaml"
-    return parse_catalogue(default.read_text(encoding="utf-8"))
-
-
-class LoadedCatalogue(NamedTuple):
-    """What a catalogue is; without a `file` it is the built-in one."""
+class ConfiguredRules(NamedTuple):
+    """A rule book and its text; without a `file` it is the built-in one."""
 
     file: str | None
-    version: int
-    achievements: int
+    text: str
+    book: RuleBook
 
     def __str__(self) -> str:
+        content = self.book.content
         return (
-            f"The catalogue ({self.file or 'built in'}) is version {self.version} with "
-            f"{self.achievements} achievements."
+            f"The rule book {content.name} ({self.file or 'built in'}) is version "
+            f"{content.version} with {len(content.achievements)} achievements."
         )
 
+    def summary(self) -> dict[str, object]:
+        """What the rule book is, for programs."""
+        return {
+            "file": self.file,
+            "name": self.book.content.name,
+            "version": self.book.version,
+            "digest": self.book.digest,
+            "achievements": len(self.book.achievements),
+        }
 
-def loaded(settings: SharedSettings) -> LoadedCatalogue:
-    """What the catalogue is; raises ConfigurationError as `load_catalogue` does."""
-    path, catalogue = settings.catalogue_file, load_catalogue(settings)
-    file = None if path is None else str(path.absolute())
-    return LoadedCatalogue(file, catalogue.version, len(catalogue.achievements))
 
+def load_rules(settings: SharedSettings) -> ConfiguredRules:
+    """The rule book of this deployment.
 
-def level_rules(settings: SharedSettings) -> LevelRules:
-    """The thresholds of this deployment in exact hundredths."""
-
-    def threshold(wanted: LevelThreshold) -> Threshold:
-        return Threshold(wanted.exercises, round(wanted.mean_grade * 100))
-
-    return LevelRules(
-        threshold(settings.level_intermediate),
-        threshold(settings.level_advanced),
-        threshold(settings.level_expert),
-    )
+    Raises ConfigurationError that names the variable, with a sentence for every mistake.
+    """
+    path = settings.catalogue_file
+    if path is None:
+        text = built_in_text()
+        return ConfiguredRules(None, text, read_rule_book(text))
+    try:
+        text = path.read_text(encoding="utf-8")
+        return ConfiguredRules(str(path.absolute()), text, read_rule_book(text))
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(_VARIABLE, path, error) from error
+    except RuleBookError as error:
+        wrong = [f"{_VARIABLE} is wrong: {path}: {sentence}." for sentence in error.sentences]
+        raise ConfigurationError("\n".join(wrong)) from error

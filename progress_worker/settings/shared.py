@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from progress_worker.settings.base import OurSettings, load
 from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.environment import environment_names
 
-
-class LevelThreshold(BaseModel):
-    """What a skill level asks for: completed exercises and a mean grade in percent."""
-
-    exercises: int = Field(ge=0, description="Completed exercises that the level asks for.")
-    mean_grade: float = Field(
-        ge=0, le=100, description="Mean grade that the level asks for, in percent."
-    )
+#: Level thresholds were settings before they were part of the rule book.
+MOVED = tuple(f"{PREFIX}LEVEL_{level}" for level in ("INTERMEDIATE", "ADVANCED", "EXPERT"))
 
 
 class SharedSettings(OurSettings):
@@ -28,17 +22,8 @@ class SharedSettings(OurSettings):
 
     catalogue_file: Path | None = Field(
         default=None,
-        description="The achievement catalogue (YAML). If not set, the built-in one.",
-    )
-    level_intermediate: LevelThreshold = Field(
-        default=LevelThreshold(exercises=10, mean_grade=60),
-        description="Where intermediate begins.",
-    )
-    level_advanced: LevelThreshold = Field(
-        default=LevelThreshold(exercises=30, mean_grade=70), description="Where advanced begins."
-    )
-    level_expert: LevelThreshold = Field(
-        default=LevelThreshold(exercises=50, mean_grade=80), description="Where expert begins."
+        description="The rule book (YAML): achievements, level thresholds and all else that "
+        "decides. The built-in one by default.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Minimum log level."
@@ -53,18 +38,13 @@ class SharedSettings(OurSettings):
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()
-        for lower, higher in pairwise(("level_intermediate", "level_advanced", "level_expert")):
-            for part in LevelThreshold.model_fields:
-                least, asked = (
-                    getattr(getattr(self, lower), part),
-                    getattr(getattr(self, higher), part),
+        for name in sorted(environment_names()):
+            if name.startswith(MOVED):
+                level = name.removeprefix(f"{PREFIX}LEVEL_").partition("__")[0].lower()
+                yield (
+                    f"{name} is no longer a setting: write `levels: {{{level}: {{exercises: …, "
+                    f"mean_grade: …}}}}` in the rule book ({PREFIX}CATALOGUE_FILE)."
                 )
-                if asked < least:
-                    yield (
-                        f"{PREFIX}{higher.upper()}__{part.upper()} is {asked:g}, and "
-                        f"{PREFIX}{lower.upper()}__{part.upper()} is {least:g}: "
-                        "a higher level cannot ask for less."
-                    )
 
 
 def load_shared_settings(**overrides: object) -> SharedSettings:

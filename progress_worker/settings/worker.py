@@ -97,6 +97,14 @@ class Settings(KafkaSettings):
         default=10.0, gt=0, description="Pause between two steps of these deletions."
     )
 
+    walk_learners_per_second: float = Field(
+        default=200.0,
+        gt=0,
+        le=100_000,
+        description="How many learners a second the walk derives again after a change of the rule "
+        "book. It waits while the lag grows.",
+    )
+
     event_source: str = Field(
         default="/progress-worker", min_length=1, description="The `ce_source` of published events."
     )

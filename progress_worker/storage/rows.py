@@ -124,6 +124,8 @@ LEARNER: Final = Rows(
         "timezone_at",
         "timezone_event_id",
         "counters",
+        "rule_book",
     ),
 )
 OUTBOX: Final = Rows(tables.outbox, ("topic", "key", "value", "headers"))
+RULE_BOOK: Final = Rows(tables.rule_book, ("version", "name", "digest", "format", "content"))

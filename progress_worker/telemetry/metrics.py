@@ -165,6 +165,30 @@ class Metrics:
             ["state"],
             registry=registry,
         )
+        self.rule_book = Gauge(
+            "progress_rule_book_version",
+            "The version of the active rule book, as this worker knows it.",
+            registry=registry,
+        )
+        self.walk_examined = Gauge(
+            "progress_walk_examined",
+            "What a walk's present or last pass has passed: learners, of retention completions.",
+            ["walk"],
+            registry=registry,
+        )
+        self.walk_changed = Gauge(
+            "progress_walk_changed",
+            "What it changed: learners moved to the active rule book, completions deleted; of"
+            " verify, learners stored otherwise than their completions say.",
+            ["walk"],
+            registry=registry,
+        )
+        self.walk_finished = Gauge(
+            "progress_walk_finished_timestamp_seconds",
+            "When a walk's last pass ended; 0 while it is under way.",
+            ["walk"],
+            registry=registry,
+        )
         self.housekeeping_steps = Counter(
             "progress_housekeeping_steps",
             "Steps of the leader's housekeeping, by result: done or failed.",

@@ -19,12 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.errors import ProgressError
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, connect, translate
-from progress_worker.storage.write import retention
+from progress_worker.storage.write import retention, walks
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.outages import Outage
 
 _log = structlog.get_logger()
 
+#: The walk whose cursor says up to which completion housekeeping has come.
+_WALK: Final = "retention"
 #: At ten seconds a step, 100 million completions are gone through in six days.
 _STEP_ROWS: Final = 2_000
 
@@ -48,7 +50,6 @@ class Housekeeping:
         self._metrics = metrics
         self._step_rows = step_rows
         self._clock = clock
-        self._reached = retention.BEGINNING
         self._outage = Outage("housekeeping_failed")
 
     @property
@@ -71,17 +72,32 @@ class Housekeeping:
             self._metrics.housekeeping_steps.labels("done").inc()
 
     async def _forget(self, connection: Connection, before: dt.datetime) -> None:
+        state = await walks.find(connection, _WALK)
+        if state is None or state.finished_at:
+            await walks.begin(connection, _WALK)
+            state = await walks.find(connection, _WALK)
+        start = state.cursor if state else walks.BEGINNING
+        position = start.user_id, start.event_id or retention.BEGINNING[1]
         page = await retention.completions_after(
-            connection, self._reached, before=before, limit=self._step_rows
+            connection, position, before=before, limit=self._step_rows
         )
         gone = 0
         if page.old:
             gone = await retention.forget_completions(connection, page.old, before=before)
+        finished = page.size < self._step_rows
+        await walks.move(
+            connection,
+            _WALK,
+            start,
+            walks.Cursor(*page.last) if page.size else start,
+            examined=page.size,
+            changed=gone,
+            finished=finished,
+        )
         await connection.commit()
-        self._reached = page.last if page.size == self._step_rows else retention.BEGINNING
         self._metrics.housekeeping_examined.inc(page.size)
         self._metrics.housekeeping_deleted.labels("completion").inc(gone)
-        if self._reached == retention.BEGINNING:
+        if finished:
             self._metrics.housekeeping_passed.set(self._clock().timestamp())
 
     async def _unpark(self, connection: Connection, before: dt.datetime) -> None:

@@ -11,7 +11,7 @@ from progress_worker.kafka.topics import create_topics
 from tests.harness.kafka import Kafka
 from tests.harness.worker import Deployment
 
-CATALOGUE_FILE = Path(str(files("progress_worker.domain") / "achievements.yaml"))
+CATALOGUE_FILE = Path(str(files("progress_worker.domain") / "rulebook.yaml"))
 
 
 async def deploy(

@@ -21,7 +21,9 @@ from tests.harness.truth import Row, Rows, expected_rows
 #: The contract's; not imported, so that a change of it is noticed.
 _NAMESPACE = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
 
-_SUMS: LiteralString = "completions, graded, grade_hundredths, time_spent_seconds, hints_used"
+_SUMS: LiteralString = (
+    "completions, graded, grade_hundredths, time_spent_seconds, hints_used, passed"
+)
 #: The columns that say what happened; not how often a learner was saved or when.
 _COLUMNS: dict[str, LiteralString] = {
     "learner": "user_id, active_days, timezone, timezone_at, timezone_event_id",
@@ -104,7 +106,7 @@ def find_rows(owner_url: str, learners: Sequence[str] | None = None) -> Rows:
             found = fetch(owner_url, f"{query} WHERE user_id = ANY(%s)", list(learners))
         rows[table] = [_row(table, row) for row in found]
     for table in ("learner_total", "learner_day"):
-        rows[table] = [row for row in rows[table] if any(row[-5:])]
+        rows[table] = [row for row in rows[table] if any(row[-6:])]
     return rows
 
 

@@ -13,30 +13,35 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.app import Worker
 from progress_worker.commands.agent import CommandHandler
 from progress_worker.commands.recalculation import Recalculation
-from progress_worker.domain.catalogue import parse_catalogue
-from progress_worker.domain.reducer import Reducer
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.projector import Projector
 from progress_worker.runtime.retry import RetryPolicy
+from progress_worker.settings.rules import load_rules
 from progress_worker.settings.worker import Settings
+from progress_worker.storage.database import connect
+from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.schema.tables import LEARNER_TABLES
+from progress_worker.storage.write import rulebooks
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.tracing import Tracing
+from progress_worker.walks.walk import Walk
 from tests.harness.events import CATALOGUE
 
 Rows = list[tuple[Any, ...]]
 
 #: What depends on when and how often a learner was saved, and not on what was said.
-_INCIDENTAL = {"version", "stored_at"}
+_INCIDENTAL = {"version", "rule_book_at", "stored_at"}
 #: What may depend on the order of arrival too.
 _BY_ARRIVAL = {
     "skill_level": {"previous_level", "level_updated_at"},
     "achievement_unlock": {"unlocked_at", "local_day", "triggering_event_id", "value"},
 }
 
-REDUCER = Reducer(parse_catalogue(CATALOGUE), LevelRules())
+BOOK = read_rule_book(CATALOGUE)
+BOOKS = RuleBooks(BOOK)
+BOOKS.by_version[BOOK.version] = BOOK
 
 
 def fetch(url: str, query: LiteralString, *parameters: object) -> Rows:
@@ -72,6 +77,8 @@ class Projection:
     """The parts that turn records into rows."""
 
     engine: AsyncEngine
+    books: RuleBooks
+    walk: Walk
     decoder: Decoder
     cache: LearnerCache
     projector: Projector
@@ -81,6 +88,17 @@ class Projection:
     metrics: Metrics
 
 
+async def _settle(worker: Worker) -> None:
+    """As the worker's start does; no connection stays open, since tests listen for new ones."""
+    async with connect(worker.engine) as connection:
+        migrated = await connection.execute("SELECT to_regclass('rule_book') IS NOT NULL")
+        if await migrated.fetchone() == (True,):
+            text = load_rules(worker.settings).text
+            await rulebooks.settle(connection, worker.books, text)
+            await connection.commit()
+    await worker.engine.dispose()
+
+
 @asynccontextmanager
 async def projection(
     settings: Settings, tracing: Tracing | None = None
@@ -88,7 +106,10 @@ async def projection(
     """A worker's parts as the worker wires them, without its services."""
     worker = Worker(settings, tracing)
     try:
+        await _settle(worker)
         yield Projection(
+            books=worker.books,
+            walk=worker.walk,
             engine=worker.engine,
             decoder=worker.decoder,
             cache=worker.cache,

@@ -11,10 +11,9 @@ from sqlalchemy import Table, delete, insert
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from progress_worker.domain.catalogue import Catalogue
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Reducer, Unlock
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.reducer import Unlock, apply
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import LearnerState
 from progress_worker.embedded.database import Database
 from progress_worker.storage.schema.tables import (
@@ -32,8 +31,8 @@ _STORED = [column.name for column in completion.c if column.server_default is No
 class Learners:
     """Every learner of a database, in memory and in its tables."""
 
-    def __init__(self, database: Database, catalogue: Catalogue) -> None:
-        self._reducer = Reducer(catalogue, LevelRules())
+    def __init__(self, database: Database, book: RuleBook) -> None:
+        self._book = book
         self._states: dict[str, LearnerState] = {}
         self._completions: dict[tuple[str, UUID], Completion] = {}
         self._unlocks: list[Unlock] = []
@@ -57,10 +56,10 @@ class Learners:
     def _fold(self, arrival: Completion) -> LearnerState:
         state = self._states.get(arrival.user_id)
         if state is None:
-            state = self._states[arrival.user_id] = self._reducer.new_learner(arrival.user_id)
+            state = self._states[arrival.user_id] = self._book.new_learner(arrival.user_id)
         key = (arrival.user_id, arrival.event_id)
         stored = self._completions.get(key)
-        self._unlocks += self._reducer.apply(state, arrival, stored).unlocks
+        self._unlocks += apply(self._book, state, arrival, stored).unlocks
         self._completions[key] = arrival
         state.version += 1
         return state

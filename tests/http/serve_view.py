@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
-from importlib.resources import files
 
-from progress_worker.domain.catalogue import parse_catalogue
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.rulebook import built_in_text, read_rule_book
 from progress_worker.http.application import serve
 from progress_worker.http.serving.connections import HEAD_SECONDS
 from progress_worker.settings.view import load_view_settings
@@ -15,6 +13,5 @@ from progress_worker.settings.view import load_view_settings
 if __name__ == "__main__":
     if limit := os.environ.get("OPEN_FILES"):
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), int(limit)))
-    text = (files("progress_worker.domain") / "achievements.yaml").read_text("utf-8")
     head_seconds = float(os.environ.get("HEAD_SECONDS", HEAD_SECONDS))
-    serve(load_view_settings(), parse_catalogue(text), LevelRules(), head_seconds)
+    serve(load_view_settings(), read_rule_book(built_in_text()), head_seconds)

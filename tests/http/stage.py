@@ -13,9 +13,8 @@ import jwt
 from pydantic import SecretStr
 
 from progress_worker.domain.calendar import local_day
-from progress_worker.domain.catalogue import Catalogue, parse_catalogue
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.rulebook import RuleBook, read_rule_book
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.embedded.database import Database
 from progress_worker.http.application import create_app
@@ -98,15 +97,15 @@ class Clock:
 class Stage:
     """A view, what it reads, and who asks it."""
 
-    def __init__(self, database: Database, settings: ViewSettings, catalogue: Catalogue) -> None:
+    def __init__(self, database: Database, settings: ViewSettings, book: RuleBook) -> None:
         self.database = database
         self.settings = settings
         self.clock = Clock()
-        self.app = create_app(settings, catalogue, LevelRules(), self.clock)
+        self.app = create_app(settings, book, self.clock)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://view.test", timeout=30
         )
-        self._learners = Learners(database, catalogue)
+        self._learners = Learners(database, book)
 
     async def complete(self, at: str, **event: Unpack[Event]) -> UUID:
         """What one event leads to by the worker's rules; returns its id."""
@@ -170,7 +169,7 @@ async def open_stage(database: Database, options: dict[str, Any]) -> AsyncIterat
             **options,
         }
     )
-    opened = Stage(database, settings, parse_catalogue(CATALOGUE))
+    opened = Stage(database, settings, read_rule_book(CATALOGUE))
     async with opened.app.router.lifespan_context(opened.app):
         yield opened
     await opened.close()

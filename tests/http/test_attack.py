@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from progress_worker.domain.catalogue import parse_catalogue
+from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.embedded.database import Database
 from progress_worker.http.security.authentication import READ_ANY, mint_token
 from tests.http.learners import Learners
@@ -30,7 +30,7 @@ SECONDS = 240
 @pytest.fixture
 async def populated(migrated_database: Database) -> Database:
     """Learners with progress of every kind."""
-    learners = Learners(migrated_database, parse_catalogue(CATALOGUE))
+    learners = Learners(migrated_database, read_rule_book(CATALOGUE))
     for day in range(1, 24):
         for topic in ("algorithms", "c/c++", "=1+1"):
             await learners.apply(completion_at(f"2026-11-{day:02}T10:00:00Z", topic=topic))

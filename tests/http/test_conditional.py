@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from progress_worker.domain.catalogue import parse_catalogue
-from progress_worker.domain.skills import LevelRules, Threshold
+from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.embedded.database import Database
-from progress_worker.http.conditional import Tagger
+from progress_worker.http.conditional import tag_of
 from progress_worker.storage.read.views import Stamp
 from tests.http.stage import CATALOGUE, NOON, Stage, StageMaker
 from tests.http.wire import tapped
@@ -70,19 +69,16 @@ async def test_questions_learners_and_rules_have_tags_of_their_own(
     assert (await other.get("")).headers["etag"] == tags[0]
 
 
-def test_a_tag_changes_with_the_catalogue_and_the_thresholds() -> None:
-    catalogue = parse_catalogue(CATALOGUE)
-    renamed = parse_catalogue(CATALOGUE.replace("name: Wide", "name: Broad"))
-    higher = LevelRules(intermediate=Threshold(11, 60_00))
+def test_a_tag_changes_with_the_rule_book() -> None:
+    renamed = CATALOGUE.replace("name: Wide", "name: Broad")
+    higher = "levels: {intermediate: {exercises: 11, mean_grade: 60}}\n" + CATALOGUE
     scope = {"type": "http", "path": "/api/progress", "query_string": b"", "headers": []}
-    tags = {
-        Tagger(rules, levels).tag(Request(scope), "ada", Stamp(), NOON)
-        for rules in (catalogue, renamed)
-        for levels in (LevelRules(), higher)
-    }
-    assert len(tags) == 4
-    again = Tagger(catalogue, LevelRules()).tag(Request(scope), "ada", Stamp(), NOON)
-    assert again in tags
+    tags = [
+        tag_of(Request(scope), "ada", Stamp(read_rule_book(text)), NOON)
+        for text in (CATALOGUE, renamed, higher, CATALOGUE)
+    ]
+    assert len(set(tags)) == 3
+    assert tags[0] == tags[3]
 
 
 @pytest.mark.parametrize("path", PATHS[:-1])

@@ -7,7 +7,6 @@ import datetime as dt
 import json
 import sys
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -16,8 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from progress_worker.domain.catalogue import parse_catalogue
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import TransientError
@@ -51,14 +49,17 @@ class Topic(str):
     __hash__ = str.__hash__
 
 
+BOOK = read_rule_book(CATALOGUE)
+
+
 def test_statistics_compare_no_topic_with_every_other() -> None:
     cells: dict[Cell, Totals] = {
-        (Topic(f"topic-{n}"), "easy"): Totals(1, 1, 80_00, 60, 0) for n in range(2_000)
+        (Topic(f"topic-{n}"), "easy"): Totals(1, 1, 80_00, 60, 0, 1) for n in range(2_000)
     }
     periods: tuple[Period, ...] = ("all", "monthly")
     for period in periods:
         Topic.compared = 0
-        view = StatisticsView(Stamp(), cells, {NOON.date(): cells})
+        view = StatisticsView(Stamp(BOOK), cells, {NOON.date(): cells})
         answer = present_statistics(view, "ada", period, NOON)
         assert len(answer.by_topic) == len(cells)
         assert Topic.compared <= 2 * len(cells)
@@ -151,18 +152,17 @@ def test_json_is_written_as_pydantic_writes_it() -> None:
     topics = ("graphs", 'a "quoted"\n\u2028\\ topic', "é😀")
     state = LearnerState(
         "ada\x1f",
-        counters=defaultdict(int),
         totals={(topic, "hard"): Totals(3, 3, 200_01, 61, 2) for topic in topics},
         levels={"graphs": SkillLevel("expert", "advanced", NOON + dt.timedelta(microseconds=5))},
     )
-    view = LearnerView(Stamp(1, "Europe/Berlin"), state, {"first": NOON})
-    presenter = Presenter(parse_catalogue(CATALOGUE), LevelRules())
+    view = LearnerView(Stamp(BOOK, 1, "Europe/Berlin"), state, {"first": NOON})
+    presenter = Presenter(BOOK)
     for answer in (
         presenter.progress(view, NOON),
         presenter.achievements(view),
         presenter.badges(view),
         presenter.skill_levels(view),
-        present_statistics(StatisticsView(Stamp(), state.totals, {}), "ada", "daily", NOON),
+        present_statistics(StatisticsView(Stamp(BOOK), state.totals, {}), "ada", "daily", NOON),
     ):
         assert to_json(answer) == answer.model_dump_json()
         assert json.loads(to_json(answer))

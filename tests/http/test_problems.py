@@ -99,7 +99,7 @@ async def test_500_says_nothing_and_logs_everything(stage: Stage) -> None:
     with psycopg.connect(stage.database.owner_url, autocommit=True) as connection:
         connection.execute("""UPDATE learner SET counters = '"no counters"'""")
     with structlog.testing.capture_logs() as logs:
-        answer = await stage.get("", headers={"X-Request-Id": "abc-123"})
+        answer = await stage.get("/achievements", headers={"X-Request-Id": "abc-123"})
     assert_problem(answer, 500)
     assert "counters" not in answer.text
     assert "ada" not in answer.text

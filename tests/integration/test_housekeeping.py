@@ -149,15 +149,14 @@ async def test_a_recalculation_loses_no_sums(house: House) -> None:
     assert house.derived() == before
 
 
-async def test_a_new_catalogue_forgets_no_count(house: House) -> None:
-    """What only deleted completions could tell a new filter is not known, the rest is."""
+async def test_the_walk_keeps_what_only_deleted_completions_could_tell(house: House) -> None:
     await house.apply_long_ago(*(completed("ada", difficulty="hard", completed_at=OLD),) * 2)
     await house.housekeeping().step()
-    counted = fetch(house.url, "SELECT counters FROM learner")
-    execute(house.url, """UPDATE learner SET counters = counters || '{"left out": 5}'""")
+    before = house.derived()
     execute(house.url, "UPDATE learner SET version = version + 1")
-    await house.apply(completed("ada", completed_at=NEW))
-    assert fetch(house.url, "SELECT counters FROM learner") == counted
+    assert (await house.parts.walk.step()).changed == 1
+    assert house.derived() == before
+    assert fetch(house.url, "SELECT rule_book_at = version FROM learner") == [(True,)]
 
 
 async def test_a_step_is_small_and_the_next_goes_on(house: House) -> None:

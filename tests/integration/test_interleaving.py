@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import apply
 from progress_worker.embedded.database import Database
 from progress_worker.errors import LearnerChangedError
 from progress_worker.ingest.decode import Decoder
@@ -18,7 +19,7 @@ from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.storage.write.learners import key_of, load
 from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import Event, completed, records, wire
-from tests.harness.storage import REDUCER, Projection, fetch
+from tests.harness.storage import BOOK, BOOKS, Projection, fetch
 from tests.harness.waiting import wait_until
 from tests.integration.conftest import Project
 
@@ -40,12 +41,12 @@ def week(user_id: str) -> list[Event]:
 async def commit(connection: psycopg.AsyncConnection, events: list[Event]) -> None:
     """Apply the events as another worker would, on this connection."""
     arrivals = decoded(events)
-    loaded = await load(connection, REDUCER, LearnerCache(0), arrivals)
+    loaded = await load(connection, BOOKS, LearnerCache(0), arrivals)
     unlocks = [
         unlock
         for arrival in arrivals
-        for unlock in REDUCER.apply(
-            loaded.learners[arrival.user_id], arrival, loaded.stored.get(key_of(arrival))
+        for unlock in apply(
+            BOOK, loaded.learners[arrival.user_id], arrival, loaded.stored.get(key_of(arrival))
         ).unlocks
     ]
     await save(

@@ -11,14 +11,18 @@ from itertools import pairwise
 import psycopg
 import pytest
 
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.state import LearnerState
 from progress_worker.embedded.database import Database
-from progress_worker.errors import TooSlowError, TransientError
-from progress_worker.storage.write.histories import connect_for_histories, history
-from tests.folding import rebuild
+from progress_worker.errors import TooSlowError
+from progress_worker.storage.database import connect
+from progress_worker.storage.rows import COMPLETION
+from progress_worker.storage.write.histories import connect_for_histories
+from tests.folding import derive
 from tests.harness.events import Record, completed, recalculation, records
 from tests.harness.proxied import through
 from tests.harness.proxy import Proxy
-from tests.harness.storage import REDUCER, Projection, Rows, execute, fetch, projection
+from tests.harness.storage import BOOK, Projection, Rows, execute, fetch, projection
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
 
@@ -57,10 +61,11 @@ async def test_other_tasks_run_while_a_learner_is_derived(
     await task
     totals = fetch(migrated_database.owner_url, "SELECT sum(completions) FROM learner_total")
     assert totals == [(count + 1,)]
-    async with connect_for_histories(projected.engine, ["ada"], 20) as connection:
-        stored = [completion async for completion in history(connection, "ada")]
+    async with connect(projected.engine) as connection:
+        answer = await connection.execute(COMPLETION.select)
+        stored = [Completion(*row) for row in await answer.fetchall()]
     started = time.process_time()
-    rebuild(REDUCER, "ada", stored, set())
+    derive(BOOK, LearnerState("ada"), stored)
     assert max(b - a for a, b in pairwise(turns)) < time.process_time() - started
 
 
@@ -159,31 +164,3 @@ async def test_tries_do_not_count_while_postgres_is_away(
             await handling
     assert versions(migrated_database.owner_url) == {"ada": first["ada"] + 1}
     assert letters(migrated_database.owner_url) == []
-
-
-async def test_learners_stay_counted_for_a_changed_catalogue_though_the_batch_fails(
-    projected: Projection, migrated_database: Database
-) -> None:
-    url = migrated_database.owner_url
-    users = ["ada", "bob"]
-    await projected.projector.apply(records(*(completed(user) for user in users)))
-    first = versions(url)
-    counted = fetch(url, "SELECT user_id, counters FROM learner ORDER BY user_id")
-    execute(url, "UPDATE learner SET counters = '{}', version = version + 1")
-    projected.cache.clear()
-    execute(
-        url,
-        """
-        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE 'misfortune' USING ERRCODE = '40001'; END $$;
-        CREATE TRIGGER fail BEFORE INSERT ON completion
-            FOR EACH STATEMENT EXECUTE FUNCTION fail();
-        """,
-    )
-    batch = records(*(completed(user) for user in users))
-    with pytest.raises(TransientError, match="SerializationFailure"):
-        await projected.projector.apply(batch)
-    assert fetch(url, "SELECT user_id, counters FROM learner ORDER BY user_id") == counted
-    execute(url, "DROP TRIGGER fail ON completion")
-    await projected.projector.apply(batch)
-    assert versions(url) == {user: version + 3 for user, version in first.items()}

@@ -17,7 +17,7 @@ from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import PoisonError, TransientError
 from progress_worker.generator.generator import generate
 from tests.harness.events import Event, Record, completed, records
-from tests.harness.storage import REDUCER, Projection, Rows, execute, fetch, progress
+from tests.harness.storage import Projection, Rows, execute, fetch, progress
 
 pytestmark = pytest.mark.integration
 
@@ -338,20 +338,3 @@ async def test_a_missing_table_is_nobodys_record(
         await projected.projector.apply(records(completed("ada")))
     assert not isinstance(caught.value, TransientError | PoisonError)
     assert fetch(migrated_database.owner_url, "SELECT * FROM outbox") == []
-
-
-async def test_a_new_catalogue_counts_what_was_done_before(
-    projected: Projection, migrated_database: Database
-) -> None:
-    """A filter that is new is counted over the stored completions, revoked ones left out."""
-    url = migrated_database.owner_url
-    hard = [completed("ada", difficulty="hard") for _ in range(2)]
-    await projected.projector.apply(records(*hard, completed("ada")))
-    await projected.projector.apply(records(hard[0] | {"revision": 1, "revoked": True}))
-    expected = fetch(url, "SELECT counters FROM learner")
-    execute(url, "UPDATE learner SET counters = '{}', version = version + 1")
-    batch = records(completed("ada", difficulty="easy"))
-    await projected.retry.run("ingest", partial(projected.projector.apply, batch))
-    found = fetch(url, "SELECT counters FROM learner")
-    assert found == expected
-    assert set(found[0][0]) == set(REDUCER.new_learner("x").counters)

@@ -35,11 +35,11 @@ from progress_worker.storage.schema.tables import LEARNER_TABLES, metadata
 from progress_worker.storage.sessions import connect_owner
 from progress_worker.storage.write import outbox
 from progress_worker.storage.write.cache import LearnerCache
-from progress_worker.storage.write.learners import load, load_learner
+from progress_worker.storage.write.learners import load, load_whole
 from progress_worker.storage.write.outbox import OutboxRecord
-from progress_worker.storage.write.saving import Changes, save, touch_all
+from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import completed, records
-from tests.harness.storage import REDUCER, Projection, execute, fetch, progress
+from tests.harness.storage import BOOK, BOOKS, Projection, execute, fetch, progress
 from tests.harness.worker import Deployment, run_command
 
 Project = Callable[[Database], AbstractAsyncContextManager[Projection]]
@@ -193,7 +193,7 @@ def test_every_learner_tables_key_begins_with_the_learner(migrated_database: Dat
     )
     named = {table.name for table in LEARNER_TABLES}
     assert {keys[name] for name in named} == {"user_id"}
-    assert set(keys) - named == {"outbox", "alembic_version"}
+    assert set(keys) - named == {"outbox", "alembic_version", "rule_book", "running_worker", "walk"}
 
 
 async def test_the_workers_role_does_its_work_and_no_ddl(
@@ -232,16 +232,19 @@ def learner_state() -> LearnerState:
     """A learner with something in every field."""
     state = LearnerState(
         user_id="Zoë 😀",
+        rule_book=BOOK.version,
         active_days=ActiveDays(
             [(DAY.toordinal() - 40, DAY.toordinal() - 30), (DAY.toordinal(),) * 2]
         ),
         zone=(NOON, UUID(int=7), "Europe/Berlin"),
-        counters=REDUCER.new_learner("x").counters,
-        totals={("sets", "hard"): Totals(3, 2, 150_00, 600, 4)},
-        days={DAY: {("sets", "hard"): Totals(3, 2, 150_00, 600, 4)}},
+        counters=BOOK.new_learner("x").counters,
+        totals={("sets", "hard"): Totals(3, 2, 150_00, 600, 4, 2)},
+        days={DAY: {("sets", "hard"): Totals(3, 2, 150_00, 600, 4, 2)}},
         levels={"sets": SkillLevel("advanced", "beginner", NOON)},
     )
-    touch_all(state)
+    state.dirty.totals = dict.fromkeys(state.totals, True)
+    state.dirty.days = {(DAY, ("sets", "hard")): True}
+    state.dirty.levels = dict(state.levels)
     return state
 
 
@@ -272,10 +275,10 @@ async def test_a_learner_comes_back_as_saved(projected: Projection) -> None:
         await save(connection, Changes([state], added=[stored]))
         await connection.commit()
     async with connect(projected.engine) as connection:
-        loaded = await load(connection, REDUCER, LearnerCache(0), [stored])
+        loaded = await load(connection, BOOKS, LearnerCache(0), [stored])
     assert loaded.stored == {(state.user_id, stored.event_id.int): stored}
     back = loaded.learners[state.user_id]
-    state.touched = back.touched
+    state.dirty = back.dirty
     assert back == state
 
 
@@ -304,7 +307,7 @@ async def test_rows_are_the_same_however_many_there_are(projected: Projection, c
         )
         await connection.commit()
     async with connect(projected.engine) as connection:
-        loaded = await load(connection, REDUCER, LearnerCache(0), stored)
+        loaded = await load(connection, BOOKS, LearnerCache(0), stored)
         pending = await outbox.next_records(connection, count + 1)
     assert sorted(loaded.stored.values()) == sorted(stored)
     assert [waiting.record for waiting in pending[:-1]] == owed
@@ -314,8 +317,8 @@ async def test_rows_are_the_same_however_many_there_are(projected: Projection, c
 async def test_a_learner_never_seen_is_a_new_one(projected: Projection) -> None:
     state = LearnerState("nobody")
     async with connect(projected.engine) as connection:
-        loaded = await load(connection, REDUCER, LearnerCache(0), [arrival(state)])
-        assert await load_learner(connection, REDUCER, "nobody") is None
+        loaded = await load(connection, BOOKS, LearnerCache(0), [arrival(state)])
+        assert await load_whole(connection, BOOKS, {"nobody"}) == {}
     new = loaded.learners["nobody"]
     assert (new.version, new.totals, new.unlocked, new.counters) == (
         0,

@@ -224,7 +224,7 @@ async def test_level_changes_are_told_only_if_asked_for(deployment: Deployment) 
             "SASL_SSL",
             "PROGRESS_KAFKA_SASL_USERNAME and .* are needed .*",
         ),
-        ("LEVEL_EXPERT__MEAN_GRADE", "no", "PROGRESS_LEVEL_EXPERT__MEAN_GRADE is wrong: .*"),
+        ("LEVEL_EXPERT__MEAN_GRADE", "90", "PROGRESS_LEVEL_EXPERT__MEAN_GRADE is no longer .*"),
         ("CATALOGUE_FILE", "nowhere.yaml", "PROGRESS_CATALOGUE_FILE is wrong: .*"),
         ("KAFKA_SSL_CA_FILE", "nowhere.pem", "PROGRESS_KAFKA_SSL_CA_FILE is wrong: .*"),
     ],

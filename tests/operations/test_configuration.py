@@ -11,11 +11,12 @@ from traceback import format_exception
 import pytest
 import yaml
 
+from progress_worker.domain.rulebook_file import parse_rule_book
 from progress_worker.errors import ConfigurationError
 from progress_worker.settings.worker import load_settings
 from tests.harness.worker import run_command
 
-BUILT_IN = files("progress_worker.domain") / "achievements.yaml"
+BUILT_IN = files("progress_worker.domain") / "rulebook.yaml"
 PASSWORD = "a%20secret%21"
 SECRET = "thirty-two characters and a few more"
 WORKER = {
@@ -42,12 +43,12 @@ def _check(
 
 
 def test_a_value_and_its_source_are_told() -> None:
-    status, used, complaint = _check(WORKER | {"LEVEL_EXPERT__EXERCISES": "60"})
+    status, used, complaint = _check(WORKER | {"BATCH_MAX_EVENTS": "60"})
     assert (status, complaint) == (0, "")
     assert used["PROGRESS_KAFKA_BOOTSTRAP"] == ["environment", "kafka.test:9092"]
     assert used["PROGRESS_LANES"] == ["default", "2"]
-    assert used["PROGRESS_LEVEL_EXPERT__EXERCISES"] == ["environment", "60"]
-    assert used["PROGRESS_LEVEL_EXPERT__MEAN_GRADE"] == ["default", "80.0"]
+    assert used["PROGRESS_BATCH_MAX_EVENTS"] == ["environment", "60"]
+    assert used["PROGRESS_MAX_FUTURE_SECONDS"] == ["default", "300.0"]
     assert used["PROGRESS_KAFKA_IDEMPOTENT_PRODUCER"] == ["default", "true"]
     assert "PROGRESS_JWT_ISSUER" not in used
 
@@ -180,15 +181,22 @@ def test_what_kubernetes_sets_for_a_service_is_no_setting() -> None:
     assert _check(WORKER | {"WORKER_PORT": "6066"})[0] == 1
 
 
-def test_a_catalogue_is_checked_alone(tmp_path: Path) -> None:
+def test_a_rule_book_is_checked_alone(tmp_path: Path) -> None:
     achievements = yaml.safe_load(BUILT_IN.read_text("utf-8"))["achievements"][:2]
     file = tmp_path / "rules [1].yaml"
     file.write_text(yaml.safe_dump({"version": 7, "achievements": achievements}))
-    sentence = f"The catalogue ({file}) is version 7 with 2 achievements.\n"
+    sentence = f"The rule book default ({file}) is version 7 with 2 achievements.\n"
     assert run_command({}, "rules", "check", str(file)).stdout == sentence
     assert run_command({"CATALOGUE_FILE": str(file)}, "rules", "check").stdout == sentence
     found = run_command({}, "rules", "check", str(file), "--json").stdout
-    assert json.loads(found) == {"file": str(file), "version": 7, "achievements": 2}
+    assert json.loads(found) == {
+        "file": str(file),
+        "name": "default",
+        "version": 7,
+        "digest": parse_rule_book(file.read_text()).digest,
+        "achievements": 2,
+        "suspicious": [],
+    }
     checked = run_command(WORKER | {"CATALOGUE_FILE": str(file)}, "config", "check").stdout
     assert checked.endswith(sentence)
 
@@ -197,5 +205,64 @@ def test_what_would_be_used_for_programs() -> None:
     done = run_command(WORKER, "config", "check", "--json")
     found = json.loads(done.stdout)
     assert {"variable": "PROGRESS_LANES", "value": "2", "source": "default"} in found["settings"]
-    assert found["catalogue"]["file"] is None
+    assert found["rule_book"]["file"] is None
     assert PASSWORD not in done.stdout
+
+
+def test_thresholds_that_were_settings_stop_the_start_and_say_where_they_belong_now() -> None:
+    old = {"LEVEL_EXPERT__EXERCISES": "60", "LEVEL_ADVANCED": "{}", "LEVEL_TOPIC": "levels"}
+    for command in ("worker", "api"):
+        variables = WORKER | VIEW | old
+        complaint = run_command(variables, command).stderr
+        assert complaint.splitlines() == [
+            f"PROGRESS_LEVEL_{name} is no longer a setting: write `levels: {{{level}: {{exercises: "
+            "…, mean_grade: …}}` in the rule book (PROGRESS_CATALOGUE_FILE)."
+            for name, level in (("ADVANCED", "advanced"), ("EXPERT__EXERCISES", "expert"))
+        ]
+
+
+def test_everything_wrong_in_a_rule_book_is_said_in_a_sentence_each(tmp_path: Path) -> None:
+    entry = "{id: %s, name: N, description: D, category: c, tier: gold, points: 1, icon: i, "
+    file = tmp_path / "rules.yaml"
+    file.write_text(
+        "version: 0\nlevels: {expert: {exercises: 5, mean_grade: 80}}\nachievements:\n"
+        f"- {entry % 'one'} rule: {{streak: {{days: 0}}}}}}\n"
+        f"- {entry % 'two'} rule: {{}}}}\n"
+    )
+    done = run_command({}, "rules", "check", str(file))
+    assert done.returncode == 1
+    start = f"PROGRESS_CATALOGUE_FILE is wrong: {file}: the rule book is wrong at "
+    assert [line.removeprefix(start) for line in done.stderr.splitlines()] == [
+        "version: Input should be greater than or equal to 1.",
+        "levels: `expert` asks for exercises 5 and `advanced` for 30: a higher level cannot ask "
+        "for less.",
+        "achievements.0.rule.streak.days (one): Input should be greater than or equal to 1.",
+        "achievements.1.rule (two): a rule has exactly one kind.",
+    ]
+
+
+def test_what_looks_like_a_slip_is_said_too(tmp_path: Path) -> None:
+    entry = "- {id: %s, name: %s, description: D, category: c, tier: gold, points: 1, icon: i, "
+    hints = "exercises_completed: {at_least: 1, max_hints: 1000}"
+    file = tmp_path / "rules.yaml"
+    file.write_text(
+        "version: 1\nlevels: {expert: {exercises: 30, mean_grade: 70}}\nachievements:\n"
+        + (entry % ("one", "One")) + "rule: {streak: {days: 5000}}}\n"
+        + (entry % ("two", "ONE")) + "rule: {streak: {days: 5000}}}\n"
+        + (entry % ("three", "Three")) + f"rule: {{all: [{{{hints}}}]}}}}\n"
+    )  # fmt: skip
+    done = run_command({}, "rules", "check", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    long = "a streak of 5000 days takes more than ten years."
+    assert done.stdout.splitlines()[1:] == [
+        f"Suspicious: {sentence}"
+        for sentence in (
+            "two has the same rule as one.",
+            "two has the same name as one.",
+            f"one: {long}",
+            f"two: {long}",
+            "three: `all` has a single part: write that part alone.",
+            "three: `max_hints` excludes nothing: an event has at most 1000.",
+            "the levels advanced and expert ask for the same: nobody stays advanced.",
+        )
+    ]

@@ -1,4 +1,4 @@
-"""The page in the default catalogue, behind a real socket, on a Monday at noon."""
+"""The page with the built-in rule book, behind a real socket, on a Monday at noon."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from progress_worker.domain.catalogue import Catalogue, parse_catalogue
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.rulebook import built_in_text, read_rule_book
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.http.application import create_app
@@ -44,11 +42,6 @@ class Site:
         return mint_token(self.settings, user_id)
 
 
-def default_catalogue() -> Catalogue:
-    text = (files("progress_worker.domain") / "achievements.yaml").read_text("utf-8")
-    return parse_catalogue(text)
-
-
 @asynccontextmanager
 async def open_site(database: Database) -> AsyncIterator[Site]:
     """The page, with every pupil's progress in the database."""
@@ -59,11 +52,11 @@ async def open_site(database: Database) -> AsyncIterator[Site]:
         jwt_secret=SecretStr("a secret for tests that is long enough"),
         view_development_login=True,
     )
-    catalogue = default_catalogue()
-    learners = Learners(database, catalogue)
+    book = read_rule_book(built_in_text())
+    learners = Learners(database, book)
     await learners.apply(*(c for pupil in PUPILS.values() for c in pupil()))
     await learners.close()
-    app = create_app(settings, catalogue, LevelRules(), _noon)
+    app = create_app(settings, book, _noon)
     with _served(app) as url:
         yield Site(url, settings)
 

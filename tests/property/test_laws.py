@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.derive import compare, replacement
 from progress_worker.domain.reducer import Outcome
-from progress_worker.domain.state import LearnerState
+from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
-from tests.every_rule import REDUCER, THRESHOLDS, WRITTEN
-from tests.folding import latest_zone, of, rebuild, stored
+from tests.every_rule import BOOK, THRESHOLDS, WRITTEN
+from tests.folding import derive, latest_zone, of, stored
 from tests.histories import TOPICS, cuts, histories
 from tests.naive import Sums, counting, measured, naive_progress
 
@@ -25,6 +28,7 @@ def sums(totals: Totals) -> Sums:
         totals.grade_hundredths,
         totals.time_spent_seconds,
         totals.hints_used,
+        totals.passed,
     )
 
 
@@ -51,7 +55,7 @@ def assert_is_naive(state: LearnerState, arrivals: Sequence[Completion]) -> None
 def assert_measures_are_naive(state: LearnerState, arrivals: Sequence[Completion]) -> None:
     """Every rule says how far it is, and that it holds exactly when its target is reached."""
     done = counting(arrivals)
-    for rule, (_, condition) in zip(WRITTEN, REDUCER.conditions, strict=True):
+    for rule, (_, condition) in zip(WRITTEN, BOOK.conditions, strict=True):
         current, target = measured(rule, done, THRESHOLDS)
         progress = condition.progress(state)
         assert (progress.current, progress.target) == (current, target), rule
@@ -64,7 +68,7 @@ def assert_measures_are_naive(state: LearnerState, arrivals: Sequence[Completion
 def test_progress_is_that_of_the_highest_revisions(
     arrivals: list[Completion], lengths: list[int]
 ) -> None:
-    store = stored(REDUCER, arrivals, lengths)
+    store = stored(BOOK, arrivals, lengths)
     for user_id in store.learners:
         state = store.loaded(user_id)
         assert_is_naive(state, of(user_id, arrivals))
@@ -77,7 +81,7 @@ def test_order_repetition_and_batches_change_no_progress(
 ) -> None:
     shuffled = arrivals + random.choices(arrivals, k=len(arrivals) // 2)
     random.shuffle(shuffled)
-    one, other = stored(REDUCER, arrivals, lengths), stored(REDUCER, shuffled, others)
+    one, other = stored(BOOK, arrivals, lengths), stored(BOOK, shuffled, others)
     assert one.learners.keys() == other.learners.keys()
     for user_id, rows in one.learners.items():
         after = other.learners[user_id]
@@ -100,14 +104,14 @@ def test_batches_change_nothing_at_all(
     arrivals: list[Completion], lengths: list[int], others: list[int]
 ) -> None:
     """Neither what is stored, nor what others are told, nor the order in which they are told."""
-    one, other = stored(REDUCER, arrivals, lengths), stored(REDUCER, arrivals, others)
+    one, other = stored(BOOK, arrivals, lengths), stored(BOOK, arrivals, others)
     assert one.effects == other.effects
     assert one.learners == other.learners
 
 
 @given(histories(), cuts())
 def test_a_repeated_stream_changes_nothing(arrivals: list[Completion], lengths: list[int]) -> None:
-    store = stored(REDUCER, arrivals, lengths)
+    store = stored(BOOK, arrivals, lengths)
     before = {user_id: store.loaded(user_id) for user_id in store.learners}
     told = len(store.effects)
     store.apply(arrivals)
@@ -118,7 +122,7 @@ def test_a_repeated_stream_changes_nothing(arrivals: list[Completion], lengths: 
 @given(histories())
 def test_level_changes_lead_from_one_level_to_the_next(arrivals: list[Completion]) -> None:
     """Told one after the other they form a chain that ends at the level that holds."""
-    store = stored(REDUCER, arrivals)
+    store = stored(BOOK, arrivals)
     at: dict[tuple[str, str], str] = {}
     for arrival, effects in zip(arrivals, store.effects, strict=True):
         for change in effects.level_changes:
@@ -138,20 +142,69 @@ def test_of_equal_revisions_the_first_one_counts(
 ) -> None:
     liars = [c._replace(grade_hundredths=1, time_spent_seconds=7) for c in arrivals[::every]]
     for mixed in (arrivals + liars, liars + arrivals):
-        store = stored(REDUCER, mixed, lengths)
+        store = stored(BOOK, mixed, lengths)
         for user_id in store.learners:
             assert_is_naive(store.loaded(user_id), of(user_id, mixed))
 
 
 @given(histories(), cuts())
-def test_a_rebuild_equals_folding(arrivals: list[Completion], lengths: list[int]) -> None:
-    store = stored(REDUCER, arrivals, lengths)
+def test_deriving_equals_folding(arrivals: list[Completion], lengths: list[int]) -> None:
+    store = stored(BOOK, arrivals, lengths)
     for user_id, rows in store.learners.items():
         oldest_first = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
-        before = {unlock.achievement.id for unlock in rows.unlocks}
-        state, unlocks = rebuild(REDUCER, user_id, oldest_first, before)
-        assert_is_naive(state, of(user_id, arrivals))
-        assert state.counters == rows.counters
-        assert state.zone == latest_zone(oldest_first)
+        folded = store.loaded(user_id)
+        derived = derive(BOOK, folded, oldest_first)
+        assert_is_naive(derived.state, of(user_id, arrivals))
+        assert derived.state.zone == latest_zone(oldest_first)
+        assert list(compare(folded, derived)) == []
+        state, unlocks = replacement(folded, derived)
         assert unlocks == []  # whatever holds now held when the last event was folded in
-        assert state.unlocked == before
+        assert state.unlocked == folded.unlocked
+        assert state.levels == folded.levels
+        assert (state.dirty.totals, state.dirty.days, state.dirty.levels) == ({}, {}, {})
+
+
+@given(histories(), cuts(), st.data())
+def test_whatever_is_stored_wrongly_is_found_and_replaced(
+    arrivals: list[Completion], lengths: list[int], data: st.DataObject
+) -> None:
+    store = stored(BOOK, arrivals, lengths)
+    user_id = data.draw(st.sampled_from(sorted(store.learners)))
+    done = sorted(
+        store.learners[user_id].completions.values(), key=lambda c: (c.completed_at, c.event_id)
+    )
+    right, wrong = store.loaded(user_id), store.loaded(user_id)
+    damage = data.draw(st.sampled_from(sorted(DAMAGES)))
+    DAMAGES[damage](wrong)
+    differences = list(compare(wrong, derive(BOOK, wrong, done)))
+    assert {difference.part for difference in differences} == {damage}
+    assert {difference.user_id for difference in differences} == {user_id}
+    state, _ = replacement(wrong, derive(BOOK, wrong, done))
+    assert list(compare(state, derive(BOOK, state, done))) == []
+    assert sums(state.overall) == sums(right.overall)
+    marked = (state.dirty.totals, state.dirty.days, state.dirty.levels)
+    assert [bool(marks) for marks in marked] == [
+        damage == part for part in ("total", "day", "level")
+    ]
+
+
+def _lose_a_day(state: LearnerState) -> None:
+    state.active_days.add(dt.date(1999, 1, 1))
+
+
+def _move(state: LearnerState) -> None:
+    state.zone = (dt.datetime(1999, 1, 1, tzinfo=dt.UTC), UUID(int=0), "Asia/Tokyo")
+
+
+DAMAGES: dict[str, Callable[[LearnerState], object]] = {
+    "active days": _lose_a_day,
+    "counter": lambda state: state.counters.update({"difficulty=hard": 77}),
+    "day": lambda state: state.days.setdefault(dt.date(1999, 1, 1), {}).update(
+        {("algorithms", "easy"): Totals(completions=1)}
+    ),
+    "level": lambda state: state.levels.update(
+        {"nothing": SkillLevel("expert", "advanced", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))}
+    ),
+    "timezone": _move,
+    "total": lambda state: state.totals.update({("nothing", "easy"): Totals(hints_used=1)}),
+}

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progress_worker.domain.completion import Completion
-from tests.every_rule import MONOTONE, REDUCER, THRESHOLDS, WRITTEN
-from tests.folding import Store, cut, of, rebuild, stored
+from progress_worker.domain.derive import compare, replacement
+from progress_worker.domain.state import LearnerState
+from tests.every_rule import BOOK, MONOTONE, THRESHOLDS, WRITTEN
+from tests.folding import Store, cut, derive, of, stored
 from tests.histories import cuts, fresh_histories, histories
 from tests.naive import counting, measured
 
@@ -18,8 +20,8 @@ from tests.naive import counting, measured
 def test_a_rule_unlocks_with_the_first_event_after_which_it_holds(
     arrivals: list[Completion],
 ) -> None:
-    """And with that event only; of one event's unlocks the catalogue decides the order."""
-    store = stored(REDUCER, arrivals)
+    """And with that event only; of one event's unlocks the rule book decides the order."""
+    store = stored(BOOK, arrivals)
     unlocked: dict[str, set[int]] = {user_id: set() for user_id in store.learners}
     for position, (arrival, effects) in enumerate(zip(arrivals, store.effects, strict=True)):
         done = counting(of(arrival.user_id, arrivals[: position + 1]))
@@ -40,7 +42,7 @@ def test_a_rule_unlocks_with_the_first_event_after_which_it_holds(
 def test_unlocks_never_shrink_and_never_repeat(
     arrivals: list[Completion], lengths: list[int]
 ) -> None:
-    store = Store(REDUCER)
+    store = Store(BOOK)
     before: dict[str, set[str]] = {}
     for batch in cut(arrivals, lengths):
         store.apply(batch)
@@ -59,7 +61,7 @@ def test_without_revisions_order_changes_no_monotone_unlock(
     monotone = {f"rule_{number}" for number in range(MONOTONE)}
     one, other = (
         {unlock.achievement.id for unlock in store.learners["ada"].unlocks} & monotone
-        for store in (stored(REDUCER, arrivals), stored(REDUCER, shuffled, lengths))
+        for store in (stored(BOOK, arrivals), stored(BOOK, shuffled, lengths))
     )
     assert one == other
     done = counting(arrivals)
@@ -68,14 +70,18 @@ def test_without_revisions_order_changes_no_monotone_unlock(
 
 
 @given(histories())
-def test_the_unlocks_of_a_rebuild_from_nothing_hold_at_the_end(arrivals: list[Completion]) -> None:
+def test_the_unlocks_that_are_derived_hold_at_the_end(arrivals: list[Completion]) -> None:
     done = sorted(counting(of("ada", arrivals)), key=lambda c: (c.completed_at, c.event_id))
-    state, unlocks = rebuild(REDUCER, "ada", done, {"retired"})
+    before = LearnerState("ada", unlocked={"retired", "rule_0"})
+    derived = derive(BOOK, before, done)
     holding = {
         f"rule_{number}"
         for number, rule in enumerate(WRITTEN)
         if (progress := measured(rule, done, THRESHOLDS))[0] >= progress[1]
     }
-    assert {unlock.achievement.id for unlock in unlocks} == holding
-    assert state.unlocked == holding | {"retired"}
-    assert all(unlock.backdated and unlock.trigger in done for unlock in unlocks)
+    assert {unlock.achievement.id for unlock in derived.unlocks} == holding
+    assert all(unlock.backdated and unlock.trigger in done for unlock in derived.unlocks)
+    missing = {d.key for d in compare(before, derived) if d.part == "unlock"}
+    state, unlocks = replacement(before, derived)
+    assert {unlock.achievement.id for unlock in unlocks} == missing == holding - {"rule_0"}
+    assert state.unlocked == holding | {"retired", "rule_0"}

@@ -18,10 +18,9 @@ from progress_worker.demo.check import (
     differences,
 )
 from progress_worker.demo.sent import Expectation, LearnerTotals, expect
-from progress_worker.domain.reducer import Reducer
 from progress_worker.events.models import unlock_event_id
 from progress_worker.generator.generator import GeneratedRecord, Kind, generate
-from progress_worker.settings.rules import level_rules, load_catalogue
+from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 
 END = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
@@ -35,7 +34,7 @@ def records() -> list[GeneratedRecord]:
 @pytest.fixture(scope="module")
 def expected(records: list[GeneratedRecord]) -> Expectation:
     settings = SharedSettings()
-    return expect(records, Reducer(load_catalogue(settings), level_rules(settings)))
+    return expect(records, load_rules(settings).book)
 
 
 @pytest.fixture

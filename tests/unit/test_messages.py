@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from progress_worker.domain.catalogue import Achievement
+from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.rules import Progress
@@ -20,11 +20,11 @@ from progress_worker.events.models import (
     unlock_event_id,
 )
 from progress_worker.outbox.messages import Messages
-from progress_worker.settings.rules import load_catalogue
+from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 
 MESSAGES = Messages("/here", "group", "unlocks", "levels", "letters")
-CATALOGUE = load_catalogue(SharedSettings())
+BOOK = load_rules(SharedSettings()).book
 TRIGGER = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 TEXTS = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=128
@@ -34,7 +34,7 @@ INSTANTS = st.datetimes(dt.datetime(2000, 1, 1), timezones=st.just(dt.UTC))
 
 @given(
     user_id=TEXTS,
-    achievement=st.sampled_from(CATALOGUE.achievements),
+    achievement=st.sampled_from(BOOK.achievements),
     time=INSTANTS,
     progress=st.builds(Progress, TEXTS, st.integers(0), st.integers(1)),
     backdated=st.booleans(),
@@ -50,7 +50,7 @@ def test_an_unlock_is_written_as_its_model(
     trigger = Completion(
         user_id, TRIGGER, 0, False, "e", "t", "easy", None, 1, 0, time, None, time.date()
     )
-    unlock = Unlock(user_id, achievement, trigger, progress, CATALOGUE.version, backdated)
+    unlock = Unlock(user_id, achievement, trigger, progress, BOOK.version, backdated)
     record = MESSAGES.unlocked(unlock, None)
     model = AchievementUnlocked(
         event_id=uuid5(NAMESPACE, f"{user_id}\0{unlock.achievement.id}"),
@@ -60,7 +60,7 @@ def test_an_unlock_is_written_as_its_model(
         unlocked_at=time,
         triggering_event_id=TRIGGER,
         criteria=Criteria(measure=progress.measure, value=progress.current, target=progress.target),
-        rule_version=CATALOGUE.version,
+        rule_version=BOOK.version,
         backdated=backdated,
     )
     assert record.value == model.model_dump_json().encode()

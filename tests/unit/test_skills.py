@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from progress_worker.domain.skills import LEVELS, LevelRules, Threshold
-from progress_worker.domain.totals import Totals, share
+from progress_worker.domain.totals import Totals, add_to_sums
 from progress_worker.domain.vocabulary import Level
 from tests.histories import completion
 from tests.naive import level as naive_level
@@ -17,7 +17,7 @@ def level(*grades: int | None) -> Level:
     """The level after exercises with these grades, in hundredths of a percent."""
     totals = Totals()
     for grade in grades:
-        share([totals], completion(grade_hundredths=grade))
+        add_to_sums([totals], completion(grade_hundredths=grade), 60_00)
     found = RULES.level(totals)
     done = [completion(event, grade_hundredths=grade) for event, grade in enumerate(grades)]
     assert found == naive_level(done, "algorithms")
@@ -73,7 +73,7 @@ def test_thresholds_need_not_rise() -> None:
     """The highest level that holds, whatever holds below it."""
     rules = LevelRules(intermediate=Threshold(10, 90_00), expert=Threshold(1, 50_00))
     totals = Totals()
-    share([totals], completion(grade_hundredths=50_00))
+    add_to_sums([totals], completion(grade_hundredths=50_00), 60_00)
     assert rules.level(totals) == "expert"
 
 

@@ -16,7 +16,7 @@ from tests.harness.wheel import ROOT, build_wheel, succeed
 TEST_SECONDS = 300.0
 COMPILED = (
     "domain.filters",
-    "domain.ladders",
+    "domain.threshold_index",
     "domain.reducer",
     "domain.rules",
     "domain.skills",

@@ -49,7 +49,7 @@ def test_wheel_holds_every_source_file(wheel: Path) -> None:
     assert held == package | migrations
     assert {
         "progress_worker/py.typed",
-        "progress_worker/domain/achievements.yaml",
+        "progress_worker/domain/rulebook.yaml",
         "progress_worker/migrations/env.py",
         "progress_worker/migrations/versions/0001_progress.py",
     } <= held

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from progress_worker.domain.calendar import today
 from progress_worker.domain.completion import Completion
 from progress_worker.errors import TransientError
+from progress_worker.http.api.presentation import Presenter, achievement_rows
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses_over_time import (
     ExportedCompletion,
@@ -160,14 +161,14 @@ async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question
 
     # The statistics are presented once for each period.
     characters = learner.characters + 4 * statistics.characters + history.characters
-    rows = MAX_DAYS + question.view.presenter.size
+    rows = MAX_DAYS + achievement_rows(learner.stamp)
     return await question.view.computing.make(characters, make, rows=rows)
 
 
 def _present(
     learner: LearnerView, statistics: StatisticsView, history: HistoryView, question: Asked
 ) -> ExportSummary:
-    user_id, now, presenter = question.user_id, question.now, question.view.presenter
+    user_id, now, presenter = question.user_id, question.now, Presenter(learner.stamp.book)
     return ExportSummary(
         progress=presenter.progress(learner, now),
         achievements=presenter.achievements(learner),

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.calendar import today
-from progress_worker.domain.catalogue import Achievement, Catalogue
-from progress_worker.domain.rules import Condition, compile_rule
-from progress_worker.domain.skills import LEVELS, RANK, LevelRules
+from progress_worker.domain.rulebook import RuleBook
+from progress_worker.domain.rules import Condition
+from progress_worker.domain.skills import LEVELS, RANK
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
@@ -31,7 +32,7 @@ from progress_worker.http.api.responses import (
     TopicLevel,
     Unlocked,
 )
-from progress_worker.storage.read.views import LearnerView
+from progress_worker.storage.read.views import LearnerView, Stamp
 
 #: The zone in which days are read as long as no completion named one.
 DEFAULT_ZONE: Final = "UTC"
@@ -51,17 +52,17 @@ class Standing:
 _Earned = TypeVar("_Earned")
 
 
+def achievement_rows(stamp: Stamp) -> int:
+    """How many rows an answer has that lists every achievement."""
+    return len(stamp.book.achievements)
+
+
 class Presenter:
-    """Answers from a learner's state by one catalogue and one set of level thresholds."""
+    """Answers from a learner's state by the learner's rule book."""
 
-    def __init__(self, catalogue: Catalogue, level_rules: LevelRules) -> None:
-        self._conditions = [(found, compile_rule(found.rule)) for found in catalogue.achievements]
-        self._level_rules = level_rules
-
-    @property
-    def size(self) -> int:
-        """How many achievements the catalogue has."""
-        return len(self._conditions)
+    def __init__(self, book: RuleBook) -> None:
+        self._conditions = book.conditions
+        self._level_rules = book.levels
 
     def progress(self, view: LearnerView, now: dt.datetime) -> ProgressAnswer:
         """A learner's progress at a glance."""
@@ -158,7 +159,7 @@ class Presenter:
         )
 
     def standings(self, view: LearnerView) -> list[Standing]:
-        """How the learner stands to every achievement, in the catalogue's order."""
+        """How the learner stands to every achievement, in the rule book's order."""
         return [
             _standing(view, achievement, condition) for achievement, condition in self._conditions
         ]
@@ -219,7 +220,7 @@ def _standing(view: LearnerView, achievement: Achievement, condition: Condition)
 def _latest_first(
     unlocked: Iterable[tuple[dt.datetime, _Earned]],
 ) -> list[tuple[dt.datetime, _Earned]]:
-    """Unlocks of the same moment keep the catalogue's order."""
+    """Unlocks of the same moment keep the rule book's order."""
     return sorted(unlocked, key=lambda pair: pair[0], reverse=True)
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from progress_worker.domain.vocabulary import NO_NUL
 from progress_worker.http.api.paths import ExactRoute
+from progress_worker.http.api.presentation import Presenter, achievement_rows
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses import (
     AchievementsAnswer,
@@ -90,20 +91,19 @@ router = ReadRouter(prefix="/api/progress", tags=["progress"])
 )
 async def progress(question: Question) -> Response:
     """Totals, streak, latest achievements and skill levels at a glance."""
-    view = question.view
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda learner: view.presenter.progress(learner, question.now),
+        lambda found: Presenter(found.stamp.book).progress(found, question.now),
     )
 
 
 @router.get("/achievements", operation_id="achievements", response_model=AchievementsAnswer)
 async def achievements(question: Question) -> Response:
-    """Every achievement of the catalogue, unlocked or not, with its progress."""
+    """Every achievement of the rule book, unlocked or not, with its progress."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        question.view.presenter.achievements,
-        rows=question.view.presenter.size,
+        lambda found: Presenter(found.stamp.book).achievements(found),
+        rows=achievement_rows,
     )
 
 
@@ -112,8 +112,8 @@ async def badges(question: Question) -> Response:
     """Earned badges and those still to be had."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        question.view.presenter.badges,
-        rows=question.view.presenter.size,
+        lambda found: Presenter(found.stamp.book).badges(found),
+        rows=achievement_rows,
     )
 
 
@@ -187,7 +187,7 @@ async def history(
         lambda reads: reads.history(question.user_id, read.first, read.last),
         lambda found: present_history(found, question.user_id, wanted, question.now),
         check=check,
-        rows=MAX_DAYS if start_date else days or DEFAULT_DAYS,
+        rows=lambda _: MAX_DAYS if start_date else days or DEFAULT_DAYS,
     )
 
 
@@ -200,7 +200,8 @@ async def history(
 async def skill_levels(question: Question) -> Response:
     """The skill level in every topic with a completed exercise, and the way to the next one."""
     return await question.answer(
-        lambda reads: reads.learner(question.user_id), question.view.presenter.skill_levels
+        lambda reads: reads.learner(question.user_id),
+        lambda found: Presenter(found.stamp.book).skill_levels(found),
     )
 
 
@@ -223,5 +224,5 @@ async def skill_level(
     """One topic's skill level; everybody is a beginner in a topic that is new to them."""
     return await question.answer(
         lambda reads: reads.topic(question.user_id, topic),
-        lambda found: question.view.presenter.skill_level(topic, found.totals, found.level),
+        lambda found: Presenter(found.stamp.book).skill_level(topic, found.totals, found.level),
     )

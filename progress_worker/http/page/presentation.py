@@ -87,9 +87,10 @@ def days_to_read(now: dt.datetime) -> Window:
     return Window(months_until(earliest_today(now)).first, dt.date.max)
 
 
-def present_page(presenter: Presenter, view: PageView, now: dt.datetime) -> PageContent:
+def present_page(view: PageView, now: dt.datetime) -> PageContent:
     """The page of a learner; the view's days span the calendar."""
     learner = view.learner
+    presenter = Presenter(learner.stamp.book)
     local, last = today(learner.stamp.timezone, now), last_shown(learner.stamp, now)
     levels = presenter.skill_levels(learner).skill_levels
     badges = presenter.badges(learner)

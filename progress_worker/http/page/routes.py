@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from progress_worker.domain.vocabulary import NO_NUL
+from progress_worker.http.api.presentation import achievement_rows
 from progress_worker.http.api.routes import ReadRouter
 from progress_worker.http.api.windows import MAX_DAYS
 from progress_worker.http.conditional import (
@@ -68,10 +69,12 @@ async def page(question: Annotated[Asked, Depends(looked_at)]) -> Response:
     found = await view.reads.page(question.user_id, days.first, days.last)
 
     def make() -> bytes:
-        shown = present_page(view.presenter, found.decode(), question.now)
+        shown = present_page(found.decode(), question.now)
         return render("progress.html", page=shown).encode()
 
-    body = await view.computing.make(found.characters, make, rows=MAX_DAYS + view.presenter.size)
+    body = await view.computing.make(
+        found.characters, make, rows=MAX_DAYS + achievement_rows(found.stamp)
+    )
     return HTMLResponse(body, headers=caching_headers(question.tag(found.stamp)) | headers)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import bindparam, select
 from sqlalchemy import text as sql
@@ -14,14 +14,17 @@ from sqlalchemy import text as sql
 from progress_worker.domain.completion import Completion
 from progress_worker.errors import ProgressError
 from progress_worker.storage.read.connections import ReadConnections, Snapshot
+from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.statements import HISTORY, LEARNER_STATE, STATISTICS
 from progress_worker.storage.read.views import (
     HistoryView,
     LearnerView,
+    Stamp,
     StatisticsView,
     StoredRow,
     history_view,
     learner_view,
+    stamp_of,
     statistics_view,
     stored_row,
 )
@@ -29,6 +32,8 @@ from progress_worker.storage.rows import COMPLETION
 from progress_worker.storage.schema.tables import completion
 
 _CHUNK_ROWS: Final = 500
+
+_View = TypeVar("_View")
 
 #: Every completion, revoked ones too, oldest first.
 COMPLETIONS: Final = (
@@ -50,8 +55,9 @@ class ExportReads:
     connection is busy.
     """
 
-    def __init__(self, connections: ReadConnections) -> None:
+    def __init__(self, connections: ReadConnections, books: ViewRuleBooks) -> None:
         self._connections = connections
+        self._books = books
         self._running: set[str] = set()
 
     @asynccontextmanager
@@ -62,7 +68,7 @@ class ExportReads:
         self._running.add(user_id)
         try:
             async with self._connections.snapshot() as snapshot:
-                yield OpenExport(snapshot, user_id)
+                yield OpenExport(snapshot, self._books, user_id)
         finally:
             self._running.remove(user_id)
 
@@ -70,28 +76,32 @@ class ExportReads:
 class OpenExport:
     """One learner at one moment."""
 
-    def __init__(self, snapshot: Snapshot, user_id: str) -> None:
+    def __init__(self, snapshot: Snapshot, books: ViewRuleBooks, user_id: str) -> None:
         self._snapshot = snapshot
+        self._books = books
         self._user_id = user_id
 
     async def learner(self) -> StoredRow[LearnerView]:
         """The learner's state without days."""
         row = await self._snapshot.one(LEARNER_STATE, user_id=self._user_id)
-        return stored_row(row, partial(learner_view, self._user_id, row))
+        return await self._stored(row, partial(learner_view, self._user_id, row))
 
     async def statistics(self, first: dt.date, last: dt.date) -> StoredRow[StatisticsView]:
         """Sums over all days and per day from `first` to `last`, both included."""
         row = await self._snapshot.one(
             STATISTICS, user_id=self._user_id, first_day=first, last_day=last
         )
-        return stored_row(row, partial(statistics_view, row))
+        return await self._stored(row, partial(statistics_view, row))
 
     async def history(self, first: dt.date, last: dt.date) -> StoredRow[HistoryView]:
         """Sums per day from `first` to `last`, both included, and what came before."""
         row = await self._snapshot.one(
             HISTORY, user_id=self._user_id, first_day=first, last_day=last
         )
-        return stored_row(row, partial(history_view, row))
+        return await self._stored(row, partial(history_view, row))
+
+    async def _stored(self, row: Any, decode: Callable[[Stamp], _View]) -> StoredRow[_View]:
+        return stored_row(row, await stamp_of(self._books, row), decode)
 
     async def completions(self) -> AsyncIterator[Sequence[Completion]]:
         """Every completion, oldest first, in chunks through a cursor on the server."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    case,
     cast,
     func,
     literal_column,
@@ -33,6 +34,7 @@ from progress_worker.storage.schema.tables import (
     learner,
     learner_day,
     learner_total,
+    rule_book,
     skill_level,
 )
 
@@ -40,6 +42,10 @@ _LINE_BREAK: Final = literal_column("chr(10)", Text)
 
 _ACTIVE_DAYS: Final = literal_column(BOUNDS, ARRAY(Integer)).label("active_days")
 _LAST_ACTIVE_DAY: Final = literal_column("upper(learner.active_days) - 1", Date)
+
+
+#: The rule book by which the learner is complete, as the row is now.
+_RULE_BOOK: Final = case((learner.c.rule_book_at == learner.c.version, learner.c.rule_book))
 
 
 def _of_learner(table: Table) -> ColumnElement[bool]:
@@ -95,6 +101,7 @@ def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
             learner.c.version,
             learner.c.timezone,
             _LAST_ACTIVE_DAY.label("last_active_day"),
+            _RULE_BOOK.label("rule_book"),
             *columns,
         )
         .where(_of_learner(learner))
@@ -155,3 +162,7 @@ HISTORY: Final = _learner_and(
 
 #: Whether the view's tables are there and may be read.
 READY: Final = select(learner.c.version).limit(1).prefix_with(sql("/* progress-view: ready */"))
+
+#: The rule book of a version, and the newest version.
+RULE_BOOK: Final = select(rule_book.c.content).where(rule_book.c.version == bindparam("version"))
+NEWEST_RULE_BOOK: Final = select(func.max(rule_book.c.version).label("version"))

@@ -13,11 +13,13 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from sqlalchemy import ClauseElement
 
 from progress_worker.domain.calendar import is_zone
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.storage.active_days import read_runs
 from progress_worker.storage.read.connections import ReadConnections
+from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.statements import (
     HISTORY,
     LEARNER_AND_DAYS,
@@ -37,9 +39,11 @@ _View = TypeVar("_View")
 class Stamp(NamedTuple):
     """What a learner's answers depend on: every change raises the version.
 
-    `timezone` is None, and so days are those of UTC, where this release does not know the zone.
+    `book` is the rule book by which the learner is complete. `timezone` is None, and so days are
+    those of UTC, where this release does not know the zone.
     """
 
+    book: RuleBook
     version: int = 0
     timezone: str | None = None
     last_active_day: dt.date | None = None
@@ -107,8 +111,14 @@ class ProgressReads:
     called with the zone of a learner that was read, when this release does not know that zone.
     """
 
-    def __init__(self, connections: ReadConnections, unknown_zone: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        connections: ReadConnections,
+        books: ViewRuleBooks,
+        unknown_zone: Callable[[str], None],
+    ) -> None:
         self._connections = connections
+        self._books = books
         self._unknown_zone = unknown_zone
 
     async def ready(self) -> None:
@@ -117,34 +127,37 @@ class ProgressReads:
 
     async def stamp(self, user_id: str) -> Stamp:
         """What the learner's answers depend on."""
-        return _stamp(await self._one(STAMP, user_id))
+        return await stamp_of(self._books, await self._one(STAMP, user_id))
 
     async def learner(self, user_id: str) -> StoredRow[LearnerView]:
         """The learner's state without days."""
         row = await self._one(LEARNER_STATE, user_id)
-        return stored_row(row, partial(learner_view, user_id, row))
+        return await self._stored(row, partial(learner_view, user_id, row))
 
     async def topic(self, user_id: str, topic: str) -> StoredRow[TopicView]:
         """The learner's sums and level in one topic."""
         row = await self._one(TOPIC, user_id, topic=topic)
-        return stored_row(row, partial(topic_view, topic, row))
+        return await self._stored(row, partial(topic_view, topic, row))
 
     async def page(self, user_id: str, first: dt.date, last: dt.date) -> StoredRow[PageView]:
         """The learner's state, and sums per day from `first` to `last`, both included."""
         row = await self._one(LEARNER_AND_DAYS, user_id, first_day=first, last_day=last)
-        return stored_row(row, partial(page_view, user_id, row))
+        return await self._stored(row, partial(page_view, user_id, row))
 
     async def statistics(
         self, user_id: str, first: dt.date, last: dt.date
     ) -> StoredRow[StatisticsView]:
         """Sums over all days and per day from `first` to `last`, both included."""
         row = await self._one(STATISTICS, user_id, first_day=first, last_day=last)
-        return stored_row(row, partial(statistics_view, row))
+        return await self._stored(row, partial(statistics_view, row))
 
     async def history(self, user_id: str, first: dt.date, last: dt.date) -> StoredRow[HistoryView]:
         """Sums per day from `first` to `last`, both included, and what came before."""
         row = await self._one(HISTORY, user_id, first_day=first, last_day=last)
-        return stored_row(row, partial(history_view, row))
+        return await self._stored(row, partial(history_view, row))
+
+    async def _stored(self, row: Any, decode: Callable[[Stamp], _View]) -> StoredRow[_View]:
+        return stored_row(row, await stamp_of(self._books, row), decode)
 
     async def _one(self, statement: ClauseElement, user_id: str, **parameters: object) -> Any:
         row = await self._connections.one(statement, user_id=user_id, **parameters)
@@ -153,53 +166,52 @@ class ProgressReads:
         return row
 
 
-def learner_view(user_id: str, row: Any) -> LearnerView:
+def learner_view(user_id: str, row: Any, stamp: Stamp) -> LearnerView:
     """Decode a row of LEARNER; without one, the view of a learner never seen."""
     if row is None:
-        return LearnerView(Stamp(), LearnerState(user_id, counters=defaultdict(int)), {})
+        return LearnerView(stamp, LearnerState(user_id), {})
     unlocks = {name: dt.datetime.fromisoformat(at) for name, at in _lines(row.unlocks)}
     state = LearnerState(
         user_id,
         version=row.version,
         active_days=ActiveDays(read_runs(row.active_days)),
-        # A filter of a catalogue newer than the learner's last event has no counter yet.
-        counters=defaultdict(int, row.counters),
+        counters=row.counters,
         totals=_totals(row.totals),
         levels=_levels(row.levels),
         unlocked=set(unlocks),
     )
-    return LearnerView(_stamp(row), state, unlocks)
+    return LearnerView(stamp, state, unlocks)
 
 
-def topic_view(topic: str, row: Any) -> TopicView:
+def topic_view(topic: str, row: Any, stamp: Stamp) -> TopicView:
     """Decode a row of TOPIC; without one, the view of a learner never seen."""
     if row is None:
-        return TopicView(Stamp(), Totals(), SkillLevel())
+        return TopicView(stamp, Totals(), SkillLevel())
     sums = Totals()
     for totals in _totals(row.totals).values():
         sums.merge(totals)
-    return TopicView(_stamp(row), sums, _levels(row.levels).get(topic, SkillLevel()))
+    return TopicView(stamp, sums, _levels(row.levels).get(topic, SkillLevel()))
 
 
-def page_view(user_id: str, row: Any) -> PageView:
+def page_view(user_id: str, row: Any, stamp: Stamp) -> PageView:
     """Decode a row of LEARNER_AND_DAYS; without one, the view of a learner never seen."""
-    return PageView(learner_view(user_id, row), _day_totals(row and row.days))
+    return PageView(learner_view(user_id, row, stamp), _day_totals(row and row.days))
 
 
-def statistics_view(row: Any) -> StatisticsView:
+def statistics_view(row: Any, stamp: Stamp) -> StatisticsView:
     """Decode a row of STATISTICS; without one, the view of a learner never seen."""
     days: defaultdict[dt.date, dict[Cell, Totals]] = defaultdict(dict)
     for day, topic, difficulty, *sums in _lines(row and row.days):
         days[dt.date.fromisoformat(day)][topic, difficulty] = Totals(*sums)
-    return StatisticsView(_stamp(row), _totals(row and row.totals), days)
+    return StatisticsView(stamp, _totals(row and row.totals), days)
 
 
-def history_view(row: Any) -> HistoryView:
+def history_view(row: Any, stamp: Stamp) -> HistoryView:
     """Decode a row of HISTORY; without one, the view of a learner never seen."""
     if row is None:
-        return HistoryView(Stamp(), ActiveDays(), Totals(), {}, {})
+        return HistoryView(stamp, ActiveDays(), Totals(), {}, {})
     return HistoryView(
-        _stamp(row),
+        stamp,
         ActiveDays(read_runs(row.active_days)),
         Totals(*json.loads(row.before)),
         _day_totals(row.days),
@@ -207,21 +219,22 @@ def history_view(row: Any) -> HistoryView:
     )
 
 
-def _stamp(row: Any) -> Stamp:
+async def stamp_of(books: ViewRuleBooks, row: Any) -> Stamp:
+    """What a learner's row says of the learner's answers. Raises TransientError."""
     if row is None:
-        return Stamp()
+        return Stamp(await books.of(None))
     zone = row.timezone if _is_zone_known(row) else None
-    return Stamp(row.version, zone, row.last_active_day)
+    return Stamp(await books.of(row.rule_book), row.version, zone, row.last_active_day)
 
 
 def _is_zone_known(row: Any) -> bool:
     return row.timezone is None or is_zone(row.timezone)
 
 
-def stored_row(row: Any, decode: Callable[[], _View]) -> StoredRow[_View]:
+def stored_row(row: Any, stamp: Stamp, decode: Callable[[Stamp], _View]) -> StoredRow[_View]:
     """A row that `decode` decodes later, as in a thread; None for a learner never seen."""
     characters = sum(len(value) for value in row or () if isinstance(value, str | list))
-    return StoredRow(_stamp(row), characters, decode)
+    return StoredRow(stamp, characters, partial(decode, stamp))
 
 
 def _lines(text: str | None) -> Iterator[Any]:

@@ -13,7 +13,10 @@ from progress_worker.storage.schema.tables import (
     learner_day,
     learner_total,
     outbox,
+    rule_book,
+    running_worker,
     skill_level,
+    walk,
 )
 
 Privileges = Mapping[str, tuple[str, ...]]
@@ -30,9 +33,13 @@ WORKER: Final[Privileges] = {
     skill_level.name: ("SELECT", "INSERT", "UPDATE"),
     achievement_unlock.name: ("SELECT", "INSERT"),
     outbox.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    rule_book.name: ("SELECT", "INSERT"),
+    running_worker.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    walk.name: ("SELECT", "INSERT", "UPDATE"),
     REVISION_TABLE: ("SELECT",),
 }
 VIEW: Final[Privileges] = {
     **{table.name: ("SELECT",) for table in LEARNER_TABLES},
+    rule_book.name: ("SELECT",),
     REVISION_TABLE: ("SELECT",),
 }

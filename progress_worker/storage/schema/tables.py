@@ -43,11 +43,15 @@ def _totals() -> list[Column[int]]:
         Column("grade_hundredths", BigInteger, nullable=False),
         Column("time_spent_seconds", BigInteger, nullable=False),
         Column("hints_used", BigInteger, nullable=False),
+        Column("passed", Integer, nullable=False, server_default="0"),
     ]
 
 
 #: One row per learner; whatever changes a learner raises `version`.
-#: `counters` holds how many completions match each filter of the catalogue's rules.
+#: `counters` holds how many completions match each filter of the learner's rule book.
+#: `rule_book` is the version of the rule book by which counters, levels and unlocks are complete.
+#: It counts while `rule_book_at` is the row's version: a release that does not know rule books
+#: raises the version alone.
 #: `completions_kept_from` is null until completions of the learner are deleted.
 learner: Final = Table(
     "learner",
@@ -60,6 +64,8 @@ learner: Final = Table(
     Column("timezone_event_id", Uuid),
     Column("counters", JSONB, nullable=False),
     Column("completions_kept_from", DateTime(timezone=True)),
+    Column("rule_book", Integer),
+    Column("rule_book_at", BigInteger),
     postgresql_with={"fillfactor": "80"},
 )
 
@@ -154,7 +160,45 @@ outbox: Final = Table(
     Column("parked", Text),
 )
 
-#: The tables that Citus distributes by user_id; `outbox` stays local.
+#: Every rule book that was ever active, as it was written; the highest version is the active one.
+rule_book: Final = Table(
+    "rule_book",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("activated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+#: The workers that run now, and which format of rule books each can read.
+running_worker: Final = Table(
+    "running_worker",
+    metadata,
+    Column("instance", Text, primary_key=True),
+    Column("release", Text, nullable=False),
+    Column("reads_format", Integer, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+#: How far each walk over all learners has come. A pass that has ended has `finished_at`; the next
+#: one starts over. `rule_book` is the version that a pass moves learners to.
+walk: Final = Table(
+    "walk",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("rule_book", Integer),
+    Column("after_user_id", Text, nullable=False, server_default=""),
+    Column("after_event_id", Uuid),
+    Column("examined", BigInteger, nullable=False, server_default="0"),
+    Column("changed", BigInteger, nullable=False, server_default="0"),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("moved_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("finished_at", DateTime(timezone=True)),
+)
+
+#: The tables that Citus distributes by user_id; all others stay local.
 LEARNER_TABLES: Final = (
     learner,
     completion,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from progress_worker.domain.state import LearnerState, Touched
+from progress_worker.domain.state import DirtyMarks, LearnerState
 
 
 class LearnerCache:
@@ -36,10 +36,10 @@ class LearnerCache:
     def put(self, states: Iterable[LearnerState]) -> None:
         """Keep learners whose changes are committed, each with the last of its loaded days."""
         for state in states:
-            if state.touched.zone_lost:
+            if state.dirty.zone_lost:
                 continue
-            if state.touched.changed:
-                state.touched = Touched()
+            if state.dirty.changed:
+                state.dirty = DirtyMarks()
             if len(state.days) > 1:
                 last = max(state.days)
                 state.days = {last: state.days[last]}

@@ -1,17 +1,20 @@
-"""Reads all of a learner's completions, a few at a time, within a limit that fits their number."""
+"""Derives learners from all of their completions, within a time limit that fits their number."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.derive import Derivation, Derived
+from progress_worker.domain.state import LearnerState
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rows import COMPLETION
+from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write.arrays import array
 
 #: Deriving a learner takes 20 µs a completion, so the event loop waits 10 ms for one portion.
@@ -20,19 +23,26 @@ _PORTION: Final = 500
 _COMPLETIONS_PER_LIMIT: Final = 10_000
 _SIZE: Final = "SELECT count(*) FROM completion WHERE user_id = ANY(%s::text[])"
 _LIMIT: Final = "SELECT set_config('statement_timeout', %s, true)"
-_COMPLETIONS: Final = f"{COMPLETION.select_of_learners} AND NOT revoked"
-_HISTORY: Final = f"{_COMPLETIONS} ORDER BY completed_at, event_id"
+_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+_DECLARE: Final = (
+    f"DECLARE histories NO SCROLL CURSOR FOR {COMPLETION.select_of_learners} AND NOT revoked"
+    " ORDER BY user_id, completed_at, event_id"
+)
+_FETCH: Final = f"FETCH FORWARD {_PORTION} FROM histories"
 
 
 @asynccontextmanager
 async def connect_for_histories(
-    engine: AsyncEngine, users: Sequence[str], seconds: float
+    engine: AsyncEngine, users: Sequence[str], seconds: float, *, snapshot: bool = False
 ) -> AsyncIterator[Connection]:
     """A connection for work on all completions of these learners, as one transaction.
 
-    `seconds` is the time limit without completions. Raises what `connect_for` raises.
+    `seconds` is the time limit without completions. With `snapshot`, every statement sees the same
+    moment. Raises what `connect_for` raises.
     """
     async with connect_for(engine, None) as connection, asyncio.timeout(seconds) as deadline:
+        if snapshot:
+            await connection.execute(_SNAPSHOT)
         row = await (await connection.execute(_SIZE, [array(users)])).fetchone()
         limit = seconds * (1 + (row[0] if row else 0) / _COMPLETIONS_PER_LIMIT)
         await connection.execute(_LIMIT, [f"{limit * 1000:.0f}"])
@@ -40,24 +50,43 @@ async def connect_for_histories(
         yield connection
 
 
-async def history(connection: Connection, user_id: str) -> AsyncIterator[Completion]:
-    """The learner's completions that count, oldest first."""
-    async for completion in _stream(connection, _HISTORY, [user_id]):
-        yield completion
+async def derive(
+    connection: Connection, books: RuleBooks, stored: Mapping[str, LearnerState], *, newest: bool
+) -> AsyncGenerator[tuple[LearnerState, Derived]]:
+    """Each of these learners, with every day, as stored and as the completions have it.
+
+    By the active rule book with `newest`, else by the learner's own. One learner after the other is
+    held in memory; other tasks run whenever Postgres is asked for more. Close it when you leave it
+    early. Raises psycopg.Error.
+    """
+    left = dict(stored)
+    derivation: Derivation | None = None
+    current = ""
+    async with aclosing(_completions(connection, list(stored))) as completions:
+        async for completion in completions:
+            if derivation is None or completion.user_id != current:
+                if derivation is not None:
+                    yield left.pop(current), derivation.finish()
+                current = completion.user_id
+                derivation = _derivation(books, left[current], newest=newest)
+            derivation.add(completion)
+    if derivation is not None:
+        yield left.pop(current), derivation.finish()
+    for learner in left.values():
+        yield learner, _derivation(books, learner, newest=newest).finish()
 
 
-async def completions(connection: Connection, users: Sequence[str]) -> AsyncIterator[Completion]:
-    """The completions of these learners that count, in any order."""
-    async for completion in _stream(connection, _COMPLETIONS, users):
-        yield completion
+def _derivation(books: RuleBooks, stored: LearnerState, *, newest: bool) -> Derivation:
+    return Derivation(books.active if newest else books.by_version[stored.rule_book], stored)
 
 
-async def _stream(
-    connection: Connection, statement: str, users: Sequence[str]
-) -> AsyncIterator[Completion]:
-    """The answer in constant memory; other tasks run whenever Postgres is asked for more."""
-    async with connection.cursor("history", binary=True) as cursor:
-        cursor.itersize = _PORTION
-        await cursor.execute(statement, [array(users)])
-        async for row in cursor:
+async def _completions(connection: Connection, users: Sequence[str]) -> AsyncGenerator[Completion]:
+    """All that count, learner by learner, oldest first, in constant memory.
+
+    The cursor ends with the transaction at the latest.
+    """
+    await connection.execute(_DECLARE, [array(users)])
+    while rows := await (await connection.execute(_FETCH, binary=True)).fetchall():
+        for row in rows:
             yield Completion(*row)
+    await connection.execute("CLOSE histories")

@@ -16,7 +16,6 @@ from typing import Any, Final
 from psycopg import AsyncCursor
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import Reducer
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
@@ -24,6 +23,8 @@ from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.active_days import BOUNDS, read_runs
 from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.rows import COMPLETION, DAY, LEVEL, TOTAL
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write import rulebooks
 from progress_worker.storage.write.arrays import array
 from progress_worker.storage.write.cache import LearnerCache
 
@@ -32,7 +33,7 @@ CompletionKey = tuple[str, int]
 
 _LEARNERS: Final = f"""
 SELECT user_id, version, {BOUNDS}, timezone, timezone_at, timezone_event_id, counters,
-       completions_kept_from
+       completions_kept_from, CASE WHEN rule_book_at = version THEN rule_book END
 FROM learner WHERE user_id = ANY(%s::text[])
 """
 _VERSIONS: Final = "SELECT user_id, version FROM learner WHERE user_id = ANY(%s::text[])"
@@ -51,13 +52,10 @@ class Loaded:
 
     learners: dict[str, LearnerState]
     stored: dict[CompletionKey, Completion]
-    #: Learners who were last saved under a catalogue with other filters, with their number of
-    #: completions. They have to be counted and loaded again before anything is folded into them.
-    uncounted: dict[str, int]
 
 
 async def load(
-    connection: Connection, reducer: Reducer, cache: LearnerCache, arrivals: Sequence[Completion]
+    connection: Connection, books: RuleBooks, cache: LearnerCache, arrivals: Sequence[Completion]
 ) -> Loaded:
     """Load every learner, stored completion and day snapshot that the arrivals concern.
 
@@ -67,11 +65,11 @@ async def load(
     save does that. Waits no longer than the connection's statement timeout per statement.
     """
     with values_refused():
-        return await _load(connection, reducer, cache, arrivals)
+        return await _load(connection, books, cache, arrivals)
 
 
 async def _load(
-    connection: Connection, reducer: Reducer, cache: LearnerCache, arrivals: Sequence[Completion]
+    connection: Connection, books: RuleBooks, cache: LearnerCache, arrivals: Sequence[Completion]
 ) -> Loaded:
     keys = {key_of(arrival): arrival.event_id for arrival in arrivals}
     users = {user_id for user_id, _ in keys}
@@ -82,7 +80,7 @@ async def _load(
         async with connection.pipeline():
             answers = await _ask_for_learners(connection, missing)
             stored = await _execute(connection, _STORED, *wanted)
-        learners |= await _read_learners(reducer, missing, answers)
+        learners |= await _read_learners(connection, books, missing, answers)
     else:
         stored = await _execute(connection, _STORED, *wanted)
     found = {key_of(c): c for c in map(Completion._make, await stored.fetchall())}
@@ -90,12 +88,7 @@ async def _load(
     read = missing | {user_id for user_id, _ in found} | {user_id for user_id, _ in days}
     if read:
         await _load_days(connection, learners, days, read)
-    uncounted = {
-        user_id: learners[user_id].overall.completions
-        for user_id in missing
-        if not reducer.counts_match(learners[user_id])
-    }
-    return Loaded(learners, found, uncounted)
+    return Loaded(learners, found)
 
 
 def _missing_days(
@@ -139,14 +132,26 @@ def key_of(completion: Completion) -> CompletionKey:
     return completion.user_id, completion.event_id.int
 
 
-async def load_learner(
-    connection: Connection, reducer: Reducer, user_id: str
-) -> LearnerState | None:
-    """One learner without day snapshots; None when there is no such learner."""
+async def load_whole(
+    connection: Connection, books: RuleBooks, users: Set[str]
+) -> dict[str, LearnerState]:
+    """These learners with every day; those who were never seen are left out.
+
+    Several statements read them. Raises LearnerChangedError when another transaction changed one
+    of them in between, which cannot happen in a snapshot.
+    """
     async with connection.pipeline():
-        answers = await _ask_for_learners(connection, {user_id})
-    state = (await _read_learners(reducer, {user_id}, answers))[user_id]
-    return state if state.version else None
+        answers = await _ask_for_learners(connection, users)
+        days = await _execute(connection, DAY.select_of_learners, users)
+        versions = await _execute(connection, _VERSIONS, users)
+    learners = await _read_learners(connection, books, users, answers)
+    if dict(await versions.fetchall()) != {
+        s.user_id: s.version for s in learners.values() if s.version
+    }:
+        raise LearnerChangedError("a learner was changed while it was read")
+    for user_id, local_day, topic, difficulty, *numbers in await days.fetchall():
+        learners[user_id].days.setdefault(local_day, {})[topic, difficulty] = Totals(*numbers)
+    return {user_id: state for user_id, state in learners.items() if state.version}
 
 
 async def _ask_for_learners(connection: Connection, users: Set[str]) -> list[AsyncCursor[Any]]:
@@ -157,13 +162,21 @@ async def _ask_for_learners(connection: Connection, users: Set[str]) -> list[Asy
 
 
 async def _read_learners(
-    reducer: Reducer, users: Set[str], answers: Sequence[AsyncCursor[Any]]
+    connection: Connection,
+    books: RuleBooks,
+    users: Set[str],
+    answers: Sequence[AsyncCursor[Any]],
 ) -> dict[str, LearnerState]:
     """The learners as they are stored, without day snapshots; one never seen has version 0."""
     learners, totals, levels, unlocked = [await answer.fetchall() for answer in answers]
     states = _assemble(learners, totals)
+    await rulebooks.fetch(connection, books, {state.rule_book for state in states.values()})
+    for state in states.values():
+        if state.rule_book is None:
+            # An older release counted last, maybe by other filters: nobody counts those further.
+            state.counters = books.active.counters.known(state.counters)
     for user_id in users - states.keys():
-        states[user_id] = reducer.new_learner(user_id)
+        states[user_id] = books.active.new_learner(user_id)
     # Another transaction may have added the learner since the first answer, which `load` notices.
     for user_id, topic, level, previous_level, updated_at in levels:
         states[user_id].levels[topic] = SkillLevel(level, previous_level, updated_at)
@@ -197,6 +210,7 @@ def _assemble(learners: list[Any], totals: list[Any]) -> dict[str, LearnerState]
             zone=(row[4], row[5], row[3]) if row[3] is not None else None,
             counters=row[6],
             kept_from=row[7],
+            rule_book=row[8],
             totals=sums.get(row[0], {}),
         )
         for row in learners

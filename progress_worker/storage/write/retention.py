@@ -45,6 +45,7 @@ ORDER BY user_id, event_id LIMIT %(limit)s
 _MARK: Final = """
 UPDATE learner SET
     version = version + 1,
+    rule_book_at = CASE WHEN rule_book_at = version THEN version + 1 ELSE rule_book_at END,
     completions_kept_from = greatest(completions_kept_from, %(before)s)
 WHERE user_id = ANY(%(users)s::text[])
 """

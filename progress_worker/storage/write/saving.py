@@ -29,16 +29,19 @@ from progress_worker.storage.write.outbox import OutboxRecord
 #: in a microsecond. So a learner who is deleted and starts again never has an old version again.
 _FIRST_VERSION: Final = "(date_part('epoch', now()) * 1000000)::bigint"
 _OTHER_COLUMNS: Final = [name for name in LEARNER.values if name != "version"]
+_COMPLETE: Final = "CASE WHEN n.rule_book IS NOT NULL THEN {} END"
 _SAVE_LEARNERS: Final = f"""
 WITH added AS (
-    INSERT INTO learner (user_id, version, {", ".join(_OTHER_COLUMNS)})
-    SELECT user_id, {_FIRST_VERSION}, {", ".join(_OTHER_COLUMNS)}
+    INSERT INTO learner (user_id, version, rule_book_at, {", ".join(_OTHER_COLUMNS)})
+    SELECT user_id, {_FIRST_VERSION}, {_COMPLETE.format(_FIRST_VERSION)},
+           {", ".join(_OTHER_COLUMNS)}
     FROM {LEARNER.given(LEARNER.columns)}
     ON CONFLICT (user_id) DO NOTHING
     RETURNING version
 ), changed AS (
     UPDATE learner AS l
-    SET version = n.version + 1, {", ".join(f"{name} = n.{name}" for name in _OTHER_COLUMNS)}
+    SET version = n.version + 1, rule_book_at = {_COMPLETE.format("n.version + 1")},
+        {", ".join(f"{name} = n.{name}" for name in _OTHER_COLUMNS)}
     FROM {LEARNER.given(LEARNER.columns)}
     WHERE l.user_id = n.user_id AND l.version = n.version
     RETURNING true
@@ -66,11 +69,6 @@ FROM (
 ) AS z
 WHERE l.user_id = z.user_id
 """
-_FORGET_DAYS: Final = DAY.delete
-_FORGET_SUMS: Final = (
-    "DELETE FROM learner_total WHERE user_id = ANY(%s)",
-    "DELETE FROM learner_day WHERE user_id = ANY(%s)",
-)
 
 
 @dataclass(slots=True)
@@ -84,38 +82,19 @@ class Changes:
 
 
 async def save(
-    connection: Connection,
-    changes: Changes,
-    messages: Iterable[OutboxRecord] = (),
-    *,
-    instead: bool = False,
+    connection: Connection, changes: Changes, messages: Iterable[OutboxRecord] = ()
 ) -> None:
     """Write the changes, and messages to the outbox in their order; the caller commits.
-
-    With `instead`, sums that are not among the changes are deleted.
 
     Raises LearnerChangedError when another transaction changed one of the learners since it was
     loaded, PoisonError for a value that cannot be sent, and psycopg.Error. Blocks on row locks up
     to the connection's lock timeout.
     """
     with values_refused():
-        await _save(connection, changes, messages, instead=instead)
-
-
-async def _save(
-    connection: Connection,
-    changes: Changes,
-    messages: Iterable[OutboxRecord],
-    *,
-    instead: bool,
-) -> None:
-    learners = sorted(changes.learners, key=_user_id)
-    await _save_learners(connection, learners)
-    if instead:
-        for statement in _FORGET_SUMS:
-            await connection.execute(statement, [[state.user_id for state in learners]])
-    await _forget_empty_days(connection, learners)
-    await _save_parts(connection, learners, changes, messages)
+        learners = sorted(changes.learners, key=_user_id)
+        await _save_learners(connection, learners)
+        await _forget_empty_sums(connection, learners)
+        await _save_parts(connection, learners, changes, messages)
 
 
 async def _save_learners(connection: Connection, learners: Sequence[LearnerState]) -> None:
@@ -139,18 +118,24 @@ async def _save_learners(connection: Connection, learners: Sequence[LearnerState
         state.version += 1
 
 
-async def _forget_empty_days(connection: Connection, learners: Iterable[LearnerState]) -> None:
-    """Delete the sums of days that came down to nothing: a day that is not active has no rows."""
-    empty = []
+async def _forget_empty_sums(connection: Connection, learners: Iterable[LearnerState]) -> None:
+    """Delete the sums that came down to nothing: what is not active has no rows."""
+    totals: list[Row] = []
+    days: list[Row] = []
     for state in learners:
-        if not state.touched.taken_back:
+        dirty = state.dirty
+        if not dirty.taken_back:
             continue
-        for day, cell in list(state.touched.days):
+        for cell in [cell for cell in dirty.totals if not state.totals[cell].completions]:
+            del state.totals[cell], dirty.totals[cell]
+            totals.append((state.user_id, *cell))
+        for day, cell in list(dirty.days):
             if not state.days[day][cell].completions:
-                del state.days[day][cell], state.touched.days[day, cell]
-                empty.append((state.user_id, day, *cell))
-    if empty:
-        await connection.execute(_FORGET_DAYS, arrays(empty, len(DAY.key)))
+                del state.days[day][cell], dirty.days[day, cell]
+                days.append((state.user_id, day, *cell))
+    for table, rows in ((TOTAL, totals), (DAY, days)):
+        if rows:
+            await connection.execute(table.delete, arrays(rows, len(table.key)))
 
 
 async def _save_parts(
@@ -167,16 +152,16 @@ async def _save_parts(
     levels: list[Row] = []
     lost: list[str] = []
     for state in learners:
-        user_id, touched = state.user_id, state.touched
-        for cell, new in touched.totals.items():
+        user_id, dirty = state.user_id, state.dirty
+        for cell, new in dirty.totals.items():
             total = (user_id, *cell, *state.totals[cell].numbers())
             (new_totals if new else totals).append(total)
-        for (day, cell), new in touched.days.items():
+        for (day, cell), new in dirty.days.items():
             of_day = (user_id, day, *cell, *state.days[day][cell].numbers())
             (new_days if new else days).append(of_day)
-        for topic, level in touched.levels.items():
+        for topic, level in dirty.levels.items():
             levels.append((user_id, topic, *level))
-        if touched.zone_lost:
+        if dirty.zone_lost:
             lost.append(user_id)
     appended: list[Sequence[Row]] = [
         sorted(changes.added, key=_user_id),
@@ -207,6 +192,7 @@ def _learner_row(state: LearnerState) -> Row:
         named_at,
         named_by,
         to_json(state.counters).decode(),
+        state.rule_book,
     )
 
 
@@ -224,10 +210,3 @@ def _unlock_row(unlock: Unlock) -> Row:
         unlock.progress.target,
         unlock.backdated,
     )
-
-
-def touch_all(state: LearnerState) -> None:
-    """Mark everything that the state holds as new, so that all of it is saved."""
-    state.touched.totals = dict.fromkeys(state.totals, True)
-    state.touched.days = {(day, cell): True for day, cells in state.days.items() for cell in cells}
-    state.touched.levels = dict(state.levels)

@@ -1,4 +1,4 @@
-"""The catalogue: what is wrong with one is said in a sentence; the one that ships is worth it."""
+"""The rule book: what is wrong with one is said in a sentence; the one that ships is worth it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import get_args
 
 import pytest
 
-from progress_worker.domain.catalogue import Achievement, Catalogue, Rule, parse_catalogue
-from progress_worker.domain.reducer import Reducer
-from progress_worker.domain.skills import LevelRules
+from progress_worker.domain.achievements import Achievement, Rule
+from progress_worker.domain.reducer import apply
+from progress_worker.domain.rulebook import RuleBook
+from progress_worker.domain.rulebook_file import RuleBookError, RuleBookFile, parse_rule_book
 from progress_worker.domain.vocabulary import Difficulty, Tier
 from tests.histories import MIDNIGHT, completion
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
-DEFAULT = parse_catalogue(
-    files("progress_worker").joinpath("domain", "achievements.yaml").read_text("utf-8")
+DEFAULT = parse_rule_book(
+    files("progress_worker").joinpath("domain", "rulebook.yaml").read_text("utf-8")
 )
 ALL = pytest.mark.parametrize("achievement", DEFAULT.achievements, ids=lambda found: found.id)
 
@@ -77,36 +78,36 @@ def test_a_wrong_rule_is_named_by_its_place(rule: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "the catalogue is wrong at its top: Input should be a valid dictionary"),
-        ("version: 1", "the catalogue is wrong at achievements: Field required"),
+        ("", "the rule book is wrong at its top: Input should be a valid dictionary"),
+        ("version: 1", "the rule book is wrong at achievements: Field required"),
         ("version: 1\nachievements: []", "wrong at achievements: Tuple should have at least 1"),
         ("version: 1\nachievements: [7]", "wrong at achievements.0: Input should be a valid"),
-        ("version: 1\nachievements:\n- id: [", "the catalogue is not YAML in line 3: "),
-        ("version: 1\n\0", "the catalogue is not YAML: unacceptable character"),
-        ("version: 2026-13-45", "the catalogue is not YAML: month must be in 1..12"),
-        ("version: 1\n[x]: 1", "the catalogue is not YAML in line 2: found unhashable key"),
+        ("version: 1\nachievements:\n- id: [", "the rule book is not YAML in line 3: "),
+        ("version: 1\n\0", "the rule book is not YAML: unacceptable character"),
+        ("version: 2026-13-45", "the rule book is not YAML: month must be in 1..12"),
+        ("version: 1\n[x]: 1", "the rule book is not YAML in line 2: found unhashable key"),
         ("version: 1\nversion: 2", "not YAML in line 2: the key 'version' stands twice"),
         (
             written("{streak: {days: 2}}").replace("id: bad", "id: good"),
-            "the catalogue is wrong at its top: the id 'good' stands twice",
+            "the rule book is wrong at its top: the id 'good' stands twice",
         ),
         (
             written("{streak: {days: 2}}").replace("version: 1", "version: 0"),
-            "the catalogue is wrong at version: Input should be greater than or equal to 1",
+            "the rule book is wrong at version: Input should be greater than or equal to 1",
         ),
         (
             written("{streak: {days: 2}}").replace("tier: gold", "tier: tin"),
-            "the catalogue is wrong at achievements.0.tier (good): Input should be 'bronze'",
+            "the rule book is wrong at achievements.0.tier (good): Input should be 'bronze'",
         ),
     ],
 )
-def test_a_wrong_catalogue_is_refused_in_one_sentence(text: str, sentence: str) -> None:
+def test_a_wrong_rule_book_is_refused_in_one_sentence(text: str, sentence: str) -> None:
     assert sentence in refusal(text)
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(ValueError, match=r"^the catalogue is ") as caught:
-        parse_catalogue(text)
+    with pytest.raises(RuleBookError, match=r"^the rule book is ") as caught:
+        parse_rule_book(text)
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence
@@ -116,7 +117,7 @@ def test_a_forgotten_dash_does_not_swallow_an_achievement() -> None:
     entry = "- id: {}\n  name: N\n  description: D\n  category: c\n  tier: gold\n"
     entry += "  points: 1\n  icon: i\n  rule: {{streak: {{days: 1}}}}\n"
     text = "version: 1\nachievements:\n" + entry.format("one") + entry.format("two")
-    assert len(parse_catalogue(text).achievements) == 2
+    assert len(parse_rule_book(text).achievements) == 2
     assert "line 11: the key 'id' stands twice" in refusal(text.replace("- id: two", "  id: two"))
 
 
@@ -126,7 +127,7 @@ def rules(rule: Rule) -> Iterator[Rule]:
         yield from rules(part)
 
 
-def test_the_default_catalogue_has_every_kind_of_rule() -> None:
+def test_the_default_rule_book_has_every_kind_of_rule() -> None:
     assert 25 <= len(DEFAULT.achievements) <= 40
     found = [rule for achievement in DEFAULT.achievements for rule in rules(achievement.rule)]
     assert {kind for rule in found for kind in rule.model_fields_set} == set(Rule.model_fields)
@@ -139,7 +140,7 @@ def test_the_default_catalogue_has_every_kind_of_rule() -> None:
     assert any(level.topics is not None for level in levels)
 
 
-def test_the_default_catalogue_asks_for_no_topic() -> None:
+def test_the_default_rule_book_asks_for_no_topic() -> None:
     """Topics are the platform's free text: a rule that names one might never be met."""
     for achievement in DEFAULT.achievements:
         for rule in rules(achievement.rule):
@@ -175,9 +176,8 @@ def test_a_description_speaks_to_the_learner(achievement: Achievement) -> None:
 @ALL
 def test_every_achievement_can_be_earned(achievement: Achievement) -> None:
     """A diligent learner, who practises every day in every topic, earns it in under a year."""
-    only = Catalogue(version=1, achievements=(achievement,))
-    reducer = Reducer(only, LevelRules())
-    state = reducer.new_learner("ada")
+    book = RuleBook(RuleBookFile(version=1, achievements=(achievement,)))
+    state = book.new_learner("ada")
     difficulties: tuple[Difficulty, ...] = get_args(Difficulty)
     exercises = product(range(360), ("algorithms", "databases", "networks"), difficulties)
     more_topics = ("graphs", "logic", "proofs")
@@ -191,7 +191,7 @@ def test_every_achievement_can_be_earned(achievement: Achievement) -> None:
             time_spent_seconds=900,
             completed_at=MIDNIGHT + dt.timedelta(days=day, hours=9),
         )
-        unlocks = reducer.apply(state, arrival, None).unlocks
+        unlocks = apply(book, state, arrival, None).unlocks
         if unlocks:
             assert [unlock.achievement for unlock in unlocks] == [achievement]
             assert unlocks[0].progress.percent == 100

@@ -1,0 +1,107 @@
+"""Achievements as a rule book writes them: what can be earned, and the rule of each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from progress_worker.domain.vocabulary import Difficulty, Level, Tier, Topic
+
+
+class Written(BaseModel):
+    """A part of the rule book's YAML; a key that it does not know is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+#: No learner gets further; a larger one is a slip.
+Target = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+def two_decimals(name: str, grade: float) -> None:
+    """Raises ValueError for a grade that no learner can have exactly."""
+    if round(grade, 2) != grade:
+        raise ValueError(f"grades have two decimals, so `{name}` can have no more")
+
+
+class ExercisesCompleted(Written):
+    """At least this many completions match every filter that is given."""
+
+    at_least: Target
+    topic: Topic | None = None
+    difficulty: Difficulty | None = None
+    min_grade: float | None = Field(default=None, ge=0, le=100)
+    max_hints: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _two_decimals(self) -> Self:
+        if self.min_grade is not None:
+            two_decimals("min_grade", self.min_grade)
+        return self
+
+
+class StreakReached(Written):
+    """The longest run of active days has at least this length."""
+
+    days: Target
+
+
+class SkillLevelReached(Written):
+    """The level, or a higher one, is held in `topic`, or in `topics` topics (default: one)."""
+
+    level: Level
+    topic: Topic | None = None
+    topics: Target | None = None
+
+    @model_validator(mode="after")
+    def _one_scope(self) -> Self:
+        if self.topic is not None and self.topics is not None:
+            raise ValueError("give `topic` or `topics`, not both")
+        if self.level == "beginner":
+            raise ValueError("everybody is a beginner; ask for a higher level")
+        return self
+
+
+class TimeSpent(Written):
+    """At least this many seconds were spent on exercises, in total or in a topic."""
+
+    seconds: Target
+    topic: Topic | None = None
+
+
+class DistinctTopics(Written):
+    """At least this many topics have a completion."""
+
+    at_least: Target
+
+
+class Rule(Written):
+    """Exactly one of the rule kinds."""
+
+    exercises_completed: ExercisesCompleted | None = None
+    streak: StreakReached | None = None
+    skill_level: SkillLevelReached | None = None
+    time_spent: TimeSpent | None = None
+    distinct_topics: DistinctTopics | None = None
+    all: Annotated[tuple[Rule, ...], Field(min_length=1, strict=False)] | None = None
+    any: Annotated[tuple[Rule, ...], Field(min_length=1, strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(value is not None for value in self.__dict__.values()) != 1:
+            raise ValueError("a rule has exactly one kind")
+        return self
+
+
+class Achievement(Written):
+    """Something to earn, once."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
+    name: str = Field(min_length=1, max_length=80)
+    description: str = Field(min_length=1, max_length=300)
+    category: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)
+    tier: Tier
+    points: int = Field(ge=0, le=100_000)
+    icon: str = Field(min_length=1, max_length=64)
+    rule: Rule

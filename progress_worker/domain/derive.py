@@ -1,0 +1,247 @@
+"""Derives a learner again from the stored completions, and compares the result with what is stored.
+
+What the order of arrival decides is not compared: what triggered an unlock, the level before the
+present one, and unlocks that are kept though their rule no longer holds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.reducer import Unlock, apply
+from progress_worker.domain.rulebook import RuleBook
+from progress_worker.domain.state import Cell, LearnerState, SkillLevel
+from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.totals import SUMS, Totals
+
+_DaySums: TypeAlias = dict[dt.date, dict[Cell, Totals]]
+
+
+class Derived(NamedTuple):
+    """A learner as the stored completions and a rule book have it.
+
+    `unlocks` are earned by what is stored, each with the completion that first met its rule in
+    order of work. `unjudged` are achievements whose rule holds, but by completions that were
+    deleted, so that nothing is left that could have met it.
+    """
+
+    state: LearnerState
+    unlocks: list[Unlock]
+    unjudged: list[str]
+
+
+class Difference(NamedTuple):
+    """Something that is stored otherwise than it is derived; None stands for nothing at all."""
+
+    user_id: str
+    part: str
+    key: str
+    stored: object
+    derived: object
+
+    def __str__(self) -> str:
+        what = f"{self.part} {self.key}".strip()
+        return f"{self.user_id}: {what} is {self.stored}, derived is {self.derived}"
+
+
+class Derivation:
+    """Folds one learner's completions, which are added oldest first."""
+
+    def __init__(self, book: RuleBook, stored: LearnerState) -> None:
+        """`stored` is the learner with every day; it is read, and never changed."""
+        self._book = book
+        self._stored = stored
+        self._state = book.new_learner(stored.user_id)
+        self._met: list[Unlock] = []
+        self._last: Completion | None = None
+
+    def add(self, completion: Completion) -> None:
+        """Fold the next completion in; one that was revoked counts nowhere."""
+        if not completion.revoked:
+            self._met += apply(self._book, self._state, completion, None).unlocks
+            self._last = completion
+
+    def finish(self) -> Derived:
+        """The result. Where completions were deleted, what is stored of them is kept."""
+        state = self._state
+        if self._stored.kept_from is not None:
+            state = _with_deleted(self._book, self._stored, state)
+        met = {unlock.achievement.id: unlock for unlock in self._met}
+        unlocks, unjudged = [], []
+        for achievement, condition in self._book.conditions:
+            if not condition.holds(state):
+                continue
+            if achievement.id in met:
+                # Its progress is that of the moment, which deleted completions may exceed.
+                unlocks.append(met[achievement.id]._replace(backdated=True))
+            elif self._last is not None:
+                progress = condition.progress(state)
+                unlock = Unlock(
+                    state.user_id, achievement, self._last, progress, self._book.version, True
+                )
+                unlocks.append(unlock)
+            else:
+                unjudged.append(achievement.id)
+        state.unlocked = {unlock.achievement.id for unlock in unlocks}
+        state.targets_of = None
+        return Derived(state, unlocks, unjudged)
+
+
+def compare(stored: LearnerState, derived: Derived) -> Iterator[Difference]:
+    """Every difference between a learner as stored, with every day, and as derived.
+
+    A kept unlock that is not derived is none. Where completions were deleted, only what is left
+    of them is compared.
+    """
+    state, user_id = derived.state, stored.user_id
+    if stored.active_days != state.active_days:
+        yield Difference(user_id, "active days", "", _days(stored), _days(state))
+    if stored.zone != state.zone:
+        yield Difference(user_id, "timezone", "", stored.zone, state.zone)
+    for cell in sorted(stored.totals.keys() | state.totals.keys()):
+        sums = stored.totals.get(cell), state.totals.get(cell)
+        yield from _sums(user_id, "total", " ".join(cell), *sums)
+    for day in sorted(stored.days.keys() | state.days.keys()):
+        cells, others = stored.days.get(day, {}), state.days.get(day, {})
+        for cell in sorted(cells.keys() | others.keys()):
+            key = " ".join((day.isoformat(), *cell))
+            yield from _sums(user_id, "day", key, cells.get(cell), others.get(cell))
+    for topic in sorted(stored.levels.keys() | state.levels.keys()):
+        was, now = stored.level(topic).level, state.level(topic).level
+        if was != now:
+            yield Difference(user_id, "level", topic, was, now)
+    for key in sorted(stored.counters.keys() | state.counters.keys()):
+        counts = stored.counters.get(key), state.counters.get(key)
+        if counts[0] != counts[1]:
+            yield Difference(user_id, "counter", key, *counts)
+    for name in sorted(state.unlocked - stored.unlocked):
+        yield Difference(user_id, "unlock", name, None, "earned")
+
+
+def replacement(
+    stored: LearnerState, derived: Derived, only_topic: str | None = None
+) -> tuple[LearnerState, list[Unlock]]:
+    """The derived learner as the stored one's successor, and the unlocks that are new.
+
+    What differs is marked as dirty, so that saving it replaces just that. No unlock is taken away.
+    With `only_topic`, other topics keep their levels.
+    """
+    state, dirty = derived.state, derived.state.dirty
+    state.version = stored.version
+    state.kept_from = stored.kept_from
+    dirty.changed = True
+    dirty.zone_lost = False
+    dirty.totals = _differing(stored.totals, state.totals)
+    dirty.taken_back = any(not state.totals[cell].completions for cell in dirty.totals)
+    dirty.days = {}
+    for day in stored.days.keys() | state.days.keys():
+        cells = state.days.setdefault(day, {})
+        for cell, new in _differing(stored.days.get(day, {}), cells).items():
+            dirty.days[day, cell] = new
+            if not cells[cell].completions:
+                dirty.taken_back = True
+    _keep_history(state, stored, only_topic)
+    dirty.levels = {
+        topic: level for topic, level in state.levels.items() if level != stored.levels.get(topic)
+    }
+    earned = [unlock for unlock in derived.unlocks if unlock.achievement.id not in stored.unlocked]
+    state.unlocked |= stored.unlocked
+    return state, earned
+
+
+def _differing(stored: dict[Cell, Totals], derived: dict[Cell, Totals]) -> dict[Cell, bool]:
+    """The cells to save, each with whether its row is new; what is no longer there becomes 0."""
+    for cell in stored.keys() - derived.keys():
+        derived[cell] = Totals()
+    return {
+        cell: cell not in stored
+        for cell, sums in derived.items()
+        if sums != stored.get(cell) and not (cell not in stored and sums == Totals())
+    }
+
+
+def _keep_history(state: LearnerState, stored: LearnerState, only: str | None) -> None:
+    """A level that stays keeps what was said of its change when the events arrived."""
+    levels = {}
+    for topic in stored.levels.keys() | state.levels.keys():
+        before, now = stored.level(topic), state.level(topic)
+        if now.level == before.level or only not in {None, topic}:
+            now = before
+        elif now.updated_at is None:
+            now = SkillLevel(now.level, before.level, before.updated_at)
+        if now.updated_at is not None:
+            levels[topic] = now
+    state.levels = levels
+
+
+def _with_deleted(book: RuleBook, stored: LearnerState, left: LearnerState) -> LearnerState:
+    """What is stored, corrected by what is left of the completions.
+
+    Sums and days are kept; levels follow from the sums. A filter that was counted before keeps its
+    count; another one counts what is left.
+    """
+    active_days = ActiveDays(stored.active_days.runs)
+    for day in left.active_days:
+        active_days.add(day)
+    state = LearnerState(
+        stored.user_id,
+        rule_book=book.version,
+        active_days=active_days,
+        zone=max((zone for zone in (stored.zone, left.zone) if zone is not None), default=None),
+        counters=left.counters | book.counters.known(stored.counters),
+        totals=_kept(stored.totals, left.totals),
+        days=_kept_days(stored, left),
+        kept_from=stored.kept_from,
+    )
+    for topic, sums in state.topics.items():
+        level, last = book.levels.level(sums), stored.level(topic)
+        if level == last.level and last.updated_at is not None:
+            state.levels[topic] = last
+        elif level != last.level:
+            changed_at = left.level(topic).updated_at or last.updated_at or stored.kept_from
+            state.levels[topic] = SkillLevel(level, last.level, changed_at)
+    return state
+
+
+def _kept_days(stored: LearnerState, left: LearnerState) -> _DaySums:
+    """The days as stored, where a completion of theirs may be deleted; else as they are left."""
+    # Wherever on Earth it was, all of such a day lies after the last deleted completion.
+    complete_from = stored.kept_from.date() + dt.timedelta(days=2) if stored.kept_from else None
+    days: _DaySums = {}
+    for day in stored.days.keys() | left.days.keys():
+        cells = left.days.get(day, {})
+        if complete_from is None or day < complete_from:
+            cells = _kept(stored.days.get(day, {}), cells)
+        if cells:
+            days[day] = cells
+    return days
+
+
+def _kept(stored: dict[Cell, Totals], left: dict[Cell, Totals]) -> dict[Cell, Totals]:
+    """The stored sums, but what is left where that is all of them, or more than is stored."""
+    kept = dict(left)
+    for cell, sums in stored.items():
+        known = left.get(cell)
+        if known is None or known.completions < sums.completions:
+            kept[cell] = sums
+    return kept
+
+
+def _sums(
+    user_id: str, part: str, key: str, stored: Totals | None, derived: Totals | None
+) -> Iterator[Difference]:
+    """The sums that differ, by name; a row of nothing is as good as none."""
+    was, now = (sums or Totals() for sums in (stored, derived))
+    if was != now:
+        shown = (dict(zip(SUMS, sums.numbers(), strict=True)) for sums in (was, now))
+        yield Difference(user_id, part, key, *shown)
+
+
+def _days(state: LearnerState) -> list[str]:
+    return [
+        f"{dt.date.fromordinal(first)}/{dt.date.fromordinal(last)}"
+        for first, last in state.active_days.runs
+    ]

@@ -1,0 +1,65 @@
+"""A rule book ready to use: everything that decides what completions lead to.
+
+Reducer, view, messages and commands are handed one. It never changes.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from progress_worker.domain.filters import Counters
+from progress_worker.domain.rulebook_file import LevelThreshold, RuleBookFile, parse_rule_book
+from progress_worker.domain.rules import FIRST_FILTER_BIT, compile_rule
+from progress_worker.domain.skills import LevelRules, Threshold
+from progress_worker.domain.state import LearnerState
+from progress_worker.domain.threshold_index import ThresholdIndex
+
+
+class RuleBook:
+    """One version of the rules, with its conditions, filters and thresholds compiled."""
+
+    def __init__(self, content: RuleBookFile) -> None:
+        self.content = content
+        self.version = content.version
+        self.digest = content.digest
+        self.achievements = content.achievements
+        self.passing_hundredths = _hundredths(content.passing_grade)
+        levels = content.levels
+        self.levels = LevelRules(
+            _threshold(levels.intermediate), _threshold(levels.advanced), _threshold(levels.expert)
+        )
+        self.conditions = [
+            (achievement, compile_rule(achievement.rule)) for achievement in content.achievements
+        ]
+        filters = {each for _, condition in self.conditions for each in condition.filters}
+        self.counters = Counters(sorted(filters, key=lambda each: each.key), FIRST_FILTER_BIT)
+        self.index = ThresholdIndex(self.conditions, self.counters)
+
+    def new_learner(self, user_id: str) -> LearnerState:
+        """The state of a learner without a completion, complete by this rule book."""
+        state = LearnerState(user_id)
+        self.adopt(state)
+        state.counters = self.counters.zero()
+        return state
+
+    def adopt(self, state: LearnerState) -> None:
+        """Name this rule book as the one by which the state is complete."""
+        state.rule_book = self.version
+
+
+def read_rule_book(text: str) -> RuleBook:
+    """The rule book of a YAML text; raises RuleBookError with a sentence for every mistake."""
+    return RuleBook(parse_rule_book(text))
+
+
+def built_in_text() -> str:
+    """The YAML of the rule book that ships with the package."""
+    return (files("progress_worker.domain") / "rulebook.yaml").read_text(encoding="utf-8")
+
+
+def _threshold(asked: LevelThreshold) -> Threshold:
+    return Threshold(asked.exercises, _hundredths(asked.mean_grade))
+
+
+def _hundredths(grade: float) -> int:
+    return round(grade * 100)

@@ -1,0 +1,145 @@
+"""The rule book as somebody writes it, in YAML: everything that decides, validated on load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Final, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from yaml.error import MarkedYAMLError
+
+from progress_worker.domain.achievements import Achievement, Written, two_decimals
+
+#: What this release can read. A release that adds a section which decides raises it.
+FORMAT: Final = 1
+
+
+class RuleBookError(ValueError):
+    """A rule book is wrong; `sentences` says what, one mistake each."""
+
+    def __init__(self, *sentences: str) -> None:
+        self.sentences = sentences
+        super().__init__("; ".join(sentences))
+
+
+class LevelThreshold(Written):
+    """What a skill level asks for: completed exercises and a mean grade in percent."""
+
+    exercises: int = Field(ge=0, le=1_000_000_000)
+    mean_grade: float = Field(ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _two_decimals(self) -> Self:
+        two_decimals("mean_grade", self.mean_grade)
+        return self
+
+
+class Levels(Written):
+    """The thresholds of the three levels above beginner; one that is left out has its default."""
+
+    intermediate: LevelThreshold = LevelThreshold(exercises=10, mean_grade=60)
+    advanced: LevelThreshold = LevelThreshold(exercises=30, mean_grade=70)
+    expert: LevelThreshold = LevelThreshold(exercises=50, mean_grade=80)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        for lower, higher in pairwise(type(self).model_fields):
+            least, asked = getattr(self, lower), getattr(self, higher)
+            for part in LevelThreshold.model_fields:
+                if getattr(asked, part) < getattr(least, part):
+                    raise ValueError(
+                        f"`{higher}` asks for {part} {getattr(asked, part):g} and `{lower}` for "
+                        f"{getattr(least, part):g}: a higher level cannot ask for less"
+                    )
+        return self
+
+
+class RuleBookFile(Written):
+    """Everything that decides. `name` is for people; the highest `version` is the active one."""
+
+    name: str = Field(default="default", pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)
+    version: int = Field(ge=1, le=2**31 - 1)
+    levels: Levels = Levels()
+    passing_grade: float = Field(default=60, ge=0, le=100)
+    achievements: Annotated[tuple[Achievement, ...], Field(min_length=1, strict=False)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        two_decimals("passing_grade", self.passing_grade)
+        ids = [achievement.id for achievement in self.achievements]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"the id {twice[0]!r} stands twice")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the file says, in hexadecimal.
+
+        Comments, the order of keys and what is spelled out though it is the default do not count.
+        """
+        said = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def parse_rule_book(text: str) -> RuleBookFile:
+    """Read a rule book from YAML; raises RuleBookError with a sentence for every mistake."""
+    content = _read(text)
+    try:
+        return RuleBookFile.model_validate(content)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        raise RuleBookError(*_sentences(content, details)) from error
+
+
+def _sentences(content: object, details: list[ErrorDetails]) -> Iterator[str]:
+    outer = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
+    for detail in details:
+        # Where every item of a list is wrong, the list is not too short besides.
+        if detail["type"] == "too_short" and detail["loc"] in outer:
+            continue
+        message = detail["msg"].removeprefix("Value error, ")
+        yield f"the rule book is wrong at {_place(content, detail['loc'])}: {message}"
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: mostly a dash is missing, and YAML drops the first key."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read(text: str) -> object:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  it is a safe loader
+    except MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise RuleBookError(f"the rule book is not YAML{line}: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise RuleBookError(f"the rule book is not YAML: {why}") from error
+
+
+def _place(content: object, location: Sequence[int | str]) -> str:
+    """The path of the mistake, with the id of the achievement that holds it."""
+    path = ".".join(str(part) for part in location) or "its top"
+    match content, location:
+        case {"achievements": [*written]}, ("achievements", int(position), *_):
+            match written[position]:
+                case {"id": str(name)}:
+                    return f"{path} ({name})"
+    return path

@@ -1,0 +1,98 @@
+"""Finds the achievements that are due, without evaluating every rule after every event.
+
+Rules that measure the same value share a list of thresholds. The value is read once and compared
+with the lowest threshold that is not unlocked, and only when a part of the state that it depends
+on has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from progress_worker.domain.achievements import Achievement
+from progress_worker.domain.filters import Counters
+from progress_worker.domain.rules import COMBINED, Condition, Value
+from progress_worker.domain.state import LearnerState
+
+#: The target where every achievement of a list is unlocked; no value of ours reaches it.
+_NEVER: Final = 1 << 63
+
+
+class Entry(NamedTuple):
+    """An achievement and its rule; `position` is its place in the rule book."""
+
+    target: int
+    position: int
+    name: str
+    achievement: Achievement
+    condition: Condition
+
+
+class _Thresholds(NamedTuple):
+    """The entries over one value, lowest first; `reads` are the parts of a state it depends on."""
+
+    value: Value
+    reads: int
+    entries: Sequence[Entry]
+
+
+class ThresholdIndex:
+    """All achievements of a rule book."""
+
+    def __init__(
+        self, conditions: Iterable[tuple[Achievement, Condition]], counters: Counters
+    ) -> None:
+        entries: dict[tuple[str, str], list[Entry]] = {}
+        for position, (achievement, condition) in enumerate(conditions):
+            # Rules made of others share a measure's name, but not its value.
+            own = achievement.id if condition.measure == COMBINED else ""
+            entry = Entry(condition.target, position, achievement.id, achievement, condition)
+            entries.setdefault((condition.measure, own), []).append(entry)
+        self._lists = [_thresholds(sorted(shared), counters) for shared in entries.values()]
+        self._reading: dict[int, list[tuple[int, Value]]] = {}
+
+    def due(self, state: LearnerState, changed: int) -> Sequence[Entry]:
+        """What holds and is not unlocked, of the rules that read a part that has changed.
+
+        In the order of the rule book; the caller unlocks all of it.
+        """
+        reading = self._reading.get(changed)
+        if reading is None:
+            reading = self._reading[changed] = [
+                (number, thresholds.value)
+                for number, thresholds in enumerate(self._lists)
+                if thresholds.reads & changed
+            ]
+        # A learner who moves to another rule book has another index.
+        targets = state.next_targets if state.targets_of is self else self._next_targets(state)
+        due: list[Entry] = []
+        for number, value in reading:
+            target = targets[number]
+            if target != _NEVER and (measured := value(state)) >= target:
+                due += self._reached(state, number, measured)
+        if len(due) > 1:
+            due.sort(key=lambda entry: entry.position)
+        return due
+
+    def _reached(self, state: LearnerState, number: int, measured: int) -> list[Entry]:
+        """The entries up to that value that are not unlocked; the next one becomes the target."""
+        waiting = [e for e in self._lists[number].entries if e.name not in state.unlocked]
+        above = (entry.target for entry in waiting if entry.target > measured)
+        state.next_targets[number] = next(above, _NEVER)
+        return [entry for entry in waiting if entry.target <= measured]
+
+    def _next_targets(self, state: LearnerState) -> list[int]:
+        unlocked = state.unlocked
+        state.targets_of = self
+        state.next_targets = [
+            next((e.target for e in thresholds.entries if e.name not in unlocked), _NEVER)
+            for thresholds in self._lists
+        ]
+        return state.next_targets
+
+
+def _thresholds(entries: Sequence[Entry], counters: Counters) -> _Thresholds:
+    condition = entries[0].condition
+    reads = condition.inputs | counters.bits_of(condition.filters)
+    return _Thresholds(condition.value, reads, entries)

@@ -1,0 +1,128 @@
+"""Rule books as the worker reads and stores them, and the workers that have to read them.
+
+The newest version is the active one. A process whose own rule book is newer stores it. A process
+whose own is older uses the newest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from progress_worker import __version__
+from progress_worker.domain.rulebook import RuleBook
+from progress_worker.domain.rulebook_file import FORMAT
+from progress_worker.errors import FatalError
+from progress_worker.storage.database import Connection
+from progress_worker.storage.rows import RULE_BOOK
+from progress_worker.storage.rulebooks import RuleBooks
+
+_log = structlog.get_logger()
+
+#: One process at a time stores a rule book; any number that nobody else uses.
+_LOCK: Final = "SELECT pg_advisory_xact_lock(7281936403)"
+_NEWEST: Final = "SELECT version, digest FROM rule_book ORDER BY version DESC LIMIT 1"
+_CONTENT: Final = "SELECT version, content FROM rule_book WHERE version = ANY(%s)"
+_STORE: Final = f"INSERT INTO {RULE_BOOK.into} VALUES (%s, %s, %s, %s, %s)"
+#: A worker that was not seen for this long is gone.
+_GONE_SECONDS: Final = 60
+_SEE: Final = """
+INSERT INTO running_worker (instance, release, reads_format) VALUES (%s, %s, %s)
+ON CONFLICT (instance) DO UPDATE SET
+    release = excluded.release, reads_format = excluded.reads_format, seen_at = now()
+"""
+_FORGET: Final = "DELETE FROM running_worker WHERE seen_at < now() - '1 day'::interval"
+_CANNOT_READ: Final = """
+SELECT instance, release FROM running_worker
+WHERE reads_format < %s AND seen_at > now() - %s * '1 s'::interval
+ORDER BY instance LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The newest rule book of the database: its version and digest."""
+
+    version: int
+    digest: str
+
+
+async def newest(connection: Connection) -> Stored | None:
+    """The active rule book; None where no worker ever ran."""
+    row = await (await connection.execute(_NEWEST)).fetchone()
+    return None if row is None else Stored(*row)
+
+
+async def fetch(connection: Connection, books: RuleBooks, versions: Iterable[int | None]) -> None:
+    """Read those of the rule books that are not in memory yet.
+
+    Raises FatalError where one cannot be read or is not there, and psycopg.Error.
+    """
+    wanted = books.unread(versions)
+    if not wanted:
+        return
+    rows = await (await connection.execute(_CONTENT, [list(wanted)])).fetchall()
+    for version, content in rows:
+        books.add(version, content)
+    if missing := wanted - {row[0] for row in rows}:
+        raise FatalError(
+            f"The database has learners of rule book {min(missing)} and no such rule book: restore "
+            "the table rule_book from the backup that the learners are from."
+        )
+
+
+async def refresh(connection: Connection, books: RuleBooks) -> None:
+    """Use the newest rule book from now on. Raises what `fetch` raises."""
+    found = await newest(connection)
+    if found is not None and books.active is not books.by_version.get(found.version):
+        await fetch(connection, books, [found.version])
+        books.activate(found.version)
+        if books.settled:
+            _log.info("rule_book_active", version=found.version)
+
+
+async def settle(connection: Connection, books: RuleBooks, content: str) -> None:
+    """Store the configured rule book if it is newer than all others, and use the newest.
+
+    `content` is its text. The caller commits. Raises FatalError, with one sentence, where the rule
+    book is refused, and what `fetch` raises.
+    """
+    await connection.execute(_LOCK)
+    await connection.execute(_FORGET)
+    own, found = books.configured, await newest(connection)
+    if found is None or found.version < own.version:
+        if why := await refusal(connection, own):
+            raise FatalError(why)
+        name, digest = own.content.name, own.digest
+        await connection.execute(_STORE, [own.version, name, digest, FORMAT, content])
+        _log.info("rule_book_stored", version=own.version, name=name)
+    elif why := await refusal(connection, own):
+        raise FatalError(why)
+    await refresh(connection, books)
+    books.settled = True
+
+
+async def refusal(connection: Connection, book: RuleBook) -> str | None:
+    """Why the rule book cannot become, or stay, one of the database's, in one sentence."""
+    query = "SELECT digest FROM rule_book WHERE version = %s"
+    row = await (await connection.execute(query, [book.version])).fetchone()
+    if row is not None and row[0] != book.digest:
+        return (
+            f"Rule book {book.version} was active before with other content: give the changed one "
+            "a higher version."
+        )
+    cursor = await connection.execute(_CANNOT_READ, [FORMAT, _GONE_SECONDS])
+    if row is None and (blind := await cursor.fetchone()):
+        return (
+            f"Rule book {book.version} cannot be read by the worker {blind[0]} of release "
+            f"{blind[1]}, which is running: update that worker first."
+        )
+    return None
+
+
+async def see(connection: Connection, instance: str) -> None:
+    """Say that this worker runs, and which rule books it can read."""
+    await connection.execute(_SEE, [instance, __version__, FORMAT])

@@ -1,0 +1,124 @@
+"""How far each walk over all learners has come, in the database, so that any process goes on.
+
+A walk moves its cursor in the transaction that does the work of a page. Whoever comes second, as
+where two workers take themselves for the leader, finds the cursor moved and does nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from progress_worker.errors import TransientError
+from progress_worker.storage.database import Connection
+from progress_worker.storage.write.arrays import array
+
+
+class WalkMovedError(TransientError):
+    """Another process moved the walk on meanwhile."""
+
+
+class Cursor(NamedTuple):
+    """Everything up to this learner is done, or up to this completion of the learner."""
+
+    user_id: str = ""
+    event_id: UUID | None = None
+
+
+BEGINNING: Final = Cursor()
+
+
+class WalkState(NamedTuple):
+    """One walk: its cursor, what the pass is for and found, and when it ended, if it did."""
+
+    rule_book: int | None
+    cursor: Cursor
+    examined: int
+    changed: int
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+
+
+_FIND_ALL: Final = """
+SELECT name, rule_book, after_user_id, after_event_id, examined, changed, started_at, finished_at
+FROM walk
+"""
+_FIND: Final = f"{_FIND_ALL} WHERE name = %s"
+_BEGIN: Final = """
+INSERT INTO walk (name, rule_book) VALUES (%s, %s)
+ON CONFLICT (name) DO UPDATE SET
+    rule_book = excluded.rule_book, after_user_id = '', after_event_id = NULL,
+    examined = 0, changed = 0, started_at = now(), moved_at = now(), finished_at = NULL
+"""
+_MOVE: Final = """
+UPDATE walk SET
+    after_user_id = %s, after_event_id = %s, examined = examined + %s, changed = changed + %s,
+    moved_at = now(), finished_at = CASE WHEN %s THEN now() END
+WHERE name = %s AND (after_user_id, after_event_id) IS NOT DISTINCT FROM (%s, %s::uuid)
+"""
+#: By key order. A learner whose row names no rule book for its version has none.
+_PAGE: Final = """
+SELECT user_id, CASE WHEN rule_book_at = version THEN rule_book END
+FROM learner WHERE user_id > %s ORDER BY user_id LIMIT %s
+"""
+_SIZES: Final = """
+SELECT user_id, count(*) FROM completion WHERE user_id = ANY(%s::text[]) GROUP BY user_id
+"""
+
+
+async def find(connection: Connection, name: str) -> WalkState | None:
+    """The walk as it stands; None before its first pass."""
+    row = await (await connection.execute(_FIND, [name])).fetchone()
+    return None if row is None else _state(row)
+
+
+async def find_all(connection: Connection) -> dict[str, WalkState]:
+    """Every walk by its name."""
+    rows = await (await connection.execute(_FIND_ALL)).fetchall()
+    return {row[0]: _state(row) for row in rows}
+
+
+def _state(row: Sequence[Any]) -> WalkState:
+    _, rule_book, user_id, event_id, *others = row
+    return WalkState(rule_book, Cursor(user_id, event_id), *others)
+
+
+async def begin(connection: Connection, name: str, rule_book: int | None = None) -> None:
+    """Start a pass from the beginning."""
+    await connection.execute(_BEGIN, [name, rule_book])
+
+
+async def move(
+    connection: Connection,
+    name: str,
+    before: Cursor,
+    after: Cursor,
+    *,
+    examined: int,
+    changed: int,
+    finished: bool,
+) -> None:
+    """Move the cursor from where it was read; the caller commits. Raises WalkMovedError."""
+    parameters = [*after, examined, changed, finished, name, *before]
+    if (await connection.execute(_MOVE, parameters)).rowcount != 1:
+        raise WalkMovedError(f"another process moved the walk {name} on")
+
+
+async def page(connection: Connection, after: str, limit: int) -> list[tuple[str, int | None]]:
+    """The next learners by key, each with the rule book by which it is complete."""
+    rows = await (await connection.execute(_PAGE, [after, limit])).fetchall()
+    return [(user_id, rule_book) for user_id, rule_book in rows]
+
+
+async def learners(connection: Connection) -> int:
+    """How many learners there are."""
+    row = await (await connection.execute("SELECT count(*) FROM learner")).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def sizes(connection: Connection, users: list[str]) -> dict[str, int]:
+    """How many completions are stored of each learner."""
+    rows = await (await connection.execute(_SIZES, [array(users)])).fetchall()
+    return dict.fromkeys(users, 0) | dict(rows)

@@ -1,0 +1,67 @@
+"""Moves learners to the active rule book: derives each again and replaces what differs.
+
+It runs beside live traffic. A learner is folded by the old rule book until the walk has moved them,
+so nobody is unlocked twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from progress_worker.domain.derive import replacement
+from progress_worker.domain.reducer import Unlock
+from progress_worker.domain.state import LearnerState
+from progress_worker.outbox.messages import Messages
+from progress_worker.storage.database import Connection
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.histories import derive
+from progress_worker.storage.write.learners import load_whole
+from progress_worker.storage.write.outbox import OutboxRecord
+from progress_worker.storage.write.saving import Changes, save
+from progress_worker.telemetry.metrics import Metrics
+
+
+class MoveToRuleBook:
+    """Completes learners by the active rule book; unlocks that they earn by it are backdated."""
+
+    name = "rule_book"
+    #: Whoever saved a learner meanwhile is found by the learner's version.
+    snapshot = False
+
+    def __init__(self, books: RuleBooks, messages: Messages, metrics: Metrics) -> None:
+        self._books = books
+        self._messages = messages
+        self._metrics = metrics
+        self._unlocks: list[Unlock] = []
+
+    @property
+    def rule_book(self) -> int:
+        """The active one's version."""
+        return self._books.active.version
+
+    def wants(self, _user_id: str, rule_book: int | None, /) -> bool:
+        """Learners who are complete by another rule book, or by none."""
+        return rule_book != self.rule_book
+
+    async def work(self, connection: Connection, users: Sequence[str]) -> int:
+        """Derive and replace. Raises LearnerChangedError for a learner who was saved meanwhile."""
+        stored = await load_whole(connection, self._books, set(users))
+        states: list[LearnerState] = []
+        unlocks: list[Unlock] = []
+        async with aclosing(derive(connection, self._books, stored, newest=True)) as learners:
+            async for before, derived in learners:
+                state, earned = replacement(before, derived)
+                states.append(state)
+                unlocks += earned
+        messages: list[OutboxRecord] = [self._messages.unlocked(each, None) for each in unlocks]
+        await save(connection, Changes(states, unlocks=unlocks), messages)
+        self._unlocks = unlocks
+        return len(states)
+
+    def committed(self) -> None:
+        """Count what the last page did."""
+        for name, count in Counter(each.achievement.id for each in self._unlocks).items():
+            self._metrics.unlocks.labels(name).inc(count)
+        self._unlocks = []

@@ -1,0 +1,111 @@
+"""Runs the walk that moves learners to the active rule book, in the worker that leads.
+
+It works in small steps at a limited rate, and waits while the leader's own lag grows. Where two
+workers take themselves for the leader, one of them finds each page done already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import faust
+import structlog
+from mode import Service
+
+from progress_worker.errors import LearnerChangedError, TransientError
+from progress_worker.runtime.service import WorkerService
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.walks import WalkMovedError
+from progress_worker.telemetry.outages import Outage
+from progress_worker.walks.walk import Step, Walk
+
+_log = structlog.get_logger()
+
+_LOOK_SECONDS: Final = 1.0
+#: How long nobody is looked for who is still to be moved, once a pass has found no one.
+_REST_SECONDS: Final = 3_600.0
+#: Passing a learner who needs no work costs a fraction of deriving one.
+_PASSED_PER_DERIVED: Final = 50
+#: After a conflict with live traffic, and after Postgres was away.
+_CONFLICT_SECONDS: Final = 0.2
+_OUTAGE_SECONDS: Final = 5.0
+
+
+class WalkService(WorkerService):
+    """Moves learners on while this worker leads."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        walk: Walk,
+        books: RuleBooks,
+        lag_events: Callable[[], float],
+        *,
+        learners_per_second: float,
+    ) -> None:
+        """`lag_events` is how many events the leader has not applied yet."""
+        super().__init__()
+        self._app = app
+        self._walk = walk
+        self._books = books
+        self._lag_events = lag_events
+        self._rate = learners_per_second
+        self._outage = Outage("walk_failed", walk=walk.passenger.name)
+
+    @Service.task
+    async def _run(self) -> None:
+        while not self.should_stop:
+            if self._books.settled and self._app.is_leader():
+                await self._pass()
+            await self.sleep(_LOOK_SECONDS)
+
+    async def _pass(self) -> None:
+        """Walk on to the end; rest where nobody was left to be moved."""
+        version, worked, finished = self._books.active.version, 0, False
+        while not finished:
+            if self.should_stop or not self._app.is_leader():
+                return
+            step = await self._step()
+            worked, finished = worked + step.worked, step.finished
+            await self.sleep(self._pause(step))
+            await self._yield_to_traffic()
+        if worked:
+            _log.info("learners_moved", rule_book=version, learners=worked)
+        else:
+            await self._rest(version)
+
+    async def _rest(self, version: int) -> None:
+        """Wait for the next rule book, or long enough to look for learners once more."""
+        until = time.monotonic() + _REST_SECONDS
+        while time.monotonic() < until and self._books.active.version == version:
+            if self.should_stop or not self._app.is_leader():
+                return
+            await self.sleep(_LOOK_SECONDS)
+
+    async def _step(self) -> Step:
+        try:
+            step = await self._walk.step()
+        except (LearnerChangedError, WalkMovedError):
+            await self.sleep(_CONFLICT_SECONDS)
+        except TransientError as error:
+            self._outage.met(str(error))
+            await self.sleep(_OUTAGE_SECONDS)
+        else:
+            self._outage.over()
+            return step
+        return Step(0, 0, 0, finished=False)
+
+    def _pause(self, step: Step) -> float:
+        return (step.worked + step.examined / _PASSED_PER_DERIVED) / self._rate
+
+    async def _yield_to_traffic(self) -> None:
+        """Wait while the lag grows from one look to the next."""
+        before = self._lag_events()
+        while before and not self.should_stop:
+            await self.sleep(_LOOK_SECONDS)
+            now = self._lag_events()
+            if now <= before:
+                return
+            before = now

@@ -1,0 +1,69 @@
+"""Compares learners as they are stored with what their completions lead to; changes nothing."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from progress_worker.domain.derive import Difference, compare
+from progress_worker.storage.database import Connection
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.histories import derive
+from progress_worker.storage.write.learners import load_whole
+
+_PARTS: Final = 1_000_000
+
+
+class Verify:
+    """Derives learners by their own rule book and reports every difference.
+
+    Learners who are complete by no rule book are not compared: the walk derives them again anyway.
+    """
+
+    name = "verify"
+    snapshot = True
+    rule_book = None
+
+    def __init__(
+        self,
+        books: RuleBooks,
+        report: Callable[[Difference], None],
+        share: float = 1.0,
+    ) -> None:
+        """`share` of the learners is looked at, the same ones each time."""
+        self._books = books
+        self._report = report
+        self._most = round(share * _PARTS)
+        self._found: list[Difference] = []
+        self._compared = self._truncated = self._incomplete = 0
+        #: So far: learners compared, those of them whose older completions were deleted, learners
+        #: with differences, and learners whom an older release saved last.
+        self.compared = self.truncated = self.different = self.incomplete = 0
+
+    def wants(self, user_id: str, _rule_book: int | None, /) -> bool:
+        """The learners of the sample."""
+        return zlib.crc32(user_id.encode()) % _PARTS < self._most
+
+    async def work(self, connection: Connection, users: Sequence[str]) -> int:
+        """Compare these learners; returns how many differ."""
+        self._found, self._compared, self._truncated = [], 0, 0
+        stored = await load_whole(connection, self._books, set(users))
+        complete = {u: state for u, state in stored.items() if state.rule_book is not None}
+        async with aclosing(derive(connection, self._books, complete, newest=False)) as learners:
+            async for before, derived in learners:
+                self._found += compare(before, derived)
+                self._compared += 1
+                self._truncated += before.kept_from is not None
+        self._incomplete = len(stored) - len(complete)
+        return len({difference.user_id for difference in self._found})
+
+    def committed(self) -> None:
+        """Report what the last page found."""
+        self.compared += self._compared
+        self.truncated += self._truncated
+        self.incomplete += self._incomplete
+        self.different += len({difference.user_id for difference in self._found})
+        for difference in self._found:
+            self._report(difference)
