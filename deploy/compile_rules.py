@@ -18,7 +18,7 @@ from setuptools.command.build_ext import build_ext
 
 _HOT: Final = (
     "domain/filters",
-    "domain.threshold_index",
+    "domain/threshold_index",
     "domain/derive",
     "domain/reducer",
     "domain/rulebook",

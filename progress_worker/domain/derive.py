@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock, apply
@@ -39,8 +39,8 @@ class Difference(NamedTuple):
     user_id: str
     part: str
     key: str
-    stored: object
-    derived: object
+    stored: Any
+    derived: Any
 
     def __str__(self) -> str:
         what = f"{self.part} {self.key}".strip()
@@ -86,7 +86,7 @@ class Derivation:
             else:
                 unjudged.append(achievement.id)
         state.unlocked = {unlock.achievement.id for unlock in unlocks}
-        state.targets_of = None
+        state.targets_of = 0
         return Derived(state, unlocks, unjudged)
 
 

@@ -73,9 +73,9 @@ class LearnerState:
     levels: dict[str, SkillLevel] = field(default_factory=dict)
     unlocked: set[str] = field(default_factory=set)
     kept_from: dt.datetime | None = None
-    #: What a threshold index remembers of the learner, and which index that is.
+    #: What a threshold index remembers of the learner, and the number of that index.
     next_targets: list[int] = field(default_factory=list, compare=False, repr=False)
-    targets_of: object = field(default=None, compare=False, repr=False)
+    targets_of: int = field(default=0, compare=False, repr=False)
     dirty: DirtyMarks = field(default_factory=DirtyMarks)
     overall: Totals = field(init=False, default_factory=Totals)
     topics: dict[str, Totals] = field(init=False, default_factory=dict)

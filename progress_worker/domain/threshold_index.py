@@ -8,6 +8,7 @@ on has changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Final, NamedTuple
 
 from progress_worker.domain.achievements import Achievement
@@ -17,6 +18,7 @@ from progress_worker.domain.state import LearnerState
 
 #: The target where every achievement of a list is unlocked; no value of ours reaches it.
 _NEVER: Final = 1 << 63
+_numbers: Final = count(1)
 
 
 class Entry(NamedTuple):
@@ -49,6 +51,8 @@ class ThresholdIndex:
             own = achievement.id if condition.measure == COMBINED else ""
             entry = Entry(condition.target, position, achievement.id, achievement, condition)
             entries.setdefault((condition.measure, own), []).append(entry)
+        #: No other index of this process has it.
+        self._number = next(_numbers)
         self._lists = [_thresholds(sorted(shared), counters) for shared in entries.values()]
         self._reading: dict[int, list[tuple[int, Value]]] = {}
 
@@ -65,7 +69,7 @@ class ThresholdIndex:
                 if thresholds.reads & changed
             ]
         # A learner who moves to another rule book has another index.
-        targets = state.next_targets if state.targets_of is self else self._next_targets(state)
+        targets = state.next_targets if state.targets_of == self._number else self._next_targets(state)
         due: list[Entry] = []
         for number, value in reading:
             target = targets[number]
@@ -84,7 +88,7 @@ class ThresholdIndex:
 
     def _next_targets(self, state: LearnerState) -> list[int]:
         unlocked = state.unlocked
-        state.targets_of = self
+        state.targets_of = self._number
         state.next_targets = [
             next((e.target for e in thresholds.entries if e.name not in unlocked), _NEVER)
             for thresholds in self._lists

@@ -15,9 +15,11 @@ from tests.harness.wheel import ROOT, build_wheel, succeed
 
 TEST_SECONDS = 300.0
 COMPILED = (
+    "domain.derive",
     "domain.filters",
     "domain.threshold_index",
     "domain.reducer",
+    "domain.rulebook",
     "domain.rules",
     "domain.skills",
     "domain.state",
