@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import pytest
 
 from progress_worker.ingest.decode import Decoder
+from progress_worker.storage.rows import COMPLETION
 from tests.harness.poison import APPLIED, MAX_VALUE_BYTES, Hostile, hostile_records
 from tests.harness.storage import fetch
 from tests.harness.waiting import wait_until
@@ -15,12 +16,6 @@ from tests.harness.worker import Deployment
 
 pytestmark = pytest.mark.integration
 
-
-#: What a producer wrote, as it is stored.
-STORED: Final[LiteralString] = (
-    "SELECT user_id, event_id, revision, revoked, exercise_id, topic, difficulty, grade_hundredths,"
-    " time_spent_seconds, hints_used, completed_at, timezone, local_day FROM completion"
-)
 DECODER: Final = Decoder(max_value_bytes=MAX_VALUE_BYTES, max_future_seconds=300)
 
 
@@ -35,10 +30,10 @@ async def test_every_hostile_record_is_applied_or_set_aside_as_it_came(
         letters = await deployment.kafka.read(deployment.dead_letters, len(broken))
 
         async def applied() -> bool:
-            return len(fetch(deployment.database.owner_url, STORED)) == len(good)
+            return len(fetch(deployment.database.owner_url, COMPLETION.select)) == len(good)
 
         await wait_until(applied, "everything good is applied")
-        assert set(fetch(deployment.database.owner_url, STORED)) == good
+        assert set(fetch(deployment.database.owner_url, COMPLETION.select)) == good
         assert await worker.metric("progress_events_total") == len(records)
         assert await worker.metric("progress_outbox_parked") == 0
         assert await worker.terminate() == 0
