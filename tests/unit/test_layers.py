@@ -14,8 +14,8 @@ import progress_worker
 
 ROOT = Path(progress_worker.__file__).parent
 PACKAGES = sorted(found.parent for found in ROOT.rglob("__init__.py") if found.parent != ROOT)
-#: The command line and the worker's application put everything together.
-TOP = {"__init__.py", "__main__.py", "app.py", "cli.py", "errors.py"}
+#: The worker's application puts everything together.
+TOP = {"__init__.py", "__main__.py", "app.py", "errors.py"}
 
 
 def name(package: Path) -> str:
@@ -24,9 +24,9 @@ def name(package: Path) -> str:
 
 def allowed(package: Path) -> set[str]:
     docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text("utf-8"))) or ""
-    found = re.search(r"^May import: (.*)\.$", docstring, re.MULTILINE)
+    found = re.search(r"^May import: (.*?)\.$", docstring, re.MULTILINE | re.DOTALL)
     assert found, f"{name(package)} does not say what it may import"
-    return set() if found[1] == "nothing" else set(found[1].split(", "))
+    return set() if found[1] == "nothing" else set(re.split(r",\s", found[1]))
 
 
 def imported(package: Path) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,9 @@
+"""The command line: every command reads its settings and calls one thing.
+
+May import: app, deadletters, demo, doctor, domain, errors, generator, http, kafka, published,
+settings, storage, walks.
+"""
+
+from progress_worker.cli.entry import cli, main
+
+__all__ = ["cli", "main"]

@@ -1,0 +1,128 @@
+"""What looks at a deployment: `doctor`, `config check`, `rules check`; and `topics`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+checking_cli = typer.Typer()
+topics_cli = typer.Typer(help="Make and compare the Kafka topics.", no_args_is_help=True)
+config_cli = typer.Typer(help="Say what the settings amount to.", no_args_is_help=True)
+rules_cli = typer.Typer(
+    help="Look at a rule book: achievements, level thresholds.", no_args_is_help=True
+)
+for name, group in (("topics", topics_cli), ("config", config_cli), ("rules", rules_cli)):
+    checking_cli.add_typer(group, name=name)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@topics_cli.command("create")
+def topics_create() -> None:
+    """Create the topics that are missing."""
+    from progress_worker.kafka.topics import create_topics  # noqa: PLC0415
+    from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
+
+    created = asyncio.run(create_topics(load_kafka_settings()))
+    typer.echo(f"Created: {', '.join(created)}." if created else "All topics exist.")
+
+
+@topics_cli.command("check")
+def topics_check(as_json: _Json = False) -> None:
+    """Compare the topics with what this deployment wants; exit status 1 when they differ."""
+    from progress_worker.kafka.topics import check_topics  # noqa: PLC0415
+    from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
+
+    complaints = asyncio.run(check_topics(load_kafka_settings()))
+    if as_json:
+        _print_json({"as_wanted": not complaints, "differences": complaints})
+    else:
+        typer.echo("\n".join(complaints) or "The topics are as wanted.")
+    if complaints:
+        raise typer.Exit(1)
+
+
+@config_cli.command("check")
+def config_check(
+    command: Annotated[
+        Literal["worker", "api", "migrate"], typer.Option("--for", help="Whose settings.")
+    ] = "worker",
+    as_json: _Json = False,
+) -> None:
+    """Say what a command would use and from where; exit status 1 when something is wrong."""
+    from progress_worker.doctor.configuration import Command, check_configuration  # noqa: PLC0415
+
+    checked = check_configuration(Command(command))
+    if as_json:
+        _print_json(
+            {
+                "settings": [
+                    {"variable": used.variable, "value": used.value, "source": used.source}
+                    for used in checked.settings
+                ],
+                "rule_book": checked.rules and checked.rules.summary(),
+            }
+        )
+        return
+    width = max(len(used.variable) for used in checked.settings)
+    for used in checked.settings:
+        typer.echo(f"{used.variable:{width}}  {used.source:11}  {used.value}".rstrip())
+    if checked.rules is not None:
+        typer.echo(str(checked.rules))
+
+
+@rules_cli.command("check")
+def rules_check(
+    file: Annotated[
+        Path | None, typer.Argument(help="By default PROGRESS_CATALOGUE_FILE, else the built-in.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Say in a sentence each what is wrong or suspicious; exit status 1 when something is wrong."""
+    from progress_worker.domain.suspicions import suspicions  # noqa: PLC0415
+    from progress_worker.settings.rules import load_rules  # noqa: PLC0415
+    from progress_worker.settings.shared import load_shared_settings  # noqa: PLC0415
+
+    rules = load_rules(load_shared_settings(**({} if file is None else {"catalogue_file": file})))
+    suspicious = list(suspicions(rules.book))
+    if as_json:
+        _print_json(rules.summary() | {"suspicious": suspicious})
+        return
+    typer.echo(str(rules))
+    for sentence in suspicious:
+        typer.echo(f"Suspicious: {sentence}")
+
+
+@checking_cli.command()
+def doctor(
+    command: Annotated[
+        Literal["worker", "api"] | None,
+        typer.Option("--for", help="What is examined; by default what the settings speak of."),
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Connect to everything, say what is wrong; exit status 1 when anything is."""
+    if not asyncio.run(_examine(command, as_json=as_json)):
+        raise typer.Exit(1)
+
+
+async def _examine(command: Literal["worker", "api"] | None, *, as_json: bool) -> bool:
+    from progress_worker.doctor.examination import examine  # noqa: PLC0415
+
+    findings = []
+    async for finding in examine(command):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(f"{'wrong' if finding.wrong else 'ok':5}  {finding.sentence}")
+    well = not any(finding.wrong for finding in findings)
+    if as_json:
+        _print_json({"well": well, "findings": [finding._asdict() for finding in findings]})
+    return well
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,0 +1,84 @@
+"""The command with its groups, and what ends it when something fails."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from progress_worker import __version__
+from progress_worker.cli.checking import checking_cli
+from progress_worker.cli.dlq import dlq_cli
+from progress_worker.cli.migrating import migrating_cli
+from progress_worker.cli.publishing import publishing_cli
+from progress_worker.cli.running import running_cli
+from progress_worker.errors import ProgressError
+from progress_worker.walks.cli import verify
+
+cli = typer.Typer(
+    help="Turns a stream of finished exercises into learners' progress.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # a box would wrap what is read in a pipe or a log
+    pretty_exceptions_enable=False,
+)
+cli.add_typer(dlq_cli, name="dlq")
+for commands in (running_cli, migrating_cli, checking_cli, publishing_cli):
+    cli.add_typer(commands)
+cli.command()(verify)
+
+
+def main() -> None:
+    """Run a command; an error of ours is one sentence on standard error and exit status 1."""
+    # That a client cannot connect is in the sentence; worker and view have logs of their own.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    try:
+        cli()
+    except ProgressError as error:
+        sentence = str(error)
+        typer.echo(sentence if sentence.endswith((".", "?")) else f"{sentence}.", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo(f"Nothing more can be written: {error.strerror}.", err=True)
+        # What is left in the buffer would fail once more at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@cli.callback()
+def begin(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Turns a stream of finished exercises into learners' progress."""
+    # These two report such variables as errors.
+    if context.invoked_subcommand not in {"config", "doctor"} and any(
+        name.upper().startswith("PROGRESS_") for name in os.environ
+    ):
+        from progress_worker.doctor.configuration import unread_variables  # noqa: PLC0415
+
+        for sentence in unread_variables():
+            typer.echo(f"Warning: {sentence}", err=True)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)

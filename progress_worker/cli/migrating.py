@@ -1,0 +1,50 @@
+"""What changes the database's tables: `migrate`, `distribute`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from progress_worker.errors import TransientError
+
+migrating_cli = typer.Typer()
+
+
+@migrating_cli.command()
+def migrate(
+    revision: Annotated[str, typer.Option(help="Up or down to this revision.")] = "head",
+) -> None:
+    """Bring the database to this release's schema and grant the roles."""
+    from progress_worker.settings.migration import load_migration_settings  # noqa: PLC0415
+    from progress_worker.storage.schema.migrate import migrate as run  # noqa: PLC0415
+
+    settings = load_migration_settings()
+    with _naming(settings.owner_variable):
+        reached = run(settings.owner_url, revision, settings.worker_role, settings.view_role)
+    typer.echo(f"The database is at revision {reached}.")
+
+
+@migrating_cli.command()
+def distribute(
+    shards: Annotated[int, typer.Option(min=1, help="Parts of each table; for ever.")] = 32,
+) -> None:
+    """Distribute the migrated learner tables over a Citus cluster; can be repeated."""
+    from progress_worker.settings.migration import load_migration_settings  # noqa: PLC0415
+    from progress_worker.storage.schema.distribution import distribute as run  # noqa: PLC0415
+
+    settings = load_migration_settings()
+    with _naming(settings.owner_variable):
+        done = run(settings.owner_url, shards)
+    typer.echo(f"Distributed: {', '.join(done)}." if done else "All tables are distributed.")
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    """Add the variable that holds the address, where Postgres cannot be reached at it."""
+    try:
+        yield
+    except TransientError as error:
+        raise TransientError(f"{error} ({variable})") from error
