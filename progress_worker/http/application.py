@@ -17,6 +17,7 @@ from progress_worker.domain.rulebook import RuleBook
 from progress_worker.http import probes
 from progress_worker.http.api import documentation, export, routes
 from progress_worker.http.api.openapi import describe
+from progress_worker.http.api.spools import Spools
 from progress_worker.http.api.zones import UnknownZones
 from progress_worker.http.computing import Computing
 from progress_worker.http.context import ViewContext
@@ -114,6 +115,7 @@ def create_app(
         authenticator=Authenticator(settings, metrics),
         reads=ProgressReads(reads, books, UnknownZones(metrics).note),
         exports=ExportReads(exports, books),
+        spools=Spools(),
         export_seconds=settings.view_export_timeout_seconds,
         computing=computing,
         development_login=settings.view_development_login,

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from progress_worker.domain.vocabulary import NO_NUL
 from progress_worker.http.api.responses import to_json
+from progress_worker.http.api.spools import Spools
 from progress_worker.http.computing import Computing
 from progress_worker.http.conditional import (
     asks_for_change,
@@ -50,6 +51,7 @@ class ViewContext:
     authenticator: Authenticator
     reads: ProgressReads
     exports: ExportReads
+    spools: Spools
     export_seconds: float
     computing: Computing
     development_login: bool = False

@@ -96,7 +96,7 @@ class ViewSettings(TokenSettings):
         default=2,
         ge=1,
         le=50,
-        description="How many exports run at the same time. Each has its own connection.",
+        description="How many exports are read at the same time. Each has its own connection.",
     )
     view_pool_timeout_seconds: Seconds = Field(
         default=2.0,
@@ -112,8 +112,8 @@ class ViewSettings(TokenSettings):
     view_export_timeout_seconds: Seconds = Field(
         default=300.0,
         gt=0,
-        description="Time limit of a whole export, until its client has read it. An export holds "
-        "a snapshot of the database for at most this long.",
+        description="Time limit of a whole export: for reading it from Postgres and until its "
+        "client has it.",
     )
     view_development_login: bool = Field(
         default=False,

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import json
+import random
+import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final, LiteralString
 
 import httpx
-import psycopg
 import pytest
 
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
+from progress_worker.errors import TransientError
+from progress_worker.http.api.spools import Spool, Spools
+from tests.harness.storage import fetch
 from tests.http.served import Served, add_completions, serve_view
 
 pytestmark = pytest.mark.integration
 
-COMPLETIONS = 200_000
+COMPLETIONS = 150_000
 #: More than sockets hold, so that an export that nobody reads stays open.
 MANY = 50_000
 #: Held at once, the rows of this export would take some hundred megabytes.
 ALLOWED_GROWTH = 8 * 1024 * 1024
+#: More learners than connections for exports, each with an export that sockets do not hold.
+SLOW = ("ada", "cem", "dan")
+#: Ends what reads an export's completions just now; no row where nothing does.
+END_THE_READING: Final[LiteralString] = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE application_name = 'progress-view' AND query LIKE 'FETCH%' AND state <> 'idle'"
+)
 TIMEOUT = httpx.Timeout(60)
 PATIENCE_SECONDS = 60
 
@@ -33,7 +46,8 @@ def database(postgres: Postgres, migrated_template: str) -> Iterator[Database]:
     """Learners with very many completions, with many, and with few."""
     found = postgres.create_database("long_export", migrated_template)
     add_completions(found, "ada", COMPLETIONS)
-    add_completions(found, "cem", MANY)
+    for user_id in ("cem", "dan"):
+        add_completions(found, user_id, MANY)
     add_completions(found, "bob", 1_000)
     yield found
     postgres.drop_database(found.name)
@@ -48,7 +62,7 @@ def served(database: Database) -> Iterator[Served]:
 
 
 @contextmanager
-def exporting(served: Served, user_id: str = "ada", kind: str = "json") -> Iterator[httpx.Response]:
+def exporting(served: Served, user_id: str = "cem", kind: str = "json") -> Iterator[httpx.Response]:
     """An export that has begun; waits for a place, which a client that left may still hold."""
     url = f"{served.url}/api/progress/export?format={kind}"
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -85,20 +99,40 @@ def test_an_export_takes_constant_memory(served: Served, tmp_path: Path) -> None
     assert (tmp_path / "ada.csv").read_bytes().count(b"\r\n") == COMPLETIONS + 1
 
 
-def test_exports_that_are_not_read_hold_up_nobody_but_other_exports(served: Served) -> None:
-    with exporting(served), exporting(served, "cem"):
-        export = f"{served.url}/api/progress/export"
-        refused = httpx.get(export, headers=served.headers("bob"), timeout=TIMEOUT)
-        assert refused.status_code == 503
-        assert int(refused.headers["retry-after"]) > 0
-        other = httpx.get(f"{served.url}/api/progress", headers=served.headers(), timeout=TIMEOUT)
-        assert other.status_code == 200
+def test_clients_that_read_slowly_hold_up_nobody(served: Served, database: Database) -> None:
+    request = "GET /api/progress/export HTTP/1.1\r\nHost: test\r\nAuthorization: {Authorization}"
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(served.address, PATIENCE_SECONDS))
+            for _ in SLOW
+        ]
+        for client, user_id in zip(slow, SLOW, strict=True):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.sendall(request.format_map(served.headers(user_id)).encode() + b"\r\n\r\n")
+            assert client.recv(64).startswith(b"HTTP/1.1 200 ")
+        for path in ("/export", "/export?format=csv", ""):
+            answer = httpx.get(
+                f"{served.url}/api/progress{path}", headers=served.headers("bob"), timeout=TIMEOUT
+            )
+            assert answer.status_code == 200
+            # A byte now and then does not make a client a fast one.
+            assert all(client.recv(1) for client in slow)
+        open_snapshots = fetch(
+            database.owner_url,
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'progress-view'"
+            " AND state <> 'idle'",
+        )
+        assert open_snapshots == [(0,)]
+        refused = httpx.get(
+            f"{served.url}/api/progress/export", headers=served.headers("cem"), timeout=TIMEOUT
+        )
+        assert refused.status_code == 429
 
 
 def test_a_learner_has_one_export_at_a_time(served: Served) -> None:
     export = f"{served.url}/api/progress/export"
     with exporting(served):
-        refused = httpx.get(export, headers=served.headers(), timeout=TIMEOUT)
+        refused = httpx.get(export, headers=served.headers("cem"), timeout=TIMEOUT)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) > 0
         assert refused.json()["detail"] == "An export of this learner is running already."
@@ -109,7 +143,7 @@ def test_a_learner_has_one_export_at_a_time(served: Served) -> None:
 def test_the_head_of_an_export_does_not_say_how_long_it_is(served: Served) -> None:
     export = f"{served.url}/api/progress/export?format=json"
     with exporting(served) as answer:
-        head = httpx.head(export, headers=served.headers(), timeout=TIMEOUT)
+        head = httpx.head(export, headers=served.headers("cem"), timeout=TIMEOUT)
         assert head.status_code == 200
         assert "content-length" not in head.headers
         assert head.content == b""
@@ -123,18 +157,44 @@ def test_clients_that_leave_give_their_connection_back(served: Served) -> None:
             next(answer.iter_bytes())
 
 
-def test_an_export_that_breaks_off_is_seen_to_be_incomplete(
-    served: Served, database: Database
-) -> None:
+def test_an_export_that_breaks_off_is_seen_to_be_incomplete(database: Database) -> None:
     with (
-        exporting(served) as answer,
-        psycopg.connect(database.owner_url, autocommit=True) as connection,
+        serve_view(database, PROGRESS_VIEW_EXPORT_TIMEOUT_SECONDS="4") as hurried,
+        exporting(hurried) as answer,
     ):
         received = answer.iter_bytes()
         next(received)
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'progress-view'"
-        )
+        time.sleep(4)
         with pytest.raises(httpx.RemoteProtocolError):
             list(received)
+
+
+def test_an_export_whose_connection_is_lost_has_not_begun(
+    served: Served, database: Database
+) -> None:
+    asked = f"{served.url}/api/progress/export"
+    with ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(httpx.get, asked, headers=served.headers(), timeout=TIMEOUT)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not fetch(database.owner_url, END_THE_READING):
+            assert time.monotonic() < deadline
+        assert answering.result().status_code == 503
+    assert httpx.get(asked, headers=served.headers("bob"), timeout=TIMEOUT).status_code == 200
+
+
+def test_exports_that_wait_take_so_much_memory_and_no_more() -> None:
+    spools = Spools(most_bytes=3_000)
+    noise = random.Random(1).randbytes(2_000).hex()
+    with spools.open() as first:
+        assert kept(first, noise) == noise
+        with spools.open() as second, pytest.raises(TransientError, match="Too many exports"):
+            kept(second, noise)
+    with spools.open() as third:
+        assert kept(third, noise) == noise
+
+
+def kept(spool: Spool, text: str) -> str:
+    """The text as it comes out of a spool."""
+    spool.write(text)
+    spool.finish()
+    return b"".join(spool.portions()).decode()

@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import ExitStack, aclosing
 from typing import Annotated, Final, Literal
 
 import structlog
@@ -26,6 +26,7 @@ from progress_worker.http.api.responses_over_time import (
     ExportSummary,
 )
 from progress_worker.http.api.routes import Question, ReadRouter
+from progress_worker.http.api.spools import Spool
 from progress_worker.http.api.spreadsheet import UNDO, text_cell
 from progress_worker.http.api.windows import MAX_DAYS, Range, span
 from progress_worker.http.conditional import asks_for_change, caching_headers, matches, not_modified
@@ -51,38 +52,34 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 #: By then a short export is over, and one whose client went away is seen to be.
 _RETRY_AFTER: Final = {"Retry-After": "5"}
 
+_OVER: Final = "The time limit of an export is over."
+
 _log = structlog.get_logger()
 
 router = ReadRouter(prefix="/api/progress", tags=["export"])
 
 
 class ExportResponse(StreamingResponse):
-    """A stream that ends by its deadline, and gives its database connection back however it ends.
+    """A stream that ends by its deadline, and gives its place back however it ends.
 
     A stream that breaks off lacks its last chunk, so nobody takes it for complete.
     """
 
     def __init__(
-        self,
-        chunks: AsyncGenerator[str, None],
-        held: AsyncExitStack,
-        deadline: float,
-        headers: dict[str, str],
+        self, spool: Spool, held: ExitStack, deadline: float, headers: dict[str, str]
     ) -> None:
-        super().__init__(chunks, headers=headers)
-        self._chunks = chunks
+        super().__init__(spool.portions(), headers=headers)
         self._held = held
         self._deadline = deadline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream; whatever interrupts it, nothing stays open."""
-        try:
-            async with asyncio.timeout_at(self._deadline), self._held, aclosing(self._chunks):
-                await super().__call__(scope, receive, send)
-        except TimeoutError:
-            _log.warning("view_export_cut_off", reason="The time limit of an export is over.")
-        except TransientError as error:
-            _log.warning("view_export_cut_off", reason=str(error))
+        """Send the stream; whatever interrupts it, nothing stays taken."""
+        with self._held:
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    await super().__call__(scope, receive, send)
+            except TimeoutError:
+                _log.warning("view_export_cut_off", reason=_OVER)
 
 
 @router.get(
@@ -123,18 +120,36 @@ async def export(
         return head
     view = question.view
     deadline = asyncio.get_running_loop().time() + view.export_seconds
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         try:
-            source = await stack.enter_async_context(view.exports.open(question.user_id))
+            stack.enter_context(view.exports.turn(question.user_id))
         except ExportRunningError as error:
             raise HTTPException(429, str(error), _RETRY_AFTER) from error
-        learner = await source.learner()
-        headers = _headers(question, learner.stamp, wanted)
-        if wanted == "csv":
-            chunks = _csv(source)
-        else:
-            chunks = _json(await _summary(source, learner, question), source)
-        return ExportResponse(chunks, stack.pop_all(), deadline, headers)
+        spool = stack.enter_context(view.spools.open())
+        stamp = await _read(question, wanted, spool, deadline)
+        headers = _headers(question, stamp, wanted)
+        return ExportResponse(spool, stack.pop_all(), deadline, headers)
+
+
+async def _read(question: Asked, wanted: Format, spool: Spool, deadline: float) -> Stamp:
+    """Write all of the export into the spool: no client keeps the database waiting."""
+    try:
+        async with (
+            asyncio.timeout_at(deadline),
+            question.view.exports.open(question.user_id) as source,
+        ):
+            learner = await source.learner()
+            if wanted == "csv":
+                chunks = _csv(source)
+            else:
+                chunks = _json(await _summary(source, learner, question), source)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    spool.write(chunk)
+            spool.finish()
+            return learner.stamp
+    except TimeoutError as error:
+        raise TransientError(_OVER) from error
 
 
 def _headers(question: Asked, stamp: Stamp, wanted: Format) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -49,10 +49,9 @@ class ExportRunningError(ProgressError):
 
 
 class ExportReads:
-    """Exports, each on a connection of its own from a small pool, and one per learner.
+    """Exports, one per learner at a time, each read on a connection of its own from a small pool.
 
-    Opening one raises ExportRunningError, or TransientError when Postgres is away or every
-    connection is busy.
+    Opening one raises TransientError when Postgres is away or every connection is busy.
     """
 
     def __init__(self, connections: ReadConnections, books: ViewRuleBooks) -> None:
@@ -60,17 +59,22 @@ class ExportReads:
         self._books = books
         self._running: set[str] = set()
 
-    @asynccontextmanager
-    async def open(self, user_id: str) -> AsyncIterator[OpenExport]:
-        """One learner's export; everything that is read from it shows the same moment."""
+    @contextmanager
+    def turn(self, user_id: str) -> Iterator[None]:
+        """This learner's turn, until the client has all. Raises ExportRunningError."""
         if user_id in self._running:
             raise ExportRunningError("An export of this learner is running already.")
         self._running.add(user_id)
         try:
-            async with self._connections.snapshot() as snapshot:
-                yield OpenExport(snapshot, self._books, user_id)
+            yield
         finally:
             self._running.remove(user_id)
+
+    @asynccontextmanager
+    async def open(self, user_id: str) -> AsyncIterator[OpenExport]:
+        """One learner's export; everything that is read from it shows the same moment."""
+        async with self._connections.snapshot() as snapshot:
+            yield OpenExport(snapshot, self._books, user_id)
 
 
 class OpenExport:
