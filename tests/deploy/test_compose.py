@@ -22,6 +22,7 @@ from progress_worker.settings.view import ViewSettings
 from progress_worker.settings.worker import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = "docs/first-event.md"
 DEVELOPMENT = "development"
 SECONDS = 60.0
 
@@ -58,6 +59,7 @@ def test_every_service_is_there(services: dict[str, dict[str, Any]]) -> None:
         "topics",
         "worker",
         "api",
+        "first-event",
         "prometheus",
         "grafana",
     }
@@ -110,6 +112,25 @@ def test_worker_may_finish_its_batch(services: dict[str, dict[str, Any]]) -> Non
     grace = services["worker"]["stop_grace_period"]
     drain = Settings.model_fields["drain_timeout_seconds"].default
     assert float(grace.removesuffix("s")) > drain
+
+
+def test_the_stack_says_how_to_begin_once_it_is_up(services: dict[str, dict[str, Any]]) -> None:
+    service = services["first-event"]
+    assert _conditions(service) == {"worker": "service_healthy", "api": "service_healthy"}
+    assert "command" not in service
+    *program, target = service["entrypoint"]
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    assert yaml.safe_load(text)["services"]["first-event"]["volumes"] == [f"./{PAGE}:{target}:ro"]
+    _program(program[0])
+    said = subprocess.run(
+        [*program, PAGE], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=True
+    ).stdout
+    assert re.findall("^## (.*)", said, re.MULTILINE) == [
+        "Start with Docker",
+        "Publish with Kafka's console producer",
+        "Read the progress",
+    ]
+    assert ".env.example" in said
 
 
 def test_passwords_are_plainly_for_development(services: dict[str, dict[str, Any]]) -> None:

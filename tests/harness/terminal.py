@@ -49,7 +49,7 @@ class Terminal:
         self._programs = directory / "programs"
         self._programs.mkdir(exist_ok=True)
         self.directory = directory
-        self._install("progress-worker", COMMAND)
+        self.install("progress-worker", _starting(COMMAND))
         if kafka:
             self._install_kafka()
         self.variables = dict(variables)
@@ -76,18 +76,23 @@ class Terminal:
             check=False,
         )
 
+    def install(self, name: str, script: str) -> None:
+        """Add a program of this text."""
+        program = self._programs / name
+        program.write_text(script)
+        program.chmod(0o755)
+
     def _install_kafka(self) -> None:
         try:
             start = [java(), *_SMALL_JVM, "-cp", f"{fetched(_POM)}/*"]
         except UnavailableError as error:
             pytest.skip(f"Kafka's tools do not run here: {error}")
         for name, main in _KAFKA.items():
-            self._install(name, [*start, main])
+            self.install(name, _starting([*start, main]))
 
-    def _install(self, name: str, command: Sequence[str]) -> None:
-        script = self._programs / name
-        script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-        script.chmod(0o755)
+
+def _starting(command: Sequence[str]) -> str:
+    return f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n'
 
 
 def _postgres_programs() -> Path:

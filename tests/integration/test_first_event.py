@@ -27,6 +27,13 @@ SECTIONS = dict(re.findall(r"^## (.+?)$\n(.*?)(?=^## |\Z)", PAGE.read_text("utf-
 FILE = re.compile(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+#: What a shell is told with the compose stack, and what stands for its containers here.
+(WITH_DOCKER,) = re.findall(r"^```bash\n(.*?)^```$", SECTIONS["Start with Docker"], re.M | re.S)
+CONTAINERS = """#!/bin/sh
+test "$1 $2" = "exec -T" || exit 64
+program=$(basename "$4"); shift 4; exec "$program" "$@"
+"""
+
 #: What a section needs beyond Python.
 PROGRAMS = {
     "Publish with Kafka's console producer": (),
@@ -57,7 +64,11 @@ async def test_an_exercise_is_published_and_its_unlock_received(
     for program in PROGRAMS[section]:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
-    terminal = Terminal(tmp_path, {}, kafka="console producer" in section)
+    docker = "console producer" in section
+    terminal = Terminal(tmp_path, {}, kafka=docker)
+    if docker:
+        terminal.install("docker-compose", CONTAINERS)
+        export = f"{WITH_DOCKER}{export}"
     before = exercises(terminal, export)
 
     said = follow(terminal, section, export)
