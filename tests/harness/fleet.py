@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from tests.harness.waiting import wait_until
-from tests.harness.worker import WORKER, Deployment, WorkerProcess
+from tests.harness.worker import Deployment, WorkerProcess
 
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 30.0
@@ -23,7 +23,7 @@ class Fleet:
         self,
         deployment: Deployment,
         size: int = 1,
-        command: Sequence[str] = WORKER,
+        command: Sequence[str] | None = None,
         *,
         await_ready: bool = True,
     ) -> None:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import httpx
 
 from progress_worker.embedded.ports import LOOPBACK, free_port
+from tests.harness.forking import Process, started
 from tests.harness.waiting import LIMIT_SECONDS, wait_until
-from tests.harness.worker import COMMAND, environment
+from tests.harness.worker import environment
 
 
 class ViewProcess:
     """A view that is ready inside `async with`, and gone after it."""
 
     def __init__(
-        self, variables: Mapping[str, str], directory: Path, *, await_ready: bool = True
+        self,
+        variables: Mapping[str, str],
+        directory: Path,
+        command: Sequence[str] | None = None,
+        *,
+        await_ready: bool = True,
     ) -> None:
         port = free_port()
         self.url = f"http://{LOOPBACK}:{port}"
         self._variables = dict(variables) | {"VIEW_HOST": LOOPBACK, "VIEW_PORT": str(port)}
         self._log = directory / f"view-{port}.log"
+        self._command = command
         self._await_ready = await_ready
 
     async def __aenter__(self) -> Self:
@@ -37,11 +43,8 @@ class ViewProcess:
                 raise
         return self
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("wb") as output:
-            return subprocess.Popen(
-                [*COMMAND, "api"], env=environment(self._variables), stdout=output, stderr=output
-            )
+    def _start(self) -> Process:
+        return started("api", self._command, environment(self._variables), self._log)
 
     async def __aexit__(self, *_: object) -> None:
         self.process.terminate()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import httpx
@@ -20,6 +21,7 @@ from progress_worker.generator.wire import Wire
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.worker import Settings, load_settings
 from tests.harness.events import Event, wires
+from tests.harness.forking import Forked, Process, command, started
 from tests.harness.kafka import Kafka
 from tests.harness.waiting import LIMIT_SECONDS, wait_until
 
@@ -30,14 +32,14 @@ FAUST = (sys.executable, "-m", "faust", "-A", "progress_worker.app", "worker")
 
 def run_command(variables: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `progress-worker ARGUMENTS` to its end with nothing but these PROGRESS_* variables."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(variables),
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
+    with TemporaryDirectory() as name:
+        out, err = Path(name) / "stdout", Path(name) / "stderr"
+        process = Forked(command(*arguments), environment(variables), out, err)
+        try:
+            status = process.wait(LIMIT_SECONDS)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(arguments, status, out.read_text(), err.read_text())
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -47,19 +49,22 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """A worker that is ready inside `async with`, and gone after it."""
+    """A worker that is ready inside `async with`, and gone after it.
+
+    It is forked from a process that has imported everything, unless a command line is given.
+    """
 
     def __init__(
         self,
         variables: Mapping[str, str],
         log: Path,
-        command: Sequence[str] = WORKER,
+        command_line: Sequence[str] | None = None,
         *,
         await_ready: bool = True,
     ) -> None:
         self.log = log
         self._variables = dict(variables)
-        self._command = command
+        self._command_line = command_line
         self._await_ready = await_ready
         self.address = (LOOPBACK, int(variables["WEB_PORT"]))
         self._url = f"http://{LOOPBACK}:{variables['WEB_PORT']}"
@@ -74,11 +79,8 @@ class WorkerProcess:
                 raise
         return self
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("wb") as output:
-            return subprocess.Popen(
-                self._command, env=environment(self._variables), stdout=output, stderr=output
-            )
+    def _start(self) -> Process:
+        return started("worker", self._command_line, environment(self._variables), self.log)
 
     async def __aexit__(self, *_: object) -> None:
         if self.process.poll() is None:
@@ -197,7 +199,7 @@ class Deployment:
 
     def worker(
         self,
-        command: Sequence[str] = WORKER,
+        command_line: Sequence[str] | None = None,
         *,
         await_ready: bool = True,
         **changes: str,
@@ -205,7 +207,9 @@ class Deployment:
         """A worker of this group; `changes` are to its variables."""
         self._started += 1
         log = self.directory / f"worker-{self._started}.log"
-        return WorkerProcess(self.environment(**changes), log, command, await_ready=await_ready)
+        return WorkerProcess(
+            self.environment(**changes), log, command_line, await_ready=await_ready
+        )
 
     async def publish(self, *events: Event | Wire, partition: int | None = None) -> int:
         """Send events, or records as they are, to the workers; returns how many."""

@@ -1,4 +1,4 @@
-"""The view as a process of its own; OPEN_FILES and HEAD_SECONDS are its limits, if given."""
+"""The view in a process of its own; OPEN_FILES and HEAD_SECONDS are its limits, if given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from progress_worker.http.application import serve
 from progress_worker.http.serving.connections import HEAD_SECONDS
 from progress_worker.settings.view import load_view_settings
 
-if __name__ == "__main__":
+
+def serve_from_environment() -> None:
+    """Serve the view until a signal ends it."""
     if limit := os.environ.get("OPEN_FILES"):
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), int(limit)))
     head_seconds = float(os.environ.get("HEAD_SECONDS", HEAD_SECONDS))

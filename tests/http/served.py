@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +17,9 @@ from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.http.security.authentication import mint_token
 from progress_worker.settings.view import ViewSettings, load_view_settings
+from tests.harness.forking import Forked
+from tests.http.serve_view import serve_from_environment
 
-_SCRIPT = Path(__file__).with_name("serve_view.py")
 _ENVIRONMENT = {
     "PROGRESS_JWT_ISSUER": "https://issuer.test",
     "PROGRESS_JWT_AUDIENCE": "progress-view",
@@ -67,27 +67,22 @@ def serve_view(
         "PROGRESS_VIEW_PORT": str(port),
         **environment,
     }
-    with (
-        log.open("wb") as errors,
-        subprocess.Popen(
-            [sys.executable, _SCRIPT], env={**os.environ, **view}, stderr=errors
-        ) as process,
-    ):
-        url = f"http://127.0.0.1:{port}"
+    url = f"http://{LOOPBACK}:{port}"
+    process = Forked(serve_from_environment, {**os.environ, **view}, log)
+    try:
+        _wait_until_ready(url, process)
+        lowered = {name.removeprefix("PROGRESS_").lower(): text for name, text in view.items()}
+        yield Served(url, process.pid, load_view_settings(**lowered))
+    finally:
+        process.terminate()
         try:
-            _wait_until_ready(url, process)
-            lowered = {name.removeprefix("PROGRESS_").lower(): text for name, text in view.items()}
-            yield Served(url, process.pid, load_view_settings(**lowered))
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(url: str, process: Forked) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, "the view ended"

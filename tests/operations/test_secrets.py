@@ -25,7 +25,7 @@ from tests.harness.deploying import deploy
 from tests.harness.events import completed
 from tests.harness.view import ViewProcess
 from tests.harness.waiting import wait_until
-from tests.harness.worker import FAUST, Deployment, run_command
+from tests.harness.worker import COMMAND, FAUST, WORKER, Deployment, run_command
 
 pytestmark = pytest.mark.integration
 
@@ -84,8 +84,8 @@ async def test_a_worker_and_a_view_at_work(deployment: Deployment) -> None:
     token = mint_token(settings, "user-1")
     answers: list[str] = []
     async with (
-        deployment.worker() as worker,
-        ViewProcess(deployment.environment(), deployment.directory) as view,
+        deployment.worker(WORKER) as worker,
+        ViewProcess(deployment.environment(), deployment.directory, (*COMMAND, "api")) as view,
         httpx.AsyncClient(timeout=10) as client,
     ):
         await deployment.publish(completed("user-1"), completed("user-2", grade=101))
