@@ -50,7 +50,7 @@ test: $(READY)
 
 test-faults: $(READY)
 	@echo "Running every round of the fault suite (brokers, databases, workers are killed), and the runbook"
-	@$(RUN) -m pytest $(TWO) tests/faults tests/operations/test_runbook_*.py -m "faults or not faults" $(ARGS)
+	@$(RUN) -m pytest $(TWO) tests/faults tests/kafka/test_transactions.py tests/operations/test_runbook_*.py -m "faults or not faults" $(ARGS)
 
 soak: $(READY)
 	@echo "Soaking two workers: they drain a backlog, take a mixed load, and may not grow"

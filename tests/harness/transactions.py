@@ -13,6 +13,9 @@ from progress_worker.generator.wire import Wire
 from tests.harness.events import Event, wires
 from tests.harness.waiting import LIMIT_SECONDS
 
+#: The broker aborts what stays open for longer.
+_LONGEST_MS = 300_000
+
 
 class Transactions:
     """One transaction after another to one partition of a topic."""
@@ -55,7 +58,11 @@ async def transactions(
     bootstrap: str, topic: str, partition: int = 0
 ) -> AsyncIterator[Transactions]:
     """Such a producer; what it leaves open at the end is aborted."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"t-{uuid4().hex}")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        transactional_id=f"t-{uuid4().hex}",
+        transaction_timeout_ms=_LONGEST_MS,
+    )
     async with asyncio.timeout(LIMIT_SECONDS):
         await producer.start()
     try:

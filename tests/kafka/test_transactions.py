@@ -15,7 +15,7 @@ from tests.harness.deploying import deploy
 from tests.harness.events import completed
 from tests.harness.storage import fetch
 from tests.harness.transactions import transactions
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import LIMIT_SECONDS, wait_until
 from tests.harness.worker import Deployment, WorkerProcess, run_command
 
 pytestmark = pytest.mark.integration
@@ -23,6 +23,8 @@ pytestmark = pytest.mark.integration
 #: For a worker that is quick to see a stall, and how long it takes until it would have ended.
 STALL_TIMEOUT_SECONDS = "3"
 UNTIL_IT_ENDS_SECONDS = 7
+#: The worker observes its lag every second.
+SILENCE_SECONDS = 1.5
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ async def without_lag(worker: WorkerProcess) -> None:
         return await lag(worker) == (0, 0)
 
     await wait_until(none, "no lag")
-    until = time.monotonic() + 3
+    until = time.monotonic() + SILENCE_SECONDS
     while time.monotonic() < until:
         assert await lag(worker) == (0, 0)
         await asyncio.sleep(0.2)
@@ -100,8 +102,11 @@ async def test_what_is_aborted_counts_nowhere(deployment: Deployment) -> None:
     assert sorted({record.key.decode() for record in found}) == kept
 
 
+@pytest.mark.parametrize(
+    "seconds", [UNTIL_IT_ENDS_SECONDS, pytest.param(60, marks=pytest.mark.faults)]
+)
 async def test_an_open_transaction_holds_its_partition_back_and_ends_nothing(
-    deployment: Deployment,
+    deployment: Deployment, seconds: float
 ) -> None:
     withheld = "progress_withheld_seconds"
     async with (
@@ -113,9 +118,9 @@ async def test_an_open_transaction_holds_its_partition_back_and_ends_nothing(
         await deployment.publish(completed("elsewhere"), partition=1)
 
         async def stood_long() -> bool:
-            return await worker.metric(withheld, partition="0") > UNTIL_IT_ENDS_SECONDS
+            return await worker.metric(withheld, partition="0") > seconds
 
-        await wait_until(stood_long, "the records are withheld")
+        await wait_until(stood_long, "the records are withheld", seconds + LIMIT_SECONDS)
         assert learners(deployment) == ["elsewhere"]
         assert await lag(worker) == (0, 0)
         assert await worker.metric(withheld, partition="1") == 0
