@@ -312,7 +312,10 @@ def _tune_collector() -> None:
 
 @cache
 def _app_from_environment() -> faust.App:
-    app = create_app(load_settings())
+    try:
+        app = create_app(load_settings())
+    except ProgressError as error:
+        raise SystemExit(error.sentence) from error  # Faust would show a traceback
     _tune_collector()
     return app
 

@@ -23,6 +23,12 @@ class Reason(StrEnum):
 class ProgressError(Exception):
     """The base class of every error that this package raises on purpose."""
 
+    @property
+    def sentence(self) -> str:
+        """What a command ends with: the message, with a full stop."""
+        message = str(self)
+        return message if message.endswith((".", "?")) else f"{message}."
+
 
 class TransientError(ProgressError):
     """A dependency or another transaction prevented the work. The same work may succeed later."""

@@ -39,8 +39,7 @@ def main() -> None:
     try:
         cli()
     except ProgressError as error:
-        sentence = str(error)
-        typer.echo(sentence if sentence.endswith((".", "?")) else f"{sentence}.", err=True)
+        typer.echo(error.sentence, err=True)
         sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC:

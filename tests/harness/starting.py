@@ -1,17 +1,39 @@
-"""A command that runs to its end in a forked process, as another user if need be."""
+"""Starts that fail: good settings to spoil, a command in a forked process, and what it says."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from progress_worker.embedded.ports import LOOPBACK
 from tests.harness.forking import Forked, command
 from tests.harness.worker import environment
 
 _NOBODY = 65_534
+
+KAFKA = {"KAFKA_BOOTSTRAP": f"{LOOPBACK}:1"}
+WORKER = KAFKA | {"DATABASE_URL": f"postgresql://worker:secret-word@{LOOPBACK}:1/progress"}
+VIEW = {
+    "VIEW_DATABASE_URL": f"postgresql://view:secret-word@{LOOPBACK}:1/progress",
+    "JWT_ISSUER": "https://issuer.test",
+    "JWT_AUDIENCE": "progress",
+    "JWT_SECRET": "secret-word, and more than thirty-two characters",
+}
+MIGRATE = {"MIGRATE_DATABASE_URL": f"postgresql://owner:secret-word@{LOOPBACK}:1/progress"}
+#: By the first word of a command line; all others speak to Kafka.
+GOOD = {
+    "worker": WORKER,
+    "api": VIEW,
+    "migrate": MIGRATE,
+    "distribute": MIGRATE,
+    "token": VIEW,
+    "config": WORKER,
+    "doctor": WORKER,
+}
 
 
 def run_forked(
@@ -40,6 +62,17 @@ def run_forked(
     finally:
         process.kill()
     return subprocess.CompletedProcess(arguments, status, out.read_text(), err.read_text())
+
+
+def is_one_sentence(done: subprocess.CompletedProcess[str]) -> None:
+    """Whether a command failed, and said why as a person would want it said."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = done.stderr.strip()
+    assert len(said.splitlines()) == 1, said
+    assert not re.search(r"Traceback|\w(Error|Exception)\b|Errno|secret-word", said)
+    assert re.match(r"[A-Z{/a]", said)
+    assert said[-1] in ".?"
+    assert len(said) < 300
 
 
 def _as_nobody(call: Callable[[], None]) -> None:
