@@ -146,6 +146,11 @@ def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError
         return TransientError(f"Postgres: {describe(error)}")
     if isinstance(error, psycopg.errors.DataError | psycopg.errors.IntegrityError):
         return PoisonError(Reason.REJECTED_BY_DATABASE, describe(error))
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+        return FatalError(
+            f"The database lacks a table or a column of this release ({describe(error)}): run "
+            "`progress-worker migrate`."
+        )
     if isinstance(error, psycopg.errors.ProgrammingError | psycopg.errors.NotSupportedError):
         return FatalError(f"Postgres refuses a statement of this release: {describe(error)}")
     if isinstance(error, psycopg.errors.QueryCanceled):

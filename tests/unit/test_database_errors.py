@@ -87,3 +87,8 @@ def test_what_passes_is_waited_for(state: str, name: str) -> None:
 )
 def test_what_the_driver_says_by_itself(error: psycopg.Error, expected: type[Exception]) -> None:
     assert type(translate(error)) is expected
+
+
+@pytest.mark.parametrize("error", [errors.UndefinedTable, errors.UndefinedColumn])
+def test_what_a_migration_mends_is_said(error: type[psycopg.Error]) -> None:
+    assert str(translate(error())).endswith("run `progress-worker migrate`.")
