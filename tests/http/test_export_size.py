@@ -102,14 +102,14 @@ def test_an_export_takes_constant_memory(served: Served, tmp_path: Path) -> None
 def test_clients_that_read_slowly_hold_up_nobody(served: Served, database: Database) -> None:
     request = "GET /api/progress/export HTTP/1.1\r\nHost: test\r\nAuthorization: {Authorization}"
     with ExitStack() as stack:
-        slow = [
-            stack.enter_context(socket.create_connection(served.address, PATIENCE_SECONDS))
-            for _ in SLOW
-        ]
-        for client, user_id in zip(slow, SLOW, strict=True):
+        slow = []
+        for user_id in SLOW:
+            connecting = socket.create_connection(served.address, PATIENCE_SECONDS)
+            client = stack.enter_context(connecting)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             client.sendall(request.format_map(served.headers(user_id)).encode() + b"\r\n\r\n")
             assert client.recv(64).startswith(b"HTTP/1.1 200 ")
+            slow.append(client)
         for path in ("/export", "/export?format=csv", ""):
             answer = httpx.get(
                 f"{served.url}/api/progress{path}", headers=served.headers("bob"), timeout=TIMEOUT
