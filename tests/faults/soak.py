@@ -33,7 +33,7 @@ from tests.harness.storage import fetch
 from tests.harness.traffic import END
 from tests.harness.trend import trend
 from tests.harness.waiting import wait_until
-from tests.harness.worker import Deployment, WorkerProcess
+from tests.harness.worker import WORKER, Deployment, WorkerProcess
 
 Advance = Callable[[int], None]
 
@@ -104,7 +104,8 @@ class Soak:
         )
         async with AsyncExitStack() as stack:
             workers = [
-                await stack.enter_async_context(self._deployment.worker()) for _ in range(WORKERS)
+                await stack.enter_async_context(self._deployment.worker(WORKER))
+                for _ in range(WORKERS)
             ]
             await self._drain()
             loaded = asyncio.Event()
