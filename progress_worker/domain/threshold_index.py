@@ -69,7 +69,9 @@ class ThresholdIndex:
                 if thresholds.reads & changed
             ]
         # A learner who moves to another rule book has another index.
-        targets = state.next_targets if state.targets_of == self._number else self._next_targets(state)
+        targets = (
+            state.next_targets if state.targets_of == self._number else self._next_targets(state)
+        )
         due: list[Entry] = []
         for number, value in reading:
             target = targets[number]

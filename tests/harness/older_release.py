@@ -1,4 +1,4 @@
-"""The release before the newest migration, as the history has it: the real code, not a likeness."""
+"""The release before a migration, as the history has it: the real code, not a likeness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from progress_worker.storage.schema.revisions import head_revision
 from tests.harness.unpacking import unpack
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -20,12 +19,15 @@ class UnknownHistoryError(Exception):
     """This is no checkout with the history that it takes."""
 
 
-def older_release(directory: Path) -> Sequence[str]:
-    """Unpack it; returns what its `progress-worker` is. Raises UnknownHistoryError."""
-    newest = f"migrations/versions/{head_revision()}_*.py"
-    added = _git("log", "--diff-filter=A", "--format=%H", "--", newest).decode().split()
+def older_release(directory: Path, revision: str) -> Sequence[str]:
+    """Unpack the release before that migration; returns what its `progress-worker` is.
+
+    Raises UnknownHistoryError.
+    """
+    script = f"migrations/versions/{revision}_*.py"
+    added = _git("log", "--diff-filter=A", "--format=%H", "--", script).decode().split()
     if not added:
-        raise UnknownHistoryError("the newest migration is not committed yet")
+        raise UnknownHistoryError(f"the migration {revision} is not committed yet")
     archive = _git("archive", f"{added[-1]}^", "progress_worker", "migrations")
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         unpack(files, directory)
