@@ -193,7 +193,10 @@ def _commands_client(app: faust.App) -> AIOKafkaClient | None:
 
 
 def _commands_at_once(settings: Settings) -> int:
-    """Two, where the pool has connections besides those of the lanes, the relay and the timers."""
+    """Two, where the pool has connections to spare.
+
+    Each partition consumer, the relay and the timers need one of their own.
+    """
     return max(1, min(2, settings.database_pool_size - settings.lanes - 2))
 
 

@@ -1,4 +1,4 @@
-"""How far a lane's partitions are behind what Kafka lets it read, as metrics.
+"""How far partitions are behind what Kafka lets us read, as metrics.
 
 Kafka lets a consumer read up to the last stable offset: nothing of an open transaction, and nothing
 after its first record.
@@ -37,7 +37,7 @@ class Lag:
         self._withheld: dict[TopicPartition, tuple[int, float]] = {}
 
     def reached(self, partition: TopicPartition, timestamp: int) -> None:
-        """The lane has come to a record with this timestamp (ms), which may be no time at all."""
+        """A record was reached with this timestamp (ms), which may be no time at all."""
         if age(timestamp / 1000, time.time()) is not None:
             self._since[partition] = timestamp / 1000
 

@@ -1,4 +1,4 @@
-"""The ingest service: a member of the consumer group that runs its partitions in lanes.
+"""The ingest service: a member of the consumer group that divides its partitions.
 
 Starting waits, without a limit but saying so, for Postgres and for the topic. At a stop or a
 rebalance the batches in hand are committed or abandoned within the drain timeout. A stall, and
@@ -20,7 +20,7 @@ from mode import Service
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import FatalError, TransientError
-from progress_worker.ingest.lane import Lane
+from progress_worker.ingest.partition_consumer import PartitionConsumer
 from progress_worker.ingest.projector import Projector
 from progress_worker.kafka.clients import consumer_options
 from progress_worker.kafka.contact import unreachable
@@ -62,7 +62,7 @@ class IngestService(WorkerService):
         self._metrics = metrics
         self._settle_rules = settle_rules
         self._consumer: AIOKafkaConsumer | None = None
-        self._lanes: list[Lane] = []
+        self._partition_consumers: list[PartitionConsumer] = []
         self._assigned_at: float | None = None
         self._revoked_at: float | None = None
 
@@ -77,9 +77,9 @@ class IngestService(WorkerService):
         return self._consumer._client if self._consumer is not None else None
 
     async def on_stop(self) -> None:
-        """Drain the lanes and leave the group, within the drain timeout and little more."""
+        """Finish the batches in hand and leave the group, in the drain timeout and little more."""
         started = time.monotonic()
-        await self._stop_lanes()
+        await self._stop_consumers()
         left = self._settings.drain_timeout_seconds - (time.monotonic() - started)
         await self._leave(max(_LEAVE_SECONDS, left))
 
@@ -90,7 +90,7 @@ class IngestService(WorkerService):
         await self._retry.run("group", self._join)
         while not self.should_stop:
             await self.sleep(_WATCH_SECONDS)
-            self._watch_lanes()
+            self._watch_consumers()
 
     @Service.task
     async def _watch_group(self) -> None:
@@ -109,24 +109,26 @@ class IngestService(WorkerService):
                 waited = min(waited, self.kafka.steady_seconds)
                 if waited > limit + self._settings.kafka_rebalance_timeout_seconds:
                     raise FatalError(f"The group gave no partitions for {waited:.0f} s.")
-            elif starved := [lane for lane in self._lanes if lane.idle_seconds > limit]:
+            elif starved := [
+                each for each in self._partition_consumers if each.idle_seconds > limit
+            ]:
                 await self._check_starved(starved)
 
-    async def _check_starved(self, lanes: Sequence[Lane]) -> None:
-        """Raises FatalError where Kafka holds records that did not arrive in a lane."""
+    async def _check_starved(self, idle: Sequence[PartitionConsumer]) -> None:
+        """Raises FatalError where Kafka holds records that an idle consumer did not get."""
         limit = self._settings.stall_timeout_seconds
         try:
             async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
-                ends = [(lane, await lane.ends()) for lane in lanes]
+                ends = [(consumer, await consumer.ends()) for consumer in idle]
         except (KafkaError, TimeoutError) as error:
             _log.warning("lag_unknown", error=type(error).__name__)
             return
         await self.sleep(min(_SECOND_LOOK_SECONDS, limit))  # what has just come is on its way
         waiting = [
             tp.partition
-            for lane, to in ends
-            if lane in self._lanes and lane.idle_seconds > limit
-            for tp in lane.before(to)
+            for consumer, to in ends
+            if consumer in self._partition_consumers and consumer.idle_seconds > limit
+            for tp in consumer.before(to)
         ]
         if waiting:
             raise FatalError(f"Kafka holds records of partitions {waiting} that do not arrive.")
@@ -173,17 +175,17 @@ class IngestService(WorkerService):
                 _log.warning("leaving_group_failed", error=type(error).__name__)
 
     async def revoked(self) -> None:
-        """The group rebalances: every lane ends, whatever it may get back."""
-        if self._lanes:
+        """The group rebalances: every partition consumer ends, whatever it may get back."""
+        if self._partition_consumers:
             self._metrics.rebalances.inc()
-        await self._stop_lanes()
+        await self._stop_consumers()
 
     def assigned(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
-        """The group gave this worker partitions: spread them over the lanes."""
+        """The group gave this worker partitions: divide them among partition consumers."""
         ordered = sorted(partitions)
         count = min(self._settings.lanes, len(ordered))
-        self._lanes = [
-            Lane(
+        self._partition_consumers = [
+            PartitionConsumer(
                 consumer,
                 ordered[number::count],
                 self._projector,
@@ -198,26 +200,28 @@ class IngestService(WorkerService):
         self._metrics.assigned_partitions.set(len(ordered))
         _log.info("partitions_assigned", partitions=[tp.partition for tp in ordered])
 
-    async def _stop_lanes(self) -> None:
-        lanes, self._lanes = self._lanes, []
+    async def _stop_consumers(self) -> None:
+        consumers, self._partition_consumers = self._partition_consumers, []
         self._assigned_at, self._revoked_at = None, time.monotonic()
         self._metrics.assigned_partitions.set(0)
         self._metrics.lag_events.clear()
         self._metrics.lag_seconds.clear()
         self._metrics.withheld_seconds.clear()
-        await asyncio.gather(*(lane.stop(self._settings.drain_timeout_seconds) for lane in lanes))
+        limit = self._settings.drain_timeout_seconds
+        await asyncio.gather(*(consumer.stop(limit) for consumer in consumers))
 
-    def _watch_lanes(self) -> None:
-        """Raise what ended a lane, and FatalError where a lane has not turned for too long."""
-        for lane in self._lanes:
-            lane.observe_lag()
-            if lane.task.done() and not lane.task.cancelled() and (error := lane.task.exception()):
+    def _watch_consumers(self) -> None:
+        """Raise what ended a consumer, and FatalError where one has stood still too long."""
+        for consumer in self._partition_consumers:
+            consumer.observe_lag()
+            task = consumer.task
+            if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
-            silent = time.monotonic() - lane.last_pulse
-            if not lane.task.done() and silent > self._settings.stall_timeout_seconds:
+            silent = time.monotonic() - consumer.last_pulse
+            if not task.done() and silent > self._settings.stall_timeout_seconds:
                 raise FatalError(
                     f"No progress for {silent:.0f} s on partitions "
-                    f"{[tp.partition for tp in lane.partitions]}."
+                    f"{[tp.partition for tp in consumer.partitions]}."
                 )
 
 

@@ -120,7 +120,7 @@ def test_ports_are_the_ones_that_the_processes_listen_on() -> None:
 
 def test_a_worker_may_finish_its_batch() -> None:
     grace = _pod(BASE["Deployment", "progress-worker"])["terminationGracePeriodSeconds"]
-    # Its lanes, the group and the producer each have their limit.
+    # Its partition consumers, the group and the producer each have their limit.
     assert grace > 2 * Settings.model_fields["drain_timeout_seconds"].default + 10
 
 

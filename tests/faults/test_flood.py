@@ -43,7 +43,9 @@ async def test_all_are_dead_lettered_and_the_next_good_ones_applied(
         await traffic.send(count)
         async with deployment.worker(await_ready=False) as worker:
             # Ready comes later, when much of it may be done.
-            await wait_until(partial(worker.has_said, "lane_started"), "the worker reads")
+            await wait_until(
+                partial(worker.has_said, "partition_consumer_started"), "the worker reads"
+            )
             started = time.perf_counter()
             await traffic.drained(_DRAIN_SECONDS)
             seconds.append(time.perf_counter() - started)

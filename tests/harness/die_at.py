@@ -13,7 +13,7 @@ from typing import Any
 
 from progress_worker import cli
 from progress_worker.ingest import projector
-from progress_worker.ingest.lane import Lane
+from progress_worker.ingest.partition_consumer import PartitionConsumer
 from progress_worker.outbox.relay import RelayService
 from progress_worker.storage.write import outbox
 
@@ -23,8 +23,8 @@ Step = Callable[..., Awaitable[Any]]
 STEPS: dict[str, tuple[object, str, bool]] = {
     "loaded": (projector, "save", True),
     "written": (projector, "save", False),
-    "database_committed": (Lane, "_commit_offsets", True),
-    "offsets_committed": (Lane, "_commit_offsets", False),
+    "database_committed": (PartitionConsumer, "_commit_offsets", True),
+    "offsets_committed": (PartitionConsumer, "_commit_offsets", False),
     "read_from_outbox": (RelayService, "_publish", True),
     "produced": (outbox, "delete", True),
     "deleted": (outbox, "delete", False),

@@ -46,7 +46,7 @@ class House:
         return Housekeeping(settings, self.parts.engine, self.parts.metrics, step_rows=step_rows)
 
     async def apply(self, *events: Event) -> None:
-        """As a lane does: again, where the learner was changed meanwhile."""
+        """As a partition consumer does: again, where the learner was changed meanwhile."""
         apply = partial(self.parts.projector.apply, records(*events))
         await self.parts.retry.run("ingest", apply)
 

@@ -122,10 +122,10 @@ async def test_a_stale_cached_learner_is_a_conflict_before_the_rules_see_it(
     assert fetch(url, "SELECT sum(completions) FROM learner_total") == [(1,)]
 
 
-async def test_records_without_keys_bring_a_new_learner_to_every_lane_at_once(
+async def test_records_without_keys_bring_a_new_learner_to_every_consumer_at_once(
     project: Project, migrated_database: Database
 ) -> None:
-    """Two workers of two lanes each, which get their records from two partitions each."""
+    """Two workers with two partition consumers each, which read two partitions each."""
     url = migrated_database.owner_url
 
     async def read(worker: Projection) -> None:

@@ -1,7 +1,7 @@
-"""A lane: the partitions that it reads, batch after batch, each committed before the next is read.
+"""Reads some partitions batch after batch, each committed before the next is read.
 
-A lane blocks while its batch is retried, which holds back just its own partitions. It keeps the
-order of every partition. It ends when it is stopped or when the group took its partitions away.
+Blocks while its batch is retried, which holds back just its own partitions. Keeps the order of
+every partition. Ends when it is stopped or when the group took its partitions away.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _LOST = (
 )
 
 
-class Lane:
-    """Reads some of the worker's partitions."""
+class PartitionConsumer:
+    """Reads some of the worker's partitions and applies what they hold."""
 
     def __init__(
         self,
@@ -76,7 +76,9 @@ class Lane:
         self._stopping = False
         self._fetch_outage = Outage("fetch_failed", partitions=self._numbers())
         self._commit_outage = Outage("offset_commit_failed", partitions=self._numbers())
-        self._task = asyncio.create_task(self._run(), name=f"lane-{partitions[0].partition}")
+        self._task = asyncio.create_task(
+            self._run(), name=f"partition-consumer-{partitions[0].partition}"
+        )
 
     @property
     def task(self) -> asyncio.Task[None]:
@@ -85,7 +87,7 @@ class Lane:
 
     @property
     def idle_seconds(self) -> float:
-        """How long the lane has not come further; 0 while it has a batch in hand."""
+        """How long it has not come further; 0 while it has a batch in hand."""
         return time.monotonic() - self._last_advance if self._reading else 0.0
 
     async def ends(self) -> Mapping[TopicPartition, int]:
@@ -115,7 +117,7 @@ class Lane:
             await cancel({self._task})
 
     async def _run(self) -> None:
-        _log.info("lane_started", partitions=self._numbers())
+        _log.info("partition_consumer_started", partitions=self._numbers())
         while not self._stopping:
             self._pulse()
             batch = await self._read()
