@@ -31,6 +31,7 @@ from progress_worker.ingest.service import IngestService
 from progress_worker.kafka.clients import faust_options
 from progress_worker.kafka.faust_transport import CommittedTransport
 from progress_worker.kafka.header_names import accept_any_header_name
+from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.relay import RelayService, Send
 from progress_worker.outbox.sending import send
@@ -112,9 +113,16 @@ class Worker:
             self.metrics,
             partial(rulebooks.settle, books=self.books, content=rules.text),
         )
+        self.dead_letters = DeadLetterWriter(
+            self.engine,
+            messages,
+            self.metrics,
+            outbox_filled=outbox_filled,
+            time_limit_seconds=limit,
+        )
         self.commands = CommandHandler(
             self.recalculation,
-            self.projector,
+            self.dead_letters,
             self.retry,
             self.ingest.crash,
             at_once=_commands_at_once(settings),

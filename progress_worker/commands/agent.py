@@ -24,7 +24,7 @@ from progress_worker.errors import (
 )
 from progress_worker.events.cloudevents import Headers, read_envelope
 from progress_worker.events.models import RECALCULATION_REQUESTED, RecalculationRequested
-from progress_worker.ingest.projector import Projector
+from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import DeadLetter, Record
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import cancel
@@ -99,7 +99,7 @@ class CommandHandler:
     def __init__(
         self,
         recalculation: Recalculation,
-        projector: Projector,
+        dead_letters: DeadLetterWriter,
         retry: RetryPolicy,
         fail: Callable[[BaseException], Awaitable[None]],
         *,
@@ -111,7 +111,7 @@ class CommandHandler:
         `at_once` is how many commands use a connection to Postgres at the same time.
         """
         self._recalculation = recalculation
-        self._projector = projector
+        self._dead_letters = dead_letters
         self._retry = retry
         self._fail = fail
         self._drain_timeout = drain_timeout_seconds
@@ -169,8 +169,8 @@ class CommandHandler:
                 tries = _Tries(self._recalculation, self._connections, command)
                 await self._retry.run("recalculation", tries)
         except PoisonError as error:
-            letters = [DeadLetter(record, error)]
-            await self._retry.run("commands", partial(self._projector.dead_letter, letters))
+            letter = DeadLetter(record, error)
+            await self._retry.run("commands", partial(self._dead_letters.write, letter))
 
 
 def _parse(record: Record) -> RecalculationRequested:

@@ -14,12 +14,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import LearnerChangedError, PoisonError, ProgressError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.folding import Arrival, Fold, fold
+from progress_worker.outbox.dead_lettering import report_dead_letters
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
@@ -28,8 +28,6 @@ from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.storage.write.saving import save
 from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics
-
-_log = structlog.get_logger()
 
 
 class Projector:
@@ -68,10 +66,6 @@ class Projector:
         self._observe("decode", started)
         self._metrics.batch_events.observe(len(records))
         await self._commit(arrivals, letters)
-
-    async def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
-        """Commit records that are known to be broken to the dead-letter topic's outbox."""
-        await self._transact([], letters)
 
     def _decode(self, records: Sequence[Record]) -> tuple[list[Arrival], list[DeadLetter]]:
         now = self._clock()
@@ -165,20 +159,7 @@ class Projector:
             ages([timestamp / 1000 for timestamp in folded.unlocked_by], now)
         )
         metrics.events.labels("dead_lettered").inc(len(folded.letters))
-        # One line for each reason and batch: a flood of broken records must not be one of the log.
-        firsts = {letter.error.reason: letter for letter in reversed(folded.letters)}
-        for reason, count in Counter(letter.error.reason for letter in folded.letters).items():
-            record, error, _ = firsts[reason]
-            metrics.dead_letters.labels(reason.value).inc(count)
-            _log.warning(
-                "dead_lettered",
-                reason=reason.value,
-                count=count,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                message=str(error),
-            )
+        report_dead_letters(metrics, folded.letters)
 
     def _observe(self, step: str, started: float) -> float:
         now = time.perf_counter()

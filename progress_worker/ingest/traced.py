@@ -32,11 +32,6 @@ class TracedProjector(Projector):
         with self._tracing.batch(len(records)):
             await super().apply(records)
 
-    async def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
-        """See Projector."""
-        with self._tracing.step("dead_letter"):
-            await super().dead_letter(letters)
-
     def _decode(self, records: Sequence[Record]) -> tuple[list[Arrival], list[DeadLetter]]:
         with self._tracing.step("decode") as span:
             arrivals, letters = super()._decode(records)

@@ -22,15 +22,14 @@ from progress_worker import USER_AGENT
 from progress_worker.app import Worker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
-from progress_worker.errors import PoisonError, Reason, TransientError
+from progress_worker.errors import TransientError
 from progress_worker.generator.wire import Wire
-from progress_worker.outbox.messages import DeadLetter
 from progress_worker.storage.database import connect
 from progress_worker.storage.write.outbox import OutboxRecord
 from progress_worker.storage.write.saving import Changes, save
 from progress_worker.telemetry.tracing import Tracing
 from tests.harness.collector import collecting
-from tests.harness.events import ENVELOPE, Event, Record, completed, records, wire
+from tests.harness.events import ENVELOPE, Event, completed, records, wire
 from tests.harness.storage import Projection, fetch, projection
 from tests.harness.waiting import LIMIT_SECONDS, wait_until
 from tests.harness.worker import Deployment, environment
@@ -253,16 +252,6 @@ async def test_a_batch_that_fails_says_why_and_unlocks_nothing(traced: Traced) -
     (headers,) = traced.sent()
     created = traced.span("create " + unlocked(traced))
     assert headers["traceparent"] == f"00-{place(created.context)}-01"
-
-
-async def test_a_dead_letter_of_a_command_has_a_span_around_its_steps(traced: Traced) -> None:
-    record = Record(None, b"", [], topic="commands")
-    letter = DeadLetter(record, PoisonError(Reason.EMPTY_VALUE, "the value is empty"))
-    await traced.parts.projector.dead_letter([letter])
-    outer = traced.span("dead_letter")
-    assert outer.parent is None
-    for name in STEPS[1:]:
-        assert place(traced.span(name).parent) == place(outer.context)
 
 
 async def test_no_span_holds_what_a_learner_is_called_or_did(traced: Traced) -> None:

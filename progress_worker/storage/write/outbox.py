@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from progress_worker.storage.database import Connection
-from progress_worker.storage.write.arrays import array
+from progress_worker.storage.database import Connection, values_refused
+from progress_worker.storage.rows import OUTBOX
+from progress_worker.storage.write.arrays import array, arrays
 from progress_worker.storage.write.bulk import Row
 
 
@@ -42,6 +43,7 @@ _NEXT: Final = """
 SELECT id, created_at, topic, key, value, headers::text
 FROM outbox WHERE parked IS NULL ORDER BY id LIMIT %s
 """
+_ADD: Final = OUTBOX.insert
 _DELETE: Final = "DELETE FROM outbox WHERE id = ANY(%s::bigint[])"
 _PARK: Final = "UPDATE outbox SET parked = %s WHERE id = %s"
 _BACKLOG: Final = """
@@ -56,6 +58,16 @@ async def next_records(connection: Connection, limit: int) -> list[PendingRecord
     """The oldest records that wait to be published."""
     result = await connection.execute(_NEXT, [limit], binary=True)
     return [_pending(row) for row in await result.fetchall()]
+
+
+async def add(connection: Connection, records: Sequence[OutboxRecord]) -> None:
+    """Write records that are not part of a batch, in their order; the caller commits.
+
+    Raises PoisonError for a value that cannot be sent, and psycopg.Error.
+    """
+    rows = [row(record) for record in records]
+    with values_refused():
+        await connection.execute(_ADD, arrays(rows, len(OUTBOX.columns)))
 
 
 async def delete(connection: Connection, ids: Sequence[int]) -> None:
