@@ -26,15 +26,16 @@ from progress_worker.commands.recalculation import Recalculation
 from progress_worker.errors import ConfigurationError, ProgressError
 from progress_worker.http.serving.probes import ProbeServer
 from progress_worker.ingest.decode import Decoder
+from progress_worker.ingest.measuring import BatchMetrics
 from progress_worker.ingest.projector import Projector
 from progress_worker.ingest.service import IngestService
 from progress_worker.kafka.clients import faust_options
 from progress_worker.kafka.faust_transport import CommittedTransport
 from progress_worker.kafka.header_names import accept_any_header_name
+from progress_worker.outbox.counting import OutboxMetrics
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import Messages
-from progress_worker.outbox.relay import RelayService, Send
-from progress_worker.outbox.sending import send
+from progress_worker.outbox.relay import RelayService
 from progress_worker.runtime.health import Health
 from progress_worker.runtime.kafka_answers import KafkaContact, KafkaWatch
 from progress_worker.runtime.retry import RetryPolicy
@@ -49,6 +50,7 @@ from progress_worker.storage.write import rulebooks
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.observer import Observer, Observers
 from progress_worker.walks.housekeeping import Housekeeping
 from progress_worker.walks.moving import MoveToRuleBook
 from progress_worker.walks.service import WalkService
@@ -90,13 +92,13 @@ class Worker:
         )
         self.cache = LearnerCache(settings.cached_learners)
         outbox_filled = asyncio.Event()
-        new_projector, send_records = _traced(tracing) if tracing else (Projector, send)
-        self.projector = new_projector(
+        observer = _observers(self.metrics, tracing)
+        self.projector = Projector(
             self.engine,
             self.books,
             self.decoder,
             messages,
-            self.metrics,
+            observer,
             outbox_filled=outbox_filled,
             time_limit_seconds=limit,
             cache=self.cache,
@@ -111,12 +113,13 @@ class Worker:
             self.projector,
             self.retry,
             self.metrics,
+            observer,
             partial(rulebooks.settle, books=self.books, content=rules.text),
         )
         self.dead_letters = DeadLetterWriter(
             self.engine,
             messages,
-            self.metrics,
+            observer,
             outbox_filled=outbox_filled,
             time_limit_seconds=limit,
         )
@@ -129,7 +132,7 @@ class Worker:
             drain_timeout_seconds=settings.drain_timeout_seconds,
         )
         self.relay = RelayService(
-            settings, self.engine, self.retry, self.metrics, outbox_filled, send_records
+            settings, self.engine, self.retry, self.metrics, observer, outbox_filled
         )
         self.health = Health(
             self.engine,
@@ -221,10 +224,13 @@ def _open_tracing(settings: Settings) -> Tracing | None:
     return Tracing.to_collector(settings, settings.tracing_endpoint)
 
 
-def _traced(tracing: Tracing) -> tuple[Callable[..., Projector], Send]:
-    from progress_worker.ingest.traced import TracedProjector, send_traced  # noqa: PLC0415
+def _observers(metrics: Metrics, tracing: Tracing | None) -> Observer:
+    measuring = BatchMetrics(metrics), OutboxMetrics(metrics)
+    if tracing is None:
+        return Observers(*measuring)
+    from progress_worker.ingest.spans import Spans  # noqa: PLC0415
 
-    return partial(TracedProjector, tracing), partial(send_traced, tracing)
+    return Observers(*measuring, Spans(tracing))
 
 
 def create_app(settings: Settings) -> faust.App:

@@ -26,10 +26,12 @@ from progress_worker.errors import FatalError
 from progress_worker.ingest.lag import Lag, next_offset
 from progress_worker.ingest.portions import Portions
 from progress_worker.ingest.projector import Projector
+from progress_worker.ingest.steps import OffsetsCommitted
 from progress_worker.outbox.messages import Record
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import cancel
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.observer import Observer
 from progress_worker.telemetry.outages import Outage
 
 _log = structlog.get_logger()
@@ -53,6 +55,7 @@ class PartitionConsumer:
         projector: Projector,
         retry: RetryPolicy,
         metrics: Metrics,
+        observer: Observer,
         *,
         batch_max_events: int,
         request_timeout_seconds: float,
@@ -64,6 +67,7 @@ class PartitionConsumer:
         self._projector = projector
         self._retry = retry
         self._metrics = metrics
+        self._observer = observer
         self._batch_max_events = batch_max_events
         self._request_timeout = request_timeout_seconds
         self._lag = Lag(metrics, partitions)
@@ -219,7 +223,7 @@ class PartitionConsumer:
             return True
         self._commit_outage.over()
         self._committed |= offsets
-        self._metrics.batch_seconds.labels("commit").observe(time.perf_counter() - started)
+        self._observer.done(OffsetsCommitted(time.perf_counter() - started))
         return True
 
     def _pulse(self) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,15 +18,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.errors import LearnerChangedError, PoisonError, ProgressError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.folding import Arrival, Fold, fold
-from progress_worker.outbox.dead_lettering import report_dead_letters
+from progress_worker.ingest.steps import (
+    BatchDecoded,
+    BatchFolded,
+    BatchSaved,
+    CommitTransaction,
+    LearnersLoaded,
+    TryBatch,
+)
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import learners
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.storage.write.saving import save
-from progress_worker.telemetry.ages import ages
-from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.observer import Observer
 
 
 class Projector:
@@ -39,7 +44,7 @@ class Projector:
         books: RuleBooks,
         decoder: Decoder,
         messages: Messages,
-        metrics: Metrics,
+        observer: Observer,
         *,
         outbox_filled: asyncio.Event,
         time_limit_seconds: float,
@@ -52,7 +57,7 @@ class Projector:
         self._books = books
         self._decoder = decoder
         self._messages = messages
-        self._metrics = metrics
+        self._observer = observer
         self._outbox_filled = outbox_filled
         self._time_limit = time_limit_seconds
         self._emit_level_changes = emit_level_changes
@@ -61,11 +66,12 @@ class Projector:
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Commit everything that the records change, and a dead letter for each that is broken."""
-        started = time.perf_counter()
-        arrivals, letters = self._decode(records)
-        self._observe("decode", started)
-        self._metrics.batch_events.observe(len(records))
-        await self._commit(arrivals, letters)
+        with self._observer.around(TryBatch(len(records))):
+            started = time.perf_counter()
+            arrivals, letters = self._decode(records)
+            seconds = time.perf_counter() - started
+            self._observer.done(BatchDecoded(arrivals, letters, seconds))
+            await self._commit(arrivals, letters)
 
     def _decode(self, records: Sequence[Record]) -> tuple[list[Arrival], list[DeadLetter]]:
         now = self._clock()
@@ -104,14 +110,13 @@ class Projector:
             raise
         if folded.messages:
             self._outbox_filled.set()
-        self._committed(arrivals, folded)
 
     async def _write(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> Fold:
         completions = [decoded.completion for _, decoded in arrivals]
         async with connect_for(self._engine, self._time_limit) as connection:
             started = time.perf_counter()
             loaded = await learners.load(connection, self._books, self._cache, completions)
-            self._observe("load", started)
+            self._observer.done(LearnersLoaded(time.perf_counter() - started))
             return await self._save(connection, arrivals, letters, loaded)
 
     async def _save(
@@ -122,46 +127,20 @@ class Projector:
         loaded: learners.Loaded,
     ) -> Fold:
         started = time.perf_counter()
-        folded = self._fold(arrivals, loaded)
+        folded = fold(
+            self._books, self._messages, arrivals, loaded, tell_levels=self._emit_level_changes
+        )
+        seconds = time.perf_counter() - started
+        self._observer.done(BatchFolded(folded, len(loaded.learners), seconds))
         failed_at = self._clock()
         folded.letters += letters
         folded.messages += [
             self._messages.dead_letter(letter, failed_at) for letter in folded.letters
         ]
-        started = self._observe("fold", started)
+        started = time.perf_counter()
         await save(connection, folded.changes, folded.messages)
-        await self._settle(connection, loaded)
-        self._observe("save", started)
-        return folded
-
-    async def _settle(self, connection: Connection, loaded: learners.Loaded) -> None:
-        """Commit, and remember the learners as they are now."""
-        await connection.commit()
+        with self._observer.around(CommitTransaction()):
+            await connection.commit()
         self._cache.put(loaded.learners.values())
-
-    def _fold(self, arrivals: Sequence[Arrival], loaded: learners.Loaded) -> Fold:
-        return fold(
-            self._books, self._messages, arrivals, loaded, tell_levels=self._emit_level_changes
-        )
-
-    def _committed(self, arrivals: Sequence[Arrival], folded: Fold) -> None:
-        now = self._clock().timestamp()
-        metrics = self._metrics
-        metrics.last_progress.set(now)
-        for outcome, count in folded.outcomes.items():
-            metrics.events.labels(outcome.value).inc(count)
-        metrics.commit_latency.observe_all(
-            ages([decoded.completion.completed_at.timestamp() for _, decoded in arrivals], now)
-        )
-        for name, count in Counter(unlock.achievement.id for unlock in folded.unlocks).items():
-            metrics.unlocks.labels(name).inc(count)
-        metrics.unlock_commit_latency.observe_all(
-            ages([timestamp / 1000 for timestamp in folded.unlocked_by], now)
-        )
-        metrics.events.labels("dead_lettered").inc(len(folded.letters))
-        report_dead_letters(metrics, folded.letters)
-
-    def _observe(self, step: str, started: float) -> float:
-        now = time.perf_counter()
-        self._metrics.batch_seconds.labels(step).observe(now - started)
-        return now
+        self._observer.done(BatchSaved(arrivals, folded, time.perf_counter() - started))
+        return folded

@@ -31,6 +31,7 @@ from progress_worker.runtime.service import WorkerService
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, check_migrated, connect_for
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.observer import Observer
 
 _log = structlog.get_logger()
 
@@ -50,6 +51,7 @@ class IngestService(WorkerService):
         projector: Projector,
         retry: RetryPolicy,
         metrics: Metrics,
+        observer: Observer,
         settle_rules: Callable[[Connection], Awaitable[None]],
     ) -> None:
         """`settle_rules` makes sure which rule book is active, before anything is read."""
@@ -60,6 +62,7 @@ class IngestService(WorkerService):
         self._projector = projector
         self._retry = retry
         self._metrics = metrics
+        self._observer = observer
         self._settle_rules = settle_rules
         self._consumer: AIOKafkaConsumer | None = None
         self._partition_consumers: list[PartitionConsumer] = []
@@ -191,6 +194,7 @@ class IngestService(WorkerService):
                 self._projector,
                 self._retry,
                 self._metrics,
+                self._observer,
                 batch_max_events=self._settings.batch_max_events,
                 request_timeout_seconds=self._settings.kafka_request_timeout_seconds,
             )

@@ -8,10 +8,8 @@ that Kafka refuses for good is parked; every other failure is waited out.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 import psycopg
 import structlog
@@ -24,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.errors import TransientError
 from progress_worker.kafka.clients import running_producer
 from progress_worker.outbox.sending import REFUSED, SendResult, send
+from progress_worker.outbox.steps import Published, Refused, Send
 from progress_worker.runtime.kafka_answers import KafkaContact
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerService
@@ -31,15 +30,11 @@ from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, connect, translate
 from progress_worker.storage.write import outbox
 from progress_worker.storage.write.outbox import PendingRecord
-from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.observer import Observer
 from progress_worker.telemetry.outages import Outage
 
 _log = structlog.get_logger()
-
-Send: TypeAlias = Callable[
-    [AIOKafkaProducer, Sequence[PendingRecord]], Awaitable[Sequence[SendResult]]
-]
 
 #: The advisory lock that makes one relay the only one; any number that nobody else uses.
 _RELAY_LOCK: Final = 7_281_936_402
@@ -57,8 +52,8 @@ class RelayService(WorkerService):
         engine: AsyncEngine,
         retry: RetryPolicy,
         metrics: Metrics,
+        observer: Observer,
         filled: asyncio.Event,
-        send: Send = send,
     ) -> None:
         """`filled` is set when this process has committed records; those of others are polled."""
         super().__init__()
@@ -69,8 +64,8 @@ class RelayService(WorkerService):
         self._engine = engine
         self._retry = retry
         self._metrics = metrics
+        self._observer = observer
         self._filled = filled
-        self._send = send
         self._at_rest = asyncio.Event()
         self._at_rest.set()
 
@@ -151,12 +146,11 @@ class RelayService(WorkerService):
         """
         if not pending:
             return
-        async with asyncio.timeout(self._settings.kafka_request_timeout_seconds * 2):
-            outcomes = await self._send(producer, pending)
+        outcomes = await self._send(producer, pending)
         acknowledged = [waiting for waiting, error in outcomes if error is None]
         if acknowledged:
             await outbox.delete(connection, [waiting.id for waiting in acknowledged])
-            self._count(acknowledged)
+            self._observer.done(Published(acknowledged))
         for waiting, error in outcomes:
             if isinstance(error, REFUSED):
                 _log.error("record_parked", id=waiting.id, error=type(error).__name__)
@@ -167,14 +161,15 @@ class RelayService(WorkerService):
                     f"{type(error).__name__}"
                 ) from error
 
-    def _count(self, acknowledged: Sequence[PendingRecord]) -> None:
-        now = time.time()
-        begun: dict[str, list[float]] = defaultdict(list)
-        for waiting in acknowledged:
-            begun[waiting.record.topic].append(waiting.created_at.timestamp())
-        for topic, moments in begun.items():
-            self._metrics.published.labels(topic).inc(len(moments))
-            self._metrics.publish_latency.labels(topic).observe_all(ages(moments, now))
+    async def _send(
+        self, producer: AIOKafkaProducer, pending: Sequence[PendingRecord]
+    ) -> Sequence[SendResult]:
+        with self._observer.around(Send(pending)):
+            async with asyncio.timeout(self._settings.kafka_request_timeout_seconds * 2):
+                outcomes = await send(producer, pending)
+            if error := next((error for _, error in outcomes if error is not None), None):
+                self._observer.done(Refused(error))
+        return outcomes
 
 
 async def _lock(connection: Connection) -> bool:

@@ -112,27 +112,36 @@ class Tracing(Service):
             span.add_link(context, attributes)
 
     @contextmanager
-    def step(self, name: str) -> Iterator[Span]:
-        """The span of a step of the current batch."""
-        with self._span(name, SpanKind.INTERNAL, {}) as span:
-            yield span
+    def step(self, name: str) -> Iterator[None]:
+        """The span of a step of its own."""
+        with self._span(name, SpanKind.INTERNAL, {}):
+            yield
 
-    def stepped(self, name: str, seconds: float) -> None:
+    def stepped(
+        self, name: str, seconds: float, attributes: Mapping[str, AttributeValue] | None = None
+    ) -> None:
         """The span of a step of the current batch that took so long and has just ended."""
         end = time.time_ns()
-        self._tracer.start_span(name, start_time=end - int(seconds * 1e9)).end(end)
+        start = end - int(seconds * 1e9)
+        self._tracer.start_span(name, attributes=attributes, start_time=start).end(end)
 
     @contextmanager
     def database_commit(self) -> Iterator[None]:
-        """The span of the commit of a transaction."""
+        """The span of the commit of a transaction.
+
+        Once it succeeded, the records of the last `create` are as good as sent.
+        """
         attributes = {"db.system.name": "postgresql", "db.operation.name": "COMMIT"}
         with self._span("COMMIT", SpanKind.CLIENT, attributes):
             yield
+        for span in _uncommitted.get():
+            span.end()
+        _uncommitted.set(())
 
     def create(self, records: Iterable[OutboxRecord]) -> list[OutboxRecord]:
         """The records, those that belong to a sampled trace with a span of their own in it.
 
-        The spans become the records' `traceparent`; they end at the next `committed`, and without
+        The spans become the records' `traceparent`; they end with the next commit, and without
         it they never were. Beyond so many as are allowed, records keep the `traceparent` they have.
         """
         spans: list[Span] = []
@@ -147,14 +156,8 @@ class Tracing(Service):
         _uncommitted.set(spans)
         return created
 
-    def committed(self) -> None:
-        """The records of the last `create` are as good as sent."""
-        for span in _uncommitted.get():
-            span.end()
-        _uncommitted.set(())
-
     @contextmanager
-    def send(self, records: Sequence[OutboxRecord]) -> Iterator[Span]:
+    def send(self, records: Sequence[OutboxRecord]) -> Iterator[None]:
         """The span of records on their way to Kafka, linked to the traces that they belong to."""
         topics = {record.topic for record in records}
         topic = topics.pop() if len(topics) == 1 else None
@@ -163,8 +166,12 @@ class Tracing(Service):
         sampled = (context for context in found if context is not None)
         links = [Link(context) for context in islice(sampled, _MAX_LINKS)]
         name = f"send {topic}" if topic else "send"
-        with self._span(name, SpanKind.CLIENT, attributes, links) as span:
-            yield span
+        with self._span(name, SpanKind.CLIENT, attributes, links):
+            yield
+
+    def failed(self, error: BaseException) -> None:
+        """Mark the current span as failed by an error that is handled within it."""
+        _fail(trace.get_current_span(), error)
 
     def _creation(self, record: OutboxRecord) -> Span | None:
         """A span in the record's trace; none where that or the operator's sampler wants none."""
@@ -204,11 +211,11 @@ class Tracing(Service):
             try:
                 yield span
             except BaseException as error:
-                fail(span, error.__cause__ or error)
+                _fail(span, error.__cause__ or error)
                 raise
 
 
-def fail(span: Span, error: BaseException) -> None:
+def _fail(span: Span, error: BaseException) -> None:
     """Mark the span as failed by an error of this class; not its text, which may quote values."""
     span.set_attribute("error.type", type(error).__name__)
     span.set_status(StatusCode.ERROR)

@@ -29,7 +29,7 @@ from progress_worker.storage.write.outbox import OutboxRecord
 from progress_worker.storage.write.saving import Changes, save
 from progress_worker.telemetry.tracing import Tracing
 from tests.harness.collector import collecting
-from tests.harness.events import ENVELOPE, Event, completed, records, wire
+from tests.harness.events import ENVELOPE, Event, Record, completed, records, wire
 from tests.harness.storage import Projection, fetch, projection
 from tests.harness.waiting import LIMIT_SECONDS, wait_until
 from tests.harness.worker import Deployment, environment
@@ -252,6 +252,12 @@ async def test_a_batch_that_fails_says_why_and_unlocks_nothing(traced: Traced) -
     (headers,) = traced.sent()
     created = traced.span("create " + unlocked(traced))
     assert headers["traceparent"] == f"00-{place(created.context)}-01"
+
+
+async def test_a_dead_letter_of_a_command_has_a_span(traced: Traced) -> None:
+    await traced.parts.commands.handle(Record(b"ada", b"", ENVELOPE, topic="commands"))
+    spans = traced.exporter.get_finished_spans()
+    assert [(span.name, span.parent) for span in spans] == [("dead_letter", None)]
 
 
 async def test_no_span_holds_what_a_learner_is_called_or_did(traced: Traced) -> None:

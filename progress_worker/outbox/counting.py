@@ -1,0 +1,66 @@
+"""Counts what is published and what is dead-lettered."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import structlog
+
+from progress_worker.outbox.messages import DeadLetter
+from progress_worker.outbox.steps import DeadLetterWritten, Published
+from progress_worker.storage.write.outbox import PendingRecord
+from progress_worker.telemetry.ages import ages
+from progress_worker.telemetry.metrics import Metrics
+
+_log = structlog.get_logger()
+
+
+class OutboxMetrics:
+    """The observer that counts what leaves through the outbox."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def around(self, _step: object) -> AbstractContextManager[None]:
+        """See Observer: no step is measured from outside."""
+        return nullcontext()
+
+    def done(self, step: object) -> None:
+        """See Observer."""
+        match step:
+            case Published(records):
+                self._count(records)
+            case DeadLetterWritten(letter):
+                report_dead_letters(self._metrics, [letter])
+
+    def _count(self, records: Sequence[PendingRecord]) -> None:
+        now = time.time()
+        begun: dict[str, list[float]] = defaultdict(list)
+        for published in records:
+            begun[published.record.topic].append(published.created_at.timestamp())
+        for topic, moments in begun.items():
+            self._metrics.published.labels(topic).inc(len(moments))
+            self._metrics.publish_latency.labels(topic).observe_all(ages(moments, now))
+
+
+def report_dead_letters(metrics: Metrics, letters: Sequence[DeadLetter]) -> None:
+    """Count committed letters, and log one line for each reason.
+
+    A flood of broken records must not become a flood in the log.
+    """
+    firsts = {letter.error.reason: letter for letter in reversed(letters)}
+    for reason, count in Counter(letter.error.reason for letter in letters).items():
+        record, error, _ = firsts[reason]
+        metrics.dead_letters.labels(reason.value).inc(count)
+        _log.warning(
+            "dead_lettered",
+            reason=reason.value,
+            count=count,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            message=str(error),
+        )
