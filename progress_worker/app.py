@@ -92,13 +92,13 @@ class Worker:
         )
         self.cache = LearnerCache(settings.cached_learners)
         outbox_filled = asyncio.Event()
-        observer = _observers(self.metrics, tracing)
+        self.observer = _observers(self.metrics, tracing)
         self.projector = Projector(
             self.engine,
             self.books,
             self.decoder,
             messages,
-            observer,
+            self.observer,
             outbox_filled=outbox_filled,
             time_limit_seconds=limit,
             cache=self.cache,
@@ -113,13 +113,13 @@ class Worker:
             self.projector,
             self.retry,
             self.metrics,
-            observer,
+            self.observer,
             partial(rulebooks.settle, books=self.books, content=rules.text),
         )
         self.dead_letters = DeadLetterWriter(
             self.engine,
             messages,
-            observer,
+            self.observer,
             outbox_filled=outbox_filled,
             time_limit_seconds=limit,
         )
@@ -132,7 +132,7 @@ class Worker:
             drain_timeout_seconds=settings.drain_timeout_seconds,
         )
         self.relay = RelayService(
-            settings, self.engine, self.retry, self.metrics, observer, outbox_filled
+            settings, self.engine, self.retry, self.metrics, self.observer, outbox_filled
         )
         self.health = Health(
             self.engine,

@@ -23,8 +23,8 @@ from aiokafka.errors import (
 )
 
 from progress_worker.errors import FatalError
+from progress_worker.ingest.batch_splitter import BatchSplitter
 from progress_worker.ingest.lag import Lag, next_offset
-from progress_worker.ingest.portions import Portions
 from progress_worker.ingest.projector import Projector
 from progress_worker.ingest.steps import OffsetsCommitted
 from progress_worker.outbox.messages import Record
@@ -58,14 +58,21 @@ class PartitionConsumer:
         observer: Observer,
         *,
         batch_max_events: int,
+        time_limit_seconds: float,
         request_timeout_seconds: float,
     ) -> None:
         self.partitions = tuple(partitions)
         self.last_pulse = time.monotonic()
         self._last_advance = time.monotonic()
         self._consumer = consumer
-        self._projector = projector
-        self._retry = retry
+        self._splitter = BatchSplitter(
+            projector,
+            retry,
+            observer,
+            max_events=batch_max_events,
+            time_limit_seconds=time_limit_seconds,
+            pulse=self._pulse,
+        )
         self._metrics = metrics
         self._observer = observer
         self._batch_max_events = batch_max_events
@@ -139,8 +146,7 @@ class PartitionConsumer:
             self._in_hand[partition] = records[0].offset
             self._lag.reached(partition, records[0].timestamp)
         every = [record for records in batch.values() for record in records]
-        portions = Portions(every, self._projector.apply, self._pulse)
-        await self._retry.run("ingest", portions, self._pulse)
+        await self._splitter.apply(every)
         self._in_hand.clear()
         for partition, records in batch.items():
             self._lag.reached(partition, records[-1].timestamp)

@@ -1,8 +1,6 @@
-"""Applies one batch of records to Postgres as one transaction.
+"""Decodes records, and applies them to Postgres as one transaction.
 
-`apply` blocks until the transaction is committed. It raises TransientError when the same batch may
-succeed later, and FatalError when no waiting helps. A record that can never be applied is
-dead-lettered in the transaction of its neighbours. Records of one learner are applied in the order
+`commit` blocks until the transaction is committed. Records of one learner are applied in the order
 in which they are given; applying a record again changes nothing.
 """
 
@@ -24,7 +22,6 @@ from progress_worker.ingest.steps import (
     BatchSaved,
     CommitTransaction,
     LearnersLoaded,
-    TryBatch,
 )
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
 from progress_worker.storage.database import Connection, connect_for
@@ -64,16 +61,9 @@ class Projector:
         self._cache = cache
         self._clock = clock
 
-    async def apply(self, records: Sequence[Record]) -> None:
-        """Commit everything that the records change, and a dead letter for each that is broken."""
-        with self._observer.around(TryBatch(len(records))):
-            started = time.perf_counter()
-            arrivals, letters = self._decode(records)
-            seconds = time.perf_counter() - started
-            self._observer.done(BatchDecoded(arrivals, letters, seconds))
-            await self._commit(arrivals, letters)
-
-    def _decode(self, records: Sequence[Record]) -> tuple[list[Arrival], list[DeadLetter]]:
+    def decode(self, records: Sequence[Record]) -> tuple[list[Arrival], list[DeadLetter]]:
+        """What the records say, and a dead letter for each that cannot be read."""
+        started = time.perf_counter()
         now = self._clock()
         decode = self._decoder.decode
         arrivals, letters = [], []
@@ -83,22 +73,17 @@ class Projector:
                 arrivals.append((record, decoded))
             except PoisonError as error:
                 letters.append(DeadLetter(record, error))
+        seconds = time.perf_counter() - started
+        self._observer.done(BatchDecoded(arrivals, letters, seconds))
         return arrivals, letters
 
-    async def _commit(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> None:
-        """Commit the batch, or narrow a permanent failure down to the record that causes it."""
-        try:
-            await self._transact(arrivals, letters)
-        except PoisonError as error:
-            if len(arrivals) <= 1:
-                refused = [DeadLetter(record, error) for record, _ in arrivals]
-                await self._transact([], [*letters, *refused])
-                return
-            middle = len(arrivals) // 2
-            await self._commit(arrivals[:middle], letters)
-            await self._commit(arrivals[middle:], [])
+    async def commit(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> None:
+        """Commit all that the arrivals change, and the dead letters, in one transaction.
 
-    async def _transact(self, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter]) -> None:
+        Raises TransientError when the same may succeed later, TooSlowError when fewer arrivals may,
+        PoisonError when Postgres refuses one of them for good, and FatalError when no waiting
+        helps.
+        """
         try:
             folded = await self._write(arrivals, letters)
         except LearnerChangedError:

@@ -196,6 +196,7 @@ class IngestService(WorkerService):
                 self._metrics,
                 self._observer,
                 batch_max_events=self._settings.batch_max_events,
+                time_limit_seconds=self._settings.database_statement_timeout_seconds,
                 request_timeout_seconds=self._settings.kafka_request_timeout_seconds,
             )
             for number in range(count)

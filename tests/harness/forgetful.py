@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from progress_worker import cli
-from progress_worker.ingest.projector import Projector
+from progress_worker.ingest.batch_splitter import BatchSplitter
 from progress_worker.outbox.relay import RelayService
 from progress_worker.storage.write import outbox
 
-_apply, _publish = Projector.apply, RelayService._publish
+_apply, _publish = BatchSplitter.apply, RelayService._publish
 _skipped: set[str] = set()
 
 
-async def apply(projector: Projector, records: Sequence[Any]) -> None:
+async def apply(splitter: BatchSplitter, records: Sequence[Any]) -> None:
     """Forget the first batch."""
     if "batch" in _skipped:
-        await _apply(projector, records)
+        await _apply(splitter, records)
     _skipped.add("batch")
 
 
@@ -38,7 +38,7 @@ async def publish(
 
 
 if __name__ == "__main__":
-    setattr(Projector, "apply", apply)  # noqa: B010
+    setattr(BatchSplitter, "apply", apply)  # noqa: B010
     setattr(RelayService, "_publish", publish)  # noqa: B010
     sys.argv[1:] = ["worker"]
     cli.main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -14,8 +14,9 @@ from progress_worker.app import Worker
 from progress_worker.commands.agent import CommandHandler
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.domain.rulebook import read_rule_book
+from progress_worker.ingest.batch_splitter import Batch, BatchSplitter
 from progress_worker.ingest.decode import Decoder
-from progress_worker.ingest.projector import Projector
+from progress_worker.outbox.messages import Record
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.worker import Settings
@@ -81,11 +82,15 @@ class Projection:
     walk: Walk
     decoder: Decoder
     cache: LearnerCache
-    projector: Projector
+    splitter: BatchSplitter
     commands: CommandHandler
     recalculation: Recalculation
     retry: RetryPolicy
     metrics: Metrics
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Apply the records as a partition consumer does, but only once."""
+        await self.splitter.attempt(Batch(records))
 
 
 async def _settle(worker: Worker) -> None:
@@ -101,7 +106,7 @@ async def _settle(worker: Worker) -> None:
 
 @asynccontextmanager
 async def projection(
-    settings: Settings, tracing: Tracing | None = None
+    settings: Settings, tracing: Tracing | None = None, pulse: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Projection]:
     """A worker's parts as the worker wires them, without its services."""
     worker = Worker(settings, tracing)
@@ -113,7 +118,14 @@ async def projection(
             engine=worker.engine,
             decoder=worker.decoder,
             cache=worker.cache,
-            projector=worker.projector,
+            splitter=BatchSplitter(
+                worker.projector,
+                worker.retry,
+                worker.observer,
+                max_events=settings.batch_max_events,
+                time_limit_seconds=settings.database_statement_timeout_seconds,
+                pulse=pulse,
+            ),
             commands=worker.commands,
             recalculation=worker.recalculation,
             retry=worker.retry,

@@ -16,24 +16,24 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from progress_worker import cli
-from progress_worker.ingest.projector import Projector
+from progress_worker.ingest.batch_splitter import BatchSplitter
 
 _getmany = AIOKafkaConsumer.getmany
 _ensure_active_group = GroupCoordinator.ensure_active_group
 _heard: set[AIOKafkaConsumer] = set()
 
 
-async def apply(_projector: Projector, _records: Any) -> None:
+async def apply(_splitter: BatchSplitter, _records: Any) -> None:
     """Never come back."""
     await asyncio.Event().wait()
 
 
-async def bug(_projector: Projector, _records: Any) -> None:
+async def bug(_splitter: BatchSplitter, _records: Any) -> None:
     """Fail as only a mistake of ours does."""
     raise LookupError("nobody thought of this")
 
 
-async def for_good(_projector: Projector, _records: Any) -> None:
+async def for_good(_splitter: BatchSplitter, _records: Any) -> None:
     """Not when cancelled either."""
     while True:
         with contextlib.suppress(asyncio.CancelledError):
@@ -59,9 +59,9 @@ async def join(coordinator: GroupCoordinator, *arguments: Any) -> Any:
 
 
 WHERE = {
-    "apply": (Projector, "apply", apply),
-    "for_good": (Projector, "apply", for_good),
-    "bug": (Projector, "apply", bug),
+    "apply": (BatchSplitter, "apply", apply),
+    "for_good": (BatchSplitter, "apply", for_good),
+    "bug": (BatchSplitter, "apply", bug),
     "deaf": (AIOKafkaConsumer, "getmany", deaf),
     "join": (GroupCoordinator, "ensure_active_group", join),
 }

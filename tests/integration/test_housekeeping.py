@@ -47,7 +47,7 @@ class House:
 
     async def apply(self, *events: Event) -> None:
         """As a partition consumer does: again, where the learner was changed meanwhile."""
-        apply = partial(self.parts.projector.apply, records(*events))
+        apply = partial(self.parts.apply, records(*events))
         await self.parts.retry.run("ingest", apply)
 
     async def apply_long_ago(self, *events: Event) -> None:
@@ -131,8 +131,8 @@ async def test_a_worker_that_remembers_the_learner_is_not_fooled(house: House) -
     await house.apply_long_ago(old)
     await house.housekeeping().step()
     with pytest.raises(LearnerChangedError):
-        await house.parts.projector.apply(records(old))
-    await house.parts.projector.apply(records(old))
+        await house.parts.apply(records(old))
+    await house.parts.apply(records(old))
     assert house.reasons() == ["beyond_retention"]
     assert fetch(house.url, "SELECT sum(completions) FROM learner_total") == [(1,)]
 

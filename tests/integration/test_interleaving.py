@@ -83,19 +83,19 @@ async def test_a_commit_between_two_reads(
     """The batch has read the learners' rows when the lock stops it, and reads the rest after."""
     url = migrated_database.owner_url
     old = week("known")
-    await projected.projector.apply(records(*old))
+    await projected.apply(records(*old))
     projected.cache.clear()
     moved = old[0] | {"revision": 1, "completed_at": "2026-03-20T10:00:00Z"}
     late = completed("known", completed_at="2026-03-01T12:00:00Z")
     batch = records(completed("new"), late, old[0] | {"revision": 2, "grade": 1})
     async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as other:
         await other.execute(lock)
-        applying = asyncio.create_task(projected.projector.apply(batch))
+        applying = asyncio.create_task(projected.apply(batch))
         await wait_until(partial(waits, url), "the batch waits for the lock")
         await commit(other, [*week("new"), moved])
     with pytest.raises(LearnerChangedError):
         await applying
-    await projected.projector.apply(batch)
+    await projected.apply(batch)
     assert fetch(
         url, "SELECT user_id, sum(completions) FROM learner_total GROUP BY user_id ORDER BY user_id"
     ) == [("known", 15), ("new", 15)]
@@ -113,12 +113,12 @@ async def test_a_stale_cached_learner_is_a_conflict_before_the_rules_see_it(
 ) -> None:
     url = migrated_database.owner_url
     first, second = completed("ada"), completed("ada")
-    await projected.projector.apply(records(first))
+    await projected.apply(records(first))
     async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as other:
         await commit(other, [second])
     with pytest.raises(LearnerChangedError, match="while it was read"):
-        await projected.projector.apply(records(second | {"revision": 1, "revoked": True}))
-    await projected.projector.apply(records(second | {"revision": 1, "revoked": True}))
+        await projected.apply(records(second | {"revision": 1, "revoked": True}))
+    await projected.apply(records(second | {"revision": 1, "revoked": True}))
     assert fetch(url, "SELECT sum(completions) FROM learner_total") == [(1,)]
 
 
@@ -132,7 +132,7 @@ async def test_records_without_keys_bring_a_new_learner_to_every_consumer_at_onc
         for number in range(ROUNDS):
             learners = [f"{number}-{learner}" for learner in range(LEARNERS)]
             batch = records(*(wire(completed(learner)) for learner in learners * 2))
-            await worker.retry.run("ingest", partial(worker.projector.apply, batch))
+            await worker.splitter.apply(batch)
 
     async with project(migrated_database) as one, project(migrated_database) as other:
         await asyncio.gather(*(read(worker) for worker in (one, one, other, other)))

@@ -51,7 +51,7 @@ async def test_other_tasks_run_while_a_learner_is_derived(
 ) -> None:
     """No other task waits as long as deriving the learner takes, in processor time."""
     count = 40_000
-    await projected.projector.apply(records(completed("ada")))
+    await projected.apply(records(completed("ada")))
     execute(migrated_database.owner_url, MANY, count)
     turns = list[float]()
     task = asyncio.create_task(projected.recalculation.recalculate("ada"))
@@ -114,9 +114,7 @@ async def test_a_command_that_never_succeeds_is_dead_lettered(deployment: Deploy
         DATABASE_STATEMENT_TIMEOUT_SECONDS="0.2", RETRY_MAX_WAIT_SECONDS="0.05"
     )
     async with projection(settings) as parts:
-        await parts.retry.run(
-            "ingest", partial(parts.projector.apply, records(completed("ada"), completed("bob")))
-        )
+        await parts.splitter.apply(records(completed("ada"), completed("bob")))
         first = versions(url)
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as other:
             await other.execute(LOCK, ["ada"])
@@ -145,9 +143,7 @@ async def test_tries_do_not_count_while_postgres_is_away(
             DATABASE_STATEMENT_TIMEOUT_SECONDS="0.3", RETRY_MAX_WAIT_SECONDS="0.05"
         )
         async with projection(settings) as parts:
-            await parts.retry.run(
-                "ingest", partial(parts.projector.apply, records(completed("ada")))
-            )
+            await parts.splitter.apply(records(completed("ada")))
             first = versions(migrated_database.owner_url)
             proxy.stall()
             handling = asyncio.create_task(parts.commands.handle(command("ada")))

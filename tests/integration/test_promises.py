@@ -7,7 +7,6 @@ import datetime as dt
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 
 import psycopg
 import pytest
@@ -84,14 +83,14 @@ async def test_a_batch_applied_twice_changes_nothing(
     projected: Projection, migrated_database: Database
 ) -> None:
     batch = generated(400, 1)
-    await projected.projector.apply(batch)
+    await projected.apply(batch)
     before = progress(migrated_database.owner_url)
     unlocks = fetch(
         migrated_database.owner_url, "SELECT * FROM outbox WHERE topic LIKE '%unlocked'"
     )
     assert before["completion"]
     assert unlocks
-    await projected.projector.apply(batch)
+    await projected.apply(batch)
     assert progress(migrated_database.owner_url) == before
     assert unlocks == fetch(
         migrated_database.owner_url, "SELECT * FROM outbox WHERE topic LIKE '%unlocked'"
@@ -104,11 +103,11 @@ async def test_any_cut_into_batches_gives_the_same_rows(
 ) -> None:
     batch = generated(300, seed)
     async with fresh() as (whole, url):
-        await whole.projector.apply(batch)
+        await whole.apply(batch)
         expected, sent = progress(url), unlock_messages(url)
     async with fresh() as (cut, url):
         for piece in cuts(batch, random.Random(seed), largest):
-            await cut.projector.apply(piece)
+            await cut.apply(piece)
         assert progress(url) == expected
         assert unlock_messages(url) == sent
 
@@ -120,11 +119,11 @@ async def test_any_order_and_repeats_give_the_same_progress(fresh: Fresh, seed: 
     shuffled = [*batch, *rng.sample(batch, 100)]
     rng.shuffle(shuffled)
     async with fresh() as (ordered, url):
-        await ordered.projector.apply(batch)
+        await ordered.apply(batch)
         expected = progress(url, any_order=True)
     async with fresh() as (disordered, url):
         for piece in cuts(shuffled, rng, 40):
-            await disordered.projector.apply(piece)
+            await disordered.apply(piece)
         found = progress(url, any_order=True)
     # What was unlocked on the way may differ where an event is taken back; the rest may not.
     del found["achievement_unlock"], expected["achievement_unlock"]
@@ -146,7 +145,7 @@ async def test_two_workers_on_the_same_learners_apply_each_event_once(
     batch = generated(400, 7)
     rng = random.Random(7)
     async with fresh() as (alone, url):
-        await alone.projector.apply(batch)
+        await alone.apply(batch)
         expected = progress(url, any_order=True)
     async with (
         fresh() as (one, url),
@@ -165,7 +164,7 @@ async def test_two_workers_on_the_same_learners_apply_each_event_once(
 
 async def apply_all(worker: Projection, pieces: Sequence[Sequence[Record]]) -> None:
     for piece in pieces:
-        await worker.retry.run("ingest", partial(worker.projector.apply, piece))
+        await worker.splitter.apply(piece)
 
 
 def retries(worker: Projection) -> float:
@@ -182,7 +181,7 @@ async def test_a_revision_before_the_original(
     corrected = first | {"grade": 90, "topic": "graphs", "revision": 2, "difficulty": "hard"}
     between = first | {"grade": 50, "revision": 1}
     for event in (corrected, first, between):
-        await projected.projector.apply(records(event))
+        await projected.apply(records(event))
     url = migrated_database.owner_url
     assert fetch(url, "SELECT revision, topic, grade_hundredths FROM completion") == [
         (2, "graphs", 9000)
@@ -197,14 +196,14 @@ async def test_a_revocation_takes_everything_back_but_the_unlock(
 ) -> None:
     url = migrated_database.owner_url
     event = completed("ada")
-    await projected.projector.apply(records(event))
-    await projected.projector.apply(records(event | {"revision": 1, "revoked": True}))
+    await projected.apply(records(event))
+    await projected.apply(records(event | {"revision": 1, "revoked": True}))
     found = progress(url)
     assert found["learner_total"] == found["learner_day"] == []
     assert fetch(url, "SELECT active_days::text FROM learner") == [("{}",)]
     assert fetch(url, "SELECT achievement_id FROM achievement_unlock") == [("first",)]
     assert fetch(url, "SELECT revoked FROM completion") == [(True,)]
-    await projected.projector.apply(records(event | {"revision": 2}))
+    await projected.apply(records(event | {"revision": 2}))
     assert fetch(url, "SELECT completions FROM learner_total") == [(1,)]
     assert fetch(url, "SELECT active_days::text FROM learner") == [("{[2026-03-02,2026-03-03)}",)]
     assert fetch(url, "SELECT count(*) FROM outbox") == [(1,)]
@@ -228,11 +227,11 @@ async def test_a_revoked_zone_gives_way_to_the_latest_that_is_left(
     revoked = latest | {"revision": 1, "revoked": True}
     batches = [[*events, revoked]] if together else [[event] for event in (*events, revoked)]
     for batch in batches:
-        await projected.projector.apply(records(*batch))
+        await projected.apply(records(*batch))
     assert zone(migrated_database) == [("Europe/Berlin",)]
-    await projected.projector.apply(records(named("Asia/Tokyo", 7)))
+    await projected.apply(records(named("Asia/Tokyo", 7)))
     assert zone(migrated_database) == [("Europe/Berlin",)]
-    await projected.projector.apply(
+    await projected.apply(
         records(*(event | {"revision": 1, "revoked": True} for event in events[:2]))
     )
     assert zone(migrated_database) == [("Asia/Tokyo",)]
@@ -242,8 +241,8 @@ async def test_the_only_zone_revoked_leaves_none(
     projected: Projection, migrated_database: Database
 ) -> None:
     event = named("Asia/Tokyo", 8)
-    await projected.projector.apply(records(event))
-    await projected.projector.apply(records(event | {"revision": 1, "revoked": True}))
+    await projected.apply(records(event))
+    await projected.apply(records(event | {"revision": 1, "revoked": True}))
     assert zone(migrated_database) == [(None,)]
 
 
@@ -258,7 +257,7 @@ async def test_an_unlock_and_its_message_come_once(
     event = completed("ada")
     for revision in range(4):
         change = {"revision": revision, "revoked": bool(revision % 2)}
-        await projected.projector.apply(records(event | change))
+        await projected.apply(records(event | change))
     assert fetch(url, "SELECT triggering_event_id::text FROM achievement_unlock") == [
         (event["event_id"],)
     ]
@@ -270,19 +269,19 @@ async def test_a_connection_lost_before_the_commit_leaves_nothing(
 ) -> None:
     """A lock holds the batch up in the middle of its transaction; then its session is ended."""
     url = migrated_database.owner_url
-    await projected.projector.apply(records(completed("ada")))
+    await projected.apply(records(completed("ada")))
     before = progress(url), outbox(url)
     batch = records(completed("ada"), completed("ada"), completed("bob"))
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE achievement_unlock IN SHARE MODE")
-        applying = asyncio.create_task(projected.projector.apply(batch))
+        applying = asyncio.create_task(projected.apply(batch))
         victim = await blocked_session(url)
         assert (progress(url), outbox(url)) == before
         execute(url, "SELECT pg_terminate_backend(%s)", victim)
         with pytest.raises(TransientError):
             await applying
     assert (progress(url), outbox(url)) == before
-    await projected.retry.run("ingest", partial(projected.projector.apply, batch))
+    await projected.splitter.apply(batch)
     assert completions(url) == [
         ("ada", 3),
         ("bob", 1),
@@ -317,7 +316,7 @@ async def test_a_batch_that_is_refused_for_good_leaves_its_neighbours(
     execute(url, "ALTER TABLE completion ADD CONSTRAINT no_evil CHECK (exercise_id <> 'evil')")
     evil = completed("ada", exercise_id="evil")
     batch = [completed("ada"), completed("bob"), evil, completed("ada"), completed("cy")]
-    await projected.projector.apply(records(*batch))
+    await projected.apply(records(*batch))
     assert completions(url) == [
         ("ada", 2),
         ("bob", 1),
@@ -335,6 +334,6 @@ async def test_a_missing_table_is_nobodys_record(
 ) -> None:
     execute(migrated_database.owner_url, "DROP TABLE achievement_unlock")
     with pytest.raises(Exception, match="UndefinedTable") as caught:
-        await projected.projector.apply(records(completed("ada")))
+        await projected.apply(records(completed("ada")))
     assert not isinstance(caught.value, TransientError | PoisonError)
     assert fetch(migrated_database.owner_url, "SELECT * FROM outbox") == []

@@ -107,7 +107,8 @@ async def test_a_batch_wakes_the_relay_of_its_worker(deployment: Deployment) -> 
     async with relaying(deployment, OUTBOX_POLL_SECONDS="600") as worker:
         await leadership(worker)
         for user_id in ("ada", "bo"):
-            await worker.projector.apply(records(completed(user_id)))
+            decoded = worker.projector.decode(records(completed(user_id)))
+            await worker.projector.commit(*decoded)
             await all_published(deployment)
     found = await deployment.kafka.read(deployment.unlocked, 2)
     assert {record.key for record in found} == {b"ada", b"bo"}

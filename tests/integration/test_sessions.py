@@ -65,7 +65,7 @@ async def restarted(project: Project, database: Database) -> None:
     """Three days, a restart, and days that follow on and that do not."""
     for days in (DAYS_BEFORE, DAYS_AFTER):
         async with project(database) as parts:
-            await parts.projector.apply(records(*map(day, days)))
+            await parts.apply(records(*map(day, days)))
 
 
 def runs(database: Database) -> list[tuple[dt.date, dt.date]]:
@@ -125,13 +125,13 @@ async def test_a_policy_that_hides_rows_is_an_error(
     project: Project, migrated_database: Database
 ) -> None:
     async with project(migrated_database) as parts:
-        await parts.projector.apply(records(day(1)))
+        await parts.apply(records(day(1)))
     before = progress(migrated_database.owner_url)
     with psycopg.connect(migrated_database.owner_url, autocommit=True) as owner:
         owner.execute("ALTER TABLE learner_total ENABLE ROW LEVEL SECURITY")
     async with project(migrated_database) as parts:
         with pytest.raises(FatalError, match="InsufficientPrivilege"):
-            await parts.projector.apply(records(day(2)))
+            await parts.apply(records(day(2)))
     assert progress(migrated_database.owner_url) == before
 
 
@@ -181,7 +181,7 @@ async def test_a_value_that_cannot_be_sent_is_poison(
     project: Project, migrated_database: Database
 ) -> None:
     async with project(migrated_database) as parts:
-        await parts.projector.apply(records(day(1)))
+        await parts.apply(records(day(1)))
         [record] = records(day(2))
         now = dt.datetime.now(dt.UTC)
         decoded = parts.decoder.decode(record.key, record.value, record.headers, now)

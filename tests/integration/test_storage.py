@@ -199,7 +199,7 @@ def test_every_learner_tables_key_begins_with_the_learner(migrated_database: Dat
 async def test_the_workers_role_does_its_work_and_no_ddl(
     projected: Projection, migrated_database: Database
 ) -> None:
-    await projected.projector.apply(records(completed("ada")))
+    await projected.apply(records(completed("ada")))
     url = migrated_database.worker_url
     assert fetch(url, "SELECT count(*) FROM completion") == [(1,)]
     for statement in (
@@ -351,9 +351,9 @@ async def test_a_cached_learner_who_is_deleted_starts_from_nothing(
 ) -> None:
     first, second = completed("ada", topic="sets"), completed("ada", topic="sets")
     async with project(migrated_database) as parts:
-        await parts.projector.apply(records(first))
+        await parts.apply(records(first))
         delete_learner(migrated_database, "ada")
-        await parts.retry.run("test", partial(parts.projector.apply, records(second)))
+        await parts.splitter.apply(records(second))
     assert stored_events(migrated_database) == [second["event_id"]]
     assert sums(migrated_database) == [1]
 
@@ -363,14 +363,14 @@ async def test_an_old_cache_cannot_save_a_learner_who_started_again(
 ) -> None:
     old, new, last = (completed("ada", topic="sets") for _ in range(3))
     async with project(migrated_database) as one, project(migrated_database) as other:
-        await one.projector.apply(records(old))
+        await one.apply(records(old))
         before = version(migrated_database)
         delete_learner(migrated_database, "ada")
-        await other.projector.apply(records(new))
+        await other.apply(records(new))
         assert version(migrated_database) > before
         with pytest.raises(LearnerChangedError):
-            await one.projector.apply(records(last))
-        await one.projector.apply(records(last))
+            await one.apply(records(last))
+        await one.apply(records(last))
     assert stored_events(migrated_database) == sorted([new["event_id"], last["event_id"]])
     assert sums(migrated_database) == [2]
 
@@ -379,12 +379,12 @@ async def test_a_conflict_leaves_the_other_learners_in_the_cache(
     project: Project, migrated_database: Database
 ) -> None:
     async with project(migrated_database) as parts:
-        await parts.projector.apply(records(completed("ada"), completed("bob")))
+        await parts.apply(records(completed("ada"), completed("bob")))
         execute(migrated_database.owner_url, "UPDATE learner SET version = version + 1")
         for user_id in ("ada", "bob"):  # bob's turn is a conflict only if bob is still cached
             with pytest.raises(LearnerChangedError):
-                await parts.projector.apply(records(completed(user_id)))
-        await parts.projector.apply(records(completed("ada"), completed("bob")))
+                await parts.apply(records(completed(user_id)))
+        await parts.apply(records(completed("ada"), completed("bob")))
 
 
 def delete_learner(database: Database, user_id: str) -> None:
@@ -462,8 +462,8 @@ async def test_no_statement_reads_a_whole_learner_table(
     learners = [f"u{number}" for number in range(1, 301)]
     async with project(migrated_database) as parts:
         event.listen(parts.engine.sync_engine, "connect", collect_into(plans))
-        await parts.projector.apply(records(*(completed(name) for name in learners)))
-        await parts.projector.apply(records(*map(revoked_first, learners)))
+        await parts.apply(records(*(completed(name) for name in learners)))
+        await parts.apply(records(*map(revoked_first, learners)))
         await parts.recalculation.recalculate("u1")
     assert fetch(migrated_database.owner_url, "SELECT sum(revision) FROM completion") == [(300,)]
     for table in LEARNER_TABLES:

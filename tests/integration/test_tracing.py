@@ -49,7 +49,7 @@ class Traced:
     url: str
 
     async def apply(self, *events: Event | Wire) -> None:
-        await self.parts.projector.apply(records(*events))
+        await self.parts.apply(records(*events))
 
     def spans(self, name: str) -> list[ReadableSpan]:
         return [span for span in self.exporter.get_finished_spans() if span.name == name]
@@ -191,7 +191,7 @@ async def test_a_sampler_that_wants_nothing_breaks_no_trace(
     trace = traceparent()
     silent = Tracing(named.settings(), SimpleSpanProcessor(traced.exporter))
     async with projection(named.settings(), silent) as parts:
-        await parts.projector.apply(records(told(completed("ada"), trace)))
+        await parts.apply(records(told(completed("ada"), trace)))
     assert traced.exporter.get_finished_spans() == ()
     assert [headers["traceparent"] for headers in traced.sent()] == [trace]
 

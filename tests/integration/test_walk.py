@@ -67,7 +67,7 @@ class Ruled:
 
     async def apply(self, *events: Event) -> None:
         """As a partition consumer does: again, where a learner was changed meanwhile."""
-        apply = partial(self.parts.projector.apply, records(*events))
+        apply = partial(self.parts.apply, records(*events))
         await self.parts.retry.run("ingest", apply)
 
     async def walk_on(self, most: int = 10_000) -> None:
@@ -243,7 +243,7 @@ async def test_a_cached_learner_who_was_moved_is_loaded_again(ruled: Ruled) -> N
     await ruled.activate(NEWER)
     await ruled.walk_on()
     with pytest.raises(LearnerChangedError):
-        await ruled.parts.projector.apply(records(completed("ada", difficulty="easy")))
+        await ruled.parts.apply(records(completed("ada", difficulty="easy")))
     await ruled.apply(completed("ada", difficulty="easy"))
     assert ("ada", "two_easy") in fetch(ruled.url, UNLOCKS)
 
@@ -417,9 +417,7 @@ def test_verify_by_its_command(deployment: Deployment) -> None:
 
 async def _fill(deployment: Deployment) -> None:
     async with projection(deployment.settings()) as parts:
-        await parts.projector.apply(
-            records(*(completed(f"learner-{number}") for number in range(20)))
-        )
+        await parts.apply(records(*(completed(f"learner-{number}") for number in range(20))))
 
 
 async def test_a_running_worker_takes_up_a_newer_book_and_moves_everybody(

@@ -198,7 +198,7 @@ async def test_level_changes_are_told_only_if_asked_for(deployment: Deployment) 
     async def told(learner: str, **changes: str) -> list[tuple[str, str]]:
         level_up = [completed(learner, grade=70) for _ in range(10)]
         async with projection(deployment.settings(**changes)) as parts:
-            await parts.projector.apply(records(*level_up))
+            await parts.apply(records(*level_up))
         rows = fetch(url, "SELECT topic, value FROM outbox WHERE key = %s", learner.encode())
         values = [json.loads(value) for topic, value in rows if topic == deployment.levels]
         return [(value["previous_level"], value["level"]) for value in values]
