@@ -21,6 +21,7 @@ _HOT: Final = (
     "domain/threshold_index",
     "domain/derive",
     "domain/reducer",
+    "domain/revisions",
     "domain/rulebook",
     "domain/rules",
     "domain/skills",

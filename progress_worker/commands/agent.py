@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 import faust
 from faust.types import TP
-from pydantic import ValidationError
 
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.errors import (
@@ -22,7 +22,8 @@ from progress_worker.errors import (
     Reason,
     TooSlowError,
 )
-from progress_worker.events.cloudevents import Headers, read_envelope
+from progress_worker.events.cloudevents import Envelope, Headers
+from progress_worker.events.decoding import TopicReader, decoder_of
 from progress_worker.events.models import RECALCULATION_REQUESTED, RecalculationRequested
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import DeadLetter, Record
@@ -55,18 +56,26 @@ class _InHand:
     done: bool = False
 
 
+class Command(NamedTuple):
+    """What a record asks for: whose, the part of the worker that does it, and how it is done."""
+
+    user_id: str
+    part: str
+    carry_out: Callable[[], Awaitable[object]]
+
+
 class _Tries:
-    """The tries of one recalculation, each a call, until one of them is the last.
+    """The tries of one command, each a call, until one of them is the last.
 
     A try counts that took too long, or was always in another transaction's way, while Postgres was
-    at work. Raises what the recalculation raises, and PoisonError after the last try.
+    at work. Raises what the command raises, and PoisonError after the last try.
     """
 
     def __init__(
         self,
         recalculation: Recalculation,
         connections: asyncio.Semaphore,
-        command: RecalculationRequested,
+        command: Command,
     ) -> None:
         """`connections` limits how many tries there are at the same time."""
         self._recalculation = recalculation
@@ -76,10 +85,9 @@ class _Tries:
 
     async def __call__(self) -> None:
         """Try once."""
-        command = self._command
         async with self._connections:
             try:
-                await self._recalculation.recalculate(command.user_id, command.topic)
+                await self._command.carry_out()
             except (TooSlowError, LearnerChangedError, LockedError) as error:
                 await self._recalculation.check_database()
                 self._failed += 1
@@ -121,6 +129,10 @@ class CommandHandler:
         self._in_hand: dict[TP, deque[_InHand]] = defaultdict(deque)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._reader = TopicReader(
+            {RECALCULATION_REQUESTED: decoder_of(RecalculationRequested, self._recalculate)},
+            bare=RECALCULATION_REQUESTED,
+        )
 
     async def consume(self, stream: faust.StreamT[bytes]) -> None:
         """Handle every event of a Faust stream of raw values.
@@ -164,29 +176,21 @@ class CommandHandler:
     async def handle(self, record: Record) -> None:
         """Carry one command out, however long its dependencies are away. Raises FatalError."""
         try:
-            command = _parse(record)
+            command = self._reader.read(
+                record.key, record.value, record.headers, dt.datetime.now(dt.UTC)
+            )
             async with self._turns.setdefault(command.user_id, asyncio.Lock()):
                 tries = _Tries(self._recalculation, self._connections, command)
-                await self._retry.run("recalculation", tries)
+                await self._retry.run(command.part, tries)
         except PoisonError as error:
             letter = DeadLetter(record, error)
             await self._retry.run("commands", partial(self._dead_letters.write, letter))
 
-
-def _parse(record: Record) -> RecalculationRequested:
-    if not record.value:
-        raise PoisonError(Reason.EMPTY_VALUE, "the value is empty")
-    envelope = read_envelope(record.headers, record.value, RECALCULATION_REQUESTED)
-    try:
-        command = RecalculationRequested.model_validate_json(envelope.data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"])) or "the data"
-        reason = Reason.INVALID_JSON if first["type"] == "json_invalid" else Reason.SCHEMA_VIOLATION
-        raise PoisonError(reason, f"{field}: {first['type']}") from None
-    if record.key is not None and record.key != command.user_id.encode():
-        raise PoisonError(Reason.KEY_MISMATCH, "the record key is not user_id")
-    return command
+    def _recalculate(
+        self, event: RecalculationRequested, _envelope: Envelope, _now: dt.datetime
+    ) -> Command:
+        recalculate = partial(self._recalculation.recalculate, event.user_id, event.topic)
+        return Command(event.user_id, "recalculation", recalculate)
 
 
 def _record(message: faust.types.Message) -> CommandRecord:

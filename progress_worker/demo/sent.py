@@ -11,6 +11,7 @@ from uuid import UUID
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Outcome, apply
+from progress_worker.domain.revisions import supersedes
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import LearnerState
 from progress_worker.generator.generator import GeneratedRecord, Kind
@@ -85,7 +86,7 @@ def expect(records: Iterable[GeneratedRecord], book: RuleBook) -> Expectation:
     latest: dict[tuple[str, UUID], Completion] = {}
     for completion in said:
         key = (completion.user_id, completion.event_id)
-        if key not in latest or latest[key].revision < completion.revision:
+        if key not in latest or supersedes(completion.revision, latest[key].revision):
             latest[key] = completion
     by_learner: dict[str, list[Completion]] = {user_id: [] for user_id, _ in latest}
     for completion in latest.values():

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.revisions import supersedes
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import (
     DAYS_BIT,
@@ -77,7 +78,7 @@ def apply(
     book: RuleBook, state: LearnerState, arrival: Completion, stored: Completion | None
 ) -> Effects:
     """Fold one arriving revision in; `stored` is what its identity counted as until now."""
-    if stored is not None and stored.revision >= arrival.revision:
+    if stored is not None and not supersedes(arrival.revision, stored.revision):
         return _NOTHING_TO_TELL[Outcome.DUPLICATE]
     state.dirty.changed = True
     changed = SUMS_BIT

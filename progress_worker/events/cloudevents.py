@@ -7,6 +7,7 @@ import binascii
 import datetime as dt
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from pydantic_core import from_json, to_json
@@ -30,20 +31,21 @@ _TRACEPARENT: Final = re.compile(
 class Envelope(NamedTuple):
     """What surrounds an event's data.
 
-    `id` is None for a bare record. `traceparent` is None when there is none or when it is not
-    well-formed, as W3C Trace Context asks. `data` is JSON text, possibly empty.
+    `id` and `type` are None for a bare record. `traceparent` is None when there is none or when it
+    is not well-formed, as W3C Trace Context asks. `data` is JSON text, possibly empty.
     """
 
     id: str | None
     traceparent: str | None
     data: bytes
+    type: str | None = None
 
 
-def read_envelope(headers: Headers, value: bytes, expected_type: str) -> Envelope:
+def read_envelope(headers: Headers, value: bytes, types: AbstractSet[str]) -> Envelope:
     """Take a record's envelope off; unknown attributes and other headers are ignored.
 
     Raises PoisonError: INVALID_ENVELOPE when the envelope breaks CloudEvents 1.0 or is not JSON,
-    UNKNOWN_TYPE for any other type than `expected_type`, INVALID_JSON for a structured record
+    UNKNOWN_TYPE for a type that is not among `types`, INVALID_JSON for a structured record
     that is not JSON. The data itself is not looked at.
     """
     if not headers:
@@ -54,9 +56,9 @@ def read_envelope(headers: Headers, value: bytes, expected_type: str) -> Envelop
     if len(found) != len(headers):
         _refuse_repeated(headers)
     if _is_structured(found.get("content-type")):
-        return _read_structured(found, value, expected_type)
+        return _read_structured(found, value, types)
     if "ce_specversion" in found or any(name.startswith("ce_") for name in found):
-        return _read_binary(found, value, expected_type)
+        return _read_binary(found, value, types)
     return Envelope(None, _traceparent(found.get("traceparent")), value)
 
 
@@ -82,22 +84,25 @@ def utc_text(time: dt.datetime) -> str:
     return time.astimezone(dt.UTC).isoformat()[:-6] + "Z"
 
 
-def _read_binary(found: dict[str, bytes | None], value: bytes, expected_type: str) -> Envelope:
+def _read_binary(found: dict[str, bytes | None], value: bytes, types: AbstractSet[str]) -> Envelope:
     version, identity = found.get("ce_specversion"), found.get("ce_id")
     source, event_type = found.get("ce_source"), found.get("ce_type")
     if not (version and identity and source and event_type):
         raise _invalid("one of ce_specversion, ce_id, ce_source, ce_type is missing or empty")
     try:
-        _require(version.decode(), event_type.decode(), expected_type)
+        ce_type = event_type.decode()
+        _require(version.decode(), ce_type, types)
         source.decode()
         ce_id = identity.decode()
     except UnicodeDecodeError:
         raise _invalid("a ce_ header is not UTF-8") from None
     traceparent = found.get("traceparent") or found.get("ce_traceparent")
-    return Envelope(ce_id, _traceparent(traceparent), value)
+    return Envelope(ce_id, _traceparent(traceparent), value, ce_type)
 
 
-def _read_structured(found: dict[str, bytes | None], value: bytes, expected_type: str) -> Envelope:
+def _read_structured(
+    found: dict[str, bytes | None], value: bytes, types: AbstractSet[str]
+) -> Envelope:
     try:
         event = from_json(value, allow_inf_nan=False)
     except ValueError as error:
@@ -107,10 +112,11 @@ def _read_structured(found: dict[str, bytes | None], value: bytes, expected_type
     for name in _REQUIRED:
         if not (isinstance(event.get(name), str) and event[name]):
             raise _invalid(f"{name} is missing, empty or not a string")
-    _require(event["specversion"], event["type"], expected_type)
+    _require(event["specversion"], event["type"], types)
     inner = event.get("traceparent")
     traceparent = found.get("traceparent") or (inner.encode() if isinstance(inner, str) else None)
-    return Envelope(event["id"], _traceparent(traceparent), _structured_data(event))
+    data = _structured_data(event)
+    return Envelope(event["id"], _traceparent(traceparent), data, event["type"])
 
 
 def _structured_data(event: dict[str, Any]) -> bytes:
@@ -155,11 +161,12 @@ def _is_json(media_type: str) -> bool:
     return essence in (JSON, "text/json") or essence.endswith("+json")
 
 
-def _require(specversion: str, event_type: str, expected_type: str) -> None:
+def _require(specversion: str, event_type: str, types: AbstractSet[str]) -> None:
     if specversion != SPEC_VERSION:
         raise _invalid(f"specversion is not {SPEC_VERSION}")
-    if event_type != expected_type:
-        raise PoisonError(Reason.UNKNOWN_TYPE, f"the event's type is not {expected_type}")
+    if event_type not in types:
+        known = " or ".join(sorted(types))
+        raise PoisonError(Reason.UNKNOWN_TYPE, f"the event's type is not {known}")
 
 
 def _refuse_repeated(headers: Headers) -> None:

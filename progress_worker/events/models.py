@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from hashlib import sha1
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID, uuid5
 
 from pydantic import (
@@ -113,6 +113,10 @@ class IncomingEvent(BaseModel):
     """What others send us: types are strict, unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+    if TYPE_CHECKING:
+        #: Every event is a learner's. Each model declares this at its place in the schema.
+        user_id: str
 
 
 class OutgoingEvent(BaseModel):

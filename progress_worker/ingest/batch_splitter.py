@@ -18,9 +18,9 @@ from typing import Final
 import structlog
 
 from progress_worker.errors import PoisonError, TooSlowError
+from progress_worker.ingest.batch_steps import TryBatch
 from progress_worker.ingest.folding import Arrival
 from progress_worker.ingest.projector import Projector
-from progress_worker.ingest.steps import TryBatch
 from progress_worker.outbox.messages import DeadLetter, Record
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.telemetry.observer import Observer

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from pydantic import ValidationError
-from pydantic_core import from_json
-
 from progress_worker.domain.calendar import UnknownTimezoneError, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
 from progress_worker.errors import PoisonError, Reason
-from progress_worker.events.cloudevents import Headers, read_envelope
+from progress_worker.events.cloudevents import Envelope, Headers
+from progress_worker.events.decoding import TopicReader, decoder_of
 from progress_worker.events.models import (
     EARLIEST_COMPLETION,
     EXERCISE_COMPLETED,
@@ -25,12 +22,6 @@ from progress_worker.events.models import (
 _UUID: Final = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 ).fullmatch
-_N, _I = b"NI"
-
-#: What `model_validate_json` calls, without its arguments' checks.
-_validate_json: Final[Callable[[bytes], ExerciseCompleted]] = (
-    ExerciseCompleted.__pydantic_validator__.validate_json
-)
 
 
 class Decoded(NamedTuple):
@@ -47,6 +38,10 @@ class Decoder:
         """Refuse values of more than so many bytes, and completions further in the future."""
         self._max_value_bytes = max_value_bytes
         self._max_future_seconds = max_future_seconds
+        self._reader = TopicReader(
+            {EXERCISE_COMPLETED: decoder_of(ExerciseCompleted, self._completed)},
+            bare=EXERCISE_COMPLETED,
+        )
 
     def decode(
         self, key: bytes | None, value: bytes | None, headers: Headers, now: dt.datetime
@@ -55,19 +50,16 @@ class Decoder:
 
         Raises PoisonError, and nothing else, for a record that breaks a rule of the contract.
         """
-        if not value:
-            raise PoisonError(Reason.EMPTY_VALUE, "the value is empty")
-        if len(value) > self._max_value_bytes:
+        if value and len(value) > self._max_value_bytes:
             raise PoisonError(
                 Reason.TOO_LARGE,
                 f"the value has {len(value)} bytes, more than {self._max_value_bytes}",
             )
-        ce_id, traceparent, data = read_envelope(headers, value, EXERCISE_COMPLETED)
-        event = _parse(data)
-        if key is not None and key != event.user_id.encode():
-            raise PoisonError(Reason.KEY_MISMATCH, "the record key is not user_id")
+        return self._reader.read(key, value, headers, now)
+
+    def _completed(self, event: ExerciseCompleted, envelope: Envelope, now: dt.datetime) -> Decoded:
         completed_at = self._utc(event.completed_at, now)
-        return Decoded(_completion(event, completed_at, ce_id), traceparent)
+        return Decoded(_completion(event, completed_at, envelope.id), envelope.traceparent)
 
     def _utc(self, completed_at: dt.datetime, now: dt.datetime) -> dt.datetime:
         if completed_at.tzinfo is not dt.UTC:
@@ -97,39 +89,6 @@ def grade_hundredths(grade: float) -> int:
         return nearest
     # Close to a half the product's own rounding could decide: 2.675 is stored as 2.67499999….
     return int((Decimal(repr(grade)) * 100).to_integral_value(ROUND_HALF_EVEN))
-
-
-def _parse(data: bytes) -> ExerciseCompleted:
-    if not data:
-        raise PoisonError(Reason.EMPTY_VALUE, "the event has no data")
-    try:
-        if _may_hold_nan(data):
-            # The model ignores unknown fields before it would refuse these words in them.
-            from_json(data, allow_inf_nan=False)
-        return _validate_json(data)
-    except ValidationError as error:
-        raise _violation(error) from None
-    except ValueError as error:
-        raise PoisonError(Reason.INVALID_JSON, f"Invalid JSON: {error}") from None
-
-
-def _may_hold_nan(data: bytes) -> bool:
-    # A letter is found ten times as fast as a word, and most records hold neither.
-    return (_N in data and b"NaN" in data) or (_I in data and b"Infinity" in data)
-
-
-def _violation(error: ValidationError) -> PoisonError:
-    """Names every field and the rule that it breaks; never what stood there."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    if details[0]["type"] == "json_invalid":
-        return PoisonError(Reason.INVALID_JSON, details[0]["msg"])
-    rules = {}  # of the ways to read a field, the last is the most lenient
-    for detail in details:
-        field = str(detail["loc"][0]) if detail["loc"] else "the data"
-        # The parser of UUIDs quotes a character of its input.
-        rules[field] = "must be a UUID" if detail["type"].startswith("uuid") else detail["msg"]
-    told = "; ".join(f"{field}: {rule}" for field, rule in rules.items())
-    return PoisonError(Reason.SCHEMA_VIOLATION, told)
 
 
 def _event_id(event: ExerciseCompleted, ce_id: str | None) -> UUID:

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from progress_worker.ingest.folding import Arrival, Fold
-from progress_worker.ingest.steps import (
+from progress_worker.ingest.batch_steps import (
     BatchDecoded,
     BatchFolded,
     BatchSaved,
     LearnersLoaded,
     OffsetsCommitted,
 )
+from progress_worker.ingest.folding import Arrival, Fold
 from progress_worker.outbox.counting import report_dead_letters
 from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics

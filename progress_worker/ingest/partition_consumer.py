@@ -24,9 +24,9 @@ from aiokafka.errors import (
 
 from progress_worker.errors import FatalError
 from progress_worker.ingest.batch_splitter import BatchSplitter
+from progress_worker.ingest.batch_steps import OffsetsCommitted
 from progress_worker.ingest.lag import Lag, next_offset
 from progress_worker.ingest.projector import Projector
-from progress_worker.ingest.steps import OffsetsCommitted
 from progress_worker.outbox.messages import Record
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import cancel

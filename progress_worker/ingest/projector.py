@@ -14,15 +14,15 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import LearnerChangedError, PoisonError, ProgressError
-from progress_worker.ingest.decode import Decoder
-from progress_worker.ingest.folding import Arrival, Fold, fold
-from progress_worker.ingest.steps import (
+from progress_worker.ingest.batch_steps import (
     BatchDecoded,
     BatchFolded,
     BatchSaved,
     CommitTransaction,
     LearnersLoaded,
 )
+from progress_worker.ingest.decode import Decoder
+from progress_worker.ingest.folding import Arrival, Fold, fold
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from progress_worker.ingest.steps import (
+from progress_worker.ingest.batch_steps import (
     BatchDecoded,
     BatchFolded,
     BatchSaved,
@@ -12,7 +12,7 @@ from progress_worker.ingest.steps import (
     LearnersLoaded,
     TryBatch,
 )
-from progress_worker.outbox.steps import Refused, Send, WriteDeadLetter
+from progress_worker.outbox.publish_steps import Refused, Send, WriteDeadLetter
 from progress_worker.telemetry.tracing import TraceOrigin, Tracing
 
 

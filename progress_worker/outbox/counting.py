@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import structlog
 
 from progress_worker.outbox.messages import DeadLetter
-from progress_worker.outbox.steps import DeadLetterWritten, Published
+from progress_worker.outbox.publish_steps import DeadLetterWritten, Published
 from progress_worker.storage.write.outbox import PendingRecord
 from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics

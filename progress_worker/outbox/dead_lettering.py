@@ -8,7 +8,7 @@ import datetime as dt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.outbox.messages import DeadLetter, Messages
-from progress_worker.outbox.steps import DeadLetterWritten, WriteDeadLetter
+from progress_worker.outbox.publish_steps import DeadLetterWritten, WriteDeadLetter
 from progress_worker.storage.database import connect_for
 from progress_worker.storage.write import outbox
 from progress_worker.telemetry.observer import Observer

@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import TransientError
 from progress_worker.kafka.clients import running_producer
+from progress_worker.outbox.publish_steps import Published, Refused, Send
 from progress_worker.outbox.sending import REFUSED, SendResult, send
-from progress_worker.outbox.steps import Published, Refused, Send
 from progress_worker.runtime.kafka_answers import KafkaContact
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerService

@@ -55,7 +55,7 @@ def test_it_is_still_read_as_it_was_meant(path: Path) -> None:
     key, value, headers = wire(record)
     data = data_of(record)
     if record["schema"].startswith("recalculation"):
-        envelope = read_envelope(headers, value, RECALCULATION_REQUESTED)
+        envelope = read_envelope(headers, value, {RECALCULATION_REQUESTED})
         command = RecalculationRequested.model_validate_json(envelope.data)
         assert (command.user_id, command.topic) == (data["user_id"], data.get("topic"))
         return

@@ -19,6 +19,7 @@ COMPILED = (
     "domain.filters",
     "domain.threshold_index",
     "domain.reducer",
+    "domain.revisions",
     "domain.rulebook",
     "domain.rules",
     "domain.skills",
