@@ -7,9 +7,9 @@ first asked for, not when this module is imported.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -40,7 +40,7 @@ from progress_worker.runtime.health import Health
 from progress_worker.runtime.kafka_answers import KafkaContact, KafkaWatch
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerApp
-from progress_worker.runtime.starting import check_kafka, check_port, data_directory
+from progress_worker.runtime.starting import check_kafka, check_port, data_directory, tune_collector
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.worker import Settings, load_settings
@@ -67,7 +67,7 @@ class Worker:
 
     def __init__(self, settings: Settings, tracing: Tracing | None = None) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics([settings.completed_topic, settings.commands_topic])
         limit = settings.database_statement_timeout_seconds
         self.engine: AsyncEngine = create_engine(
             settings.database_url.get_secret_value(),
@@ -118,7 +118,11 @@ class Worker:
         )
         self.dead_letters = DeadLetterWriter(
             self.engine,
-            messages,
+            replace(
+                messages,
+                consumer_group=settings.commands_group,
+                dead_letter_topic=settings.commands_dead_letter_topic,
+            ),
             self.observer,
             outbox_filled=outbox_filled,
             time_limit_seconds=limit,
@@ -239,7 +243,7 @@ def create_app(settings: Settings) -> faust.App:
     tracing = _open_tracing(settings)
     worker = Worker(settings, tracing)
     app = WorkerApp(
-        f"{settings.consumer_group}-commands",
+        settings.commands_group,
         **faust_options(settings),
         consumer_auto_offset_reset="earliest",
         reply_create_topic=False,
@@ -303,7 +307,7 @@ def run_worker(settings: Settings) -> NoReturn:
     app = create_app(settings)
     check_kafka(settings)
     configure_logs(settings)
-    _tune_collector()
+    tune_collector()
     process = faust.Worker(
         app, loglevel=settings.log_level, override_logging=False, redirect_stdouts=False, quiet=True
     )
@@ -315,25 +319,13 @@ def run_worker(settings: Settings) -> NoReturn:
             raise app.crash_reason
 
 
-def _tune_collector() -> None:
-    """Look for cycles less often: what a batch makes is freed by reference counts.
-
-    At Python's own pace the collector walks through the cached learners over and over, which took
-    three tenths of the worker's time per event. Those, and two batches in hand, are 360,000 objects
-    at most; a walk through them takes a tenth of a second, so it waits until cycles are among them.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(500_000, 50, 100)
-
-
 @cache
 def _app_from_environment() -> faust.App:
     try:
         app = create_app(load_settings())
     except ProgressError as error:
         raise SystemExit(error.sentence) from error  # Faust would show a traceback
-    _tune_collector()
+    tune_collector()
     return app
 
 

@@ -47,6 +47,13 @@ _Until = Annotated[
 _Partition = Annotated[
     int | None, typer.Option(min=0, help="Only those from this partition of the original topic.")
 ]
+_Topic = Annotated[
+    str | None,
+    typer.Option(
+        help="The dead-letter topic: that of events (PROGRESS_DEAD_LETTER_TOPIC), which is the "
+        "default, or that of commands (PROGRESS_COMMANDS_DEAD_LETTER_TOPIC)."
+    ),
+]
 _Key = Annotated[str | None, typer.Option(help="Only those with this key, which is a user id.")]
 
 
@@ -57,6 +64,7 @@ def list_letters(
     until: _Until = None,
     partition: _Partition = None,
     key: _Key = None,
+    topic: _Topic = None,
     limit: Annotated[
         int, typer.Option(min=0, help="How many rows to print. All are counted.")
     ] = 50,
@@ -64,17 +72,20 @@ def list_letters(
 ) -> None:
     """List dead letters with their place, time, reason and origin, but never their content."""
     selection = _selection(reason, since, until, partition, key)
-    asyncio.run(_list(_settings(), selection, limit, as_json=as_json))
+    settings = _settings()
+    asyncio.run(_list(settings, _topic(settings, topic), selection, limit, as_json=as_json))
 
 
 @dlq_cli.command()
 def show(
     place: Annotated[str, typer.Argument(help="PARTITION:OFFSET, as `list` prints it.")],
+    topic: _Topic = None,
 ) -> None:
     """Print one dead letter with its key, headers and value. They are personal data."""
     if not _is_place(place):
         raise typer.BadParameter(f"it must be PARTITION:OFFSET, not {place!r}", param_hint="PLACE")
-    asyncio.run(_show(_settings(), place))
+    settings = _settings()
+    asyncio.run(_show(settings, _topic(settings, topic), place))
 
 
 @dlq_cli.command()
@@ -84,6 +95,7 @@ def redrive(
     until: _Until = None,
     partition: _Partition = None,
     key: _Key = None,
+    topic: _Topic = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also send those that were re-driven before.")
     ] = False,
@@ -99,17 +111,20 @@ def redrive(
     new dead letter.
     """
     selection = _selection(reason, since, until, partition, key)
-    asyncio.run(_redrive(_settings(), selection, again=again, dry_run=dry_run))
+    settings = _settings()
+    asyncio.run(
+        _redrive(settings, _topic(settings, topic), selection, again=again, dry_run=dry_run)
+    )
 
 
 async def _list(
-    settings: KafkaSettings, selection: Selection, limit: int, *, as_json: bool
+    settings: KafkaSettings, topic: str, selection: Selection, limit: int, *, as_json: bool
 ) -> None:
     from progress_worker.deadletters.reading import open_dead_letters  # noqa: PLC0415
 
     counts: Counter[str] = Counter()
     listed: list[tuple[Letter, bool]] = []
-    async with open_dead_letters(settings) as dead_letters:
+    async with open_dead_letters(settings, topic) as dead_letters:
         async for letter in dead_letters.letters():
             if not selection.holds(letter):
                 continue
@@ -136,10 +151,10 @@ async def _list(
     typer.echo(f"{counts.total():,} dead letters{_told(counts)}.")
 
 
-async def _show(settings: KafkaSettings, place: str) -> None:
+async def _show(settings: KafkaSettings, topic: str, place: str) -> None:
     from progress_worker.deadletters.reading import open_dead_letters  # noqa: PLC0415
 
-    async with open_dead_letters(settings) as dead_letters:
+    async with open_dead_letters(settings, topic) as dead_letters:
         async for letter in dead_letters.letters():
             if letter.place == place:
                 typer.echo("\n".join(_details(letter)))
@@ -148,13 +163,13 @@ async def _show(settings: KafkaSettings, place: str) -> None:
 
 
 async def _redrive(
-    settings: KafkaSettings, selection: Selection, *, again: bool, dry_run: bool
+    settings: KafkaSettings, topic: str, selection: Selection, *, again: bool, dry_run: bool
 ) -> None:
     from progress_worker.deadletters.reading import open_dead_letters  # noqa: PLC0415
     from progress_worker.deadletters.redrive import Redrive  # noqa: PLC0415
 
     columns = TextColumn("Reading dead letters"), BarColumn(), MofNCompleteColumn()
-    async with open_dead_letters(settings) as dead_letters:
+    async with open_dead_letters(settings, topic) as dead_letters:
         run = Redrive(settings, dead_letters, selection, again=again, dry_run=dry_run)
         with Progress(*columns, console=_console, disable=not _console.is_terminal) as bar:
             task = bar.add_task("", total=dead_letters.total)
@@ -172,6 +187,18 @@ def _settings() -> KafkaSettings:
     from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
 
     return load_kafka_settings()
+
+
+def _topic(settings: KafkaSettings, chosen: str | None) -> str:
+    """The dead-letter topic that is meant; only those of this deployment are."""
+    topics = settings.dead_letter_topic, settings.commands_dead_letter_topic
+    if chosen is None:
+        return topics[0]
+    if chosen not in topics:
+        raise typer.BadParameter(
+            f"it must be {' or '.join(topics)}, not {chosen!r}", param_hint="--topic"
+        )
+    return chosen
 
 
 def _selection(

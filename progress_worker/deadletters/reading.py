@@ -1,4 +1,4 @@
-"""Reads the dead-letter topic from its oldest record to where it ended when reading began.
+"""Reads a dead-letter topic from its oldest record to where it ended when reading began.
 
 Every wait for the broker is limited by the request timeout. After that it raises TransientError.
 """
@@ -30,14 +30,19 @@ _FETCH_MS: Final = 200
 
 
 class DeadLetters:
-    """The dead-letter topic, and which of its records were already sent again."""
+    """A dead-letter topic, and which of its records were already sent again."""
 
     def __init__(
-        self, settings: KafkaSettings, consumer: AIOKafkaConsumer, marks: dict[int, Marks]
+        self,
+        topic: str,
+        consumer: AIOKafkaConsumer,
+        marks: dict[int, Marks],
+        *,
+        time_limit_seconds: float,
     ) -> None:
         self.marks = marks
-        self._topic = settings.dead_letter_topic
-        self._limit = settings.kafka_request_timeout_seconds
+        self._topic = topic
+        self._limit = time_limit_seconds
         self._consumer = consumer
         self._begins: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
@@ -105,14 +110,17 @@ class DeadLetters:
 
 
 @asynccontextmanager
-async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetters]:
-    """The dead letters as they are now. Raises TransientError if Kafka cannot be read."""
-    topic, limit = settings.dead_letter_topic, settings.kafka_request_timeout_seconds
+async def open_dead_letters(settings: KafkaSettings, topic: str) -> AsyncIterator[DeadLetters]:
+    """The dead letters of a topic as they are now.
+
+    Raises TransientError if Kafka cannot be read.
+    """
+    limit = settings.kafka_request_timeout_seconds
     count = (await partition_counts(settings)).get(topic, 0)
     if not count:
         raise TransientError(
-            f"The topic {topic} does not exist ({PREFIX}DEAD_LETTER_TOPIC): run `progress-worker "
-            "topics create`."
+            f"The topic {topic} does not exist ({PREFIX}{_variable(settings, topic)}): run "
+            "`progress-worker topics create`."
         )
     partitions = [TopicPartition(topic, number) for number in range(count)]
     accept_any_header_name()
@@ -129,7 +137,7 @@ async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter
             await consumer.start()
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
-        dead_letters = DeadLetters(settings, consumer, marks)
+        dead_letters = DeadLetters(topic, consumer, marks, time_limit_seconds=limit)
         await dead_letters.measure()
         yield dead_letters
     except (KafkaError, TimeoutError, OSError) as error:
@@ -137,6 +145,11 @@ async def open_dead_letters(settings: KafkaSettings) -> AsyncIterator[DeadLetter
     finally:
         async with asyncio.timeout(limit):
             await consumer.stop()
+
+
+def _variable(settings: KafkaSettings, topic: str) -> str:
+    commands = topic == settings.commands_dead_letter_topic
+    return "COMMANDS_DEAD_LETTER_TOPIC" if commands else "DEAD_LETTER_TOPIC"
 
 
 def redrive_group(settings: KafkaSettings) -> str:

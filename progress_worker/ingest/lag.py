@@ -49,18 +49,18 @@ class Lag:
         Until Kafka has answered the first fetch, how many records wait is unknown too. The seconds
         count from the assignment then, so that a Kafka that does not answer is seen.
         """
-        number, now = str(partition.partition), time.time()
+        place, now = (partition.topic, str(partition.partition)), time.time()
         stable: int | None = consumer.last_stable_offset(partition)
         if stable is not None and position is not None:
             waiting = max(0, stable - position)
-            self._metrics.lag_events.labels(number).set(waiting)
-            self._metrics.withheld_seconds.labels(number).set(
+            self._metrics.lag_events.labels(*place).set(waiting)
+            self._metrics.withheld_seconds.labels(*place).set(
                 self._withheld_seconds(partition, stable, consumer.highwater(partition), now)
             )
             if not waiting:
                 self._since[partition] = now
         behind = max(0.0, now - self._since[partition])
-        self._metrics.lag_seconds.labels(number).set(behind)
+        self._metrics.lag_seconds.labels(*place).set(behind)
 
     def _withheld_seconds(
         self, partition: TopicPartition, stable: int, end: int, now: float

@@ -47,19 +47,20 @@ class OutboxMetrics:
 
 
 def report_dead_letters(metrics: Metrics, letters: Sequence[DeadLetter]) -> None:
-    """Count committed letters, and log one line for each reason.
+    """Count committed letters, and log one line for each topic and reason.
 
     A flood of broken records must not become a flood in the log.
     """
-    firsts = {letter.error.reason: letter for letter in reversed(letters)}
-    for reason, count in Counter(letter.error.reason for letter in letters).items():
-        record, error, _ = firsts[reason]
-        metrics.dead_letters.labels(reason.value).inc(count)
+    kinds = [(letter.record.topic, letter.error.reason) for letter in letters]
+    firsts = dict(zip(reversed(kinds), reversed(letters), strict=True))
+    for (topic, reason), count in Counter(kinds).items():
+        record, error, _ = firsts[topic, reason]
+        metrics.dead_letters.labels(topic, reason.value).inc(count)
         _log.warning(
             "dead_lettered",
             reason=reason.value,
             count=count,
-            topic=record.topic,
+            topic=topic,
             partition=record.partition,
             offset=record.offset,
             message=str(error),

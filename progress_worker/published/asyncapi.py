@@ -79,6 +79,11 @@ def _channels() -> _Object:
         "progressCommands": _channel(
             "progress-commands", "What operators ask of the worker.", "recalculationRequested"
         ),
+        "commandDeadLetter": _channel(
+            "progress-commands.dlq",
+            "Commands that could not be carried out, for operators.",
+            "deadLetter",
+        ),
     }
 
 
@@ -109,6 +114,9 @@ def _operations() -> _Object:
         ),
         "sendDeadLetter": _operation(
             "send", "deadLetter", "The record with its key, value and headers untouched."
+        ),
+        "sendCommandDeadLetter": _operation(
+            "send", "commandDeadLetter", "The command with its key, value and headers untouched."
         ),
     }
 

@@ -19,6 +19,7 @@ TOPIC_SETTINGS: Final = (
     "level_topic",
     "dead_letter_topic",
     "commands_topic",
+    "commands_dead_letter_topic",
 )
 
 
@@ -85,10 +86,14 @@ class KafkaSettings(SharedSettings):
     )
     dead_letter_topic: TopicName = Field(
         default="exercise-completed.dlq",
-        description="The topic that dead letters are published to.",
+        description="The topic that events are published to if they cannot be applied.",
     )
     commands_topic: TopicName = Field(
         default="progress-commands", description="The topic that commands are read from."
+    )
+    commands_dead_letter_topic: TopicName = Field(
+        default="progress-commands.dlq",
+        description="The topic that commands are published to if they cannot be carried out.",
     )
     topic_partitions: int = Field(
         default=8, ge=1, description="Partitions of the topics that `topics create` creates."
@@ -96,6 +101,11 @@ class KafkaSettings(SharedSettings):
     topic_replication: int = Field(
         default=3, ge=1, description="Replication factor of these topics."
     )
+
+    @property
+    def commands_group(self) -> str:
+        """The consumer group that reads the commands."""
+        return f"{self.consumer_group}-commands"
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Final
 
 from prometheus_client import (
@@ -40,7 +41,8 @@ class BulkHistogram(Histogram):
 class Metrics:
     """The worker's metrics, in their own registry. Base units, bounded labels."""
 
-    def __init__(self) -> None:
+    def __init__(self, topics: Iterable[str] = ()) -> None:
+        """`topics` are those that the worker reads."""
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -96,21 +98,21 @@ class Metrics:
         self.lag_events = Gauge(
             "progress_lag_events",
             "Offsets of a partition that can be read and are not applied yet.",
-            ["partition"],
+            ["topic", "partition"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "progress_lag_seconds",
             "Age of the record that the worker has reached in a partition, or 0 if nothing is left"
             " to apply. Until Kafka has answered, the time since the assignment.",
-            ["partition"],
+            ["topic", "partition"],
             registry=registry,
         )
         self.withheld_seconds = Gauge(
             "progress_withheld_seconds",
             "How long Kafka has withheld a partition's next records because a producer has not"
             " ended its transaction, or 0.",
-            ["partition"],
+            ["topic", "partition"],
             registry=registry,
         )
         self.last_progress = Gauge(
@@ -132,7 +134,10 @@ class Metrics:
             registry=registry,
         )
         self.dead_letters = Counter(
-            "progress_dead_letters", "Records dead-lettered.", ["reason"], registry=registry
+            "progress_dead_letters",
+            "Records dead-lettered, by the topic that they came from.",
+            ["topic", "reason"],
+            registry=registry,
         )
         self.unlocks = Counter(
             "progress_unlocks", "Achievements unlocked.", ["achievement"], registry=registry
@@ -212,8 +217,8 @@ class Metrics:
             registry=registry,
         )
         # Create every label at start-up, so that its first increment is visible to `increase()`.
-        for reason in Reason:
-            self.dead_letters.labels(reason.value)
+        for topic, reason in product(topics, Reason):
+            self.dead_letters.labels(topic, reason.value)
         self.events.labels("dead_lettered")
         for result in ("done", "failed"):
             self.housekeeping_steps.labels(result)

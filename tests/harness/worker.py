@@ -154,12 +154,20 @@ class Deployment:
         self.levels = f"{self.prefix}levels"
         self.dead_letters = f"{self.prefix}completed.dlq"
         self.commands = f"{self.prefix}commands"
+        self.command_dead_letters = f"{self.prefix}commands.dlq"
         self.group = f"{self.prefix}group"
 
     @property
     def topics(self) -> tuple[str, ...]:
         """All topics of the contract."""
-        return self.completed, self.unlocked, self.levels, self.dead_letters, self.commands
+        return (
+            self.completed,
+            self.unlocked,
+            self.levels,
+            self.dead_letters,
+            self.commands,
+            self.command_dead_letters,
+        )
 
     def environment(self, **changes: str) -> dict[str, str]:
         """The variables of a worker, without their prefix; each call has another web port.
@@ -178,6 +186,7 @@ class Deployment:
                 "LEVEL_TOPIC": self.levels,
                 "DEAD_LETTER_TOPIC": self.dead_letters,
                 "COMMANDS_TOPIC": self.commands,
+                "COMMANDS_DEAD_LETTER_TOPIC": self.command_dead_letters,
                 "TOPIC_PARTITIONS": "4",
                 "TOPIC_REPLICATION": "1",
                 "DATABASE_URL": self.database.worker_url,

@@ -181,12 +181,19 @@ GOOD = recalculation("nobody")
 async def test_a_broken_command_is_dead_lettered(
     shared: Deployment, reason: str, sent: Wire
 ) -> None:
+    events = await shared.running.metric("progress_events_total")
     marker = ("marker", uuid4().bytes)
     sent = sent._replace(headers=(*sent.headers, marker))
     await shared.kafka.publish(shared.commands, [sent])
-    [letter] = await shared.kafka.read(shared.dead_letters, 1, lambda r: marker in r.headers)
+    [letter] = await shared.kafka.read(
+        shared.command_dead_letters, 1, lambda r: marker in r.headers
+    )
     assert (letter.key, letter.value) == (sent.key, sent.value)
     assert letter.headers[: len(sent.headers)] == sent.headers
     about = dict(letter.headers)
     assert about["dlq.reason"].decode() == reason
     assert about["dlq.original-topic"].decode() == shared.commands
+    assert about["dlq.consumer-group"].decode() == f"{shared.group}-commands"
+    assert await shared.running.metric("progress_events_total") == events
+    labels = {"topic": shared.commands, "reason": reason}
+    assert await shared.running.metric("progress_dead_letters_total", **labels) == 1

@@ -237,7 +237,8 @@ async def test_no_payload_is_repeated_where_operators_look(aftermath: Aftermath)
 async def test_dead_letters_are_counted_by_reason(shared: Deployment, aftermath: Aftermath) -> None:
     worker = shared.running
     for reason, count in Counter(reason for reason, _ in CASES.values()).items():
-        counted = await worker.metric("progress_dead_letters_total", reason=reason.value)
+        labels = {"topic": shared.completed, "reason": reason.value}
+        counted = await worker.metric("progress_dead_letters_total", **labels)
         assert counted >= count
 
 

@@ -36,6 +36,7 @@ def environment(broker: Broker, topic_prefix: str) -> dict[str, str]:
         f"{PREFIX}LEVEL_TOPIC": f"{topic_prefix}level",
         f"{PREFIX}DEAD_LETTER_TOPIC": f"{topic_prefix}dlq",
         f"{PREFIX}COMMANDS_TOPIC": f"{topic_prefix}commands",
+        f"{PREFIX}COMMANDS_DEAD_LETTER_TOPIC": f"{topic_prefix}commands.dlq",
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from progress_worker.generator.wire import Wire
-from tests.harness.events import ENVELOPE, completed
+from tests.harness.events import ENVELOPE, completed, recalculation
 from tests.harness.storage import execute, fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, run_command
@@ -115,3 +115,28 @@ async def test_list_and_show(letters: Deployment) -> None:
     assert "header ce_type: exercise.completed.v1" in shown
     refused = run_command(letters.environment(), "dlq", "show", "0:999")
     assert (refused.returncode, refused.stderr) == (1, "There is no dead letter at 0:999.\n")
+
+
+async def test_commands_have_dead_letters_of_their_own(deployment: Deployment) -> None:
+    """Those that an earlier release wrote among the events' go back to their topic too."""
+    kafka, topic = deployment.kafka, deployment.command_dead_letters
+    broken = recalculation("ada", topic=5)
+    earlier = recalculation("bob", topic=6)
+    origin = {"topic": deployment.commands, "partition": "0", "offset": "7"}
+    about = [(f"dlq.original-{name}", text.encode()) for name, text in origin.items()]
+    async with deployment.worker():
+        await kafka.publish(deployment.commands, [broken])
+        await kafka.read(topic, 1)
+    await kafka.publish(
+        deployment.dead_letters, [earlier._replace(headers=(*earlier.headers, *about))]
+    )
+    listed = json.loads(dlq(deployment, "list", "--json", "--topic", topic))
+    assert listed["reasons"] == {"schema_violation": 1}
+    assert listed["letters"][0]["origin"]["topic"] == deployment.commands
+    place = listed["letters"][0]["place"]
+    assert "key: ada" in dlq(deployment, "show", place, "--topic", topic)
+    assert "Re-drove 1 dead letters" in dlq(deployment, "redrive", "--topic", topic)
+    assert "Re-drove 1 dead letters" in dlq(deployment, "redrive")
+    found = await kafka.read(deployment.commands, 3)
+    assert sorted(record.key for record in found) == [b"ada", b"ada", b"bob"]
+    assert "Re-drove 0 dead letters" in dlq(deployment, "redrive", "--topic", topic)

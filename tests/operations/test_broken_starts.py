@@ -122,6 +122,11 @@ async def deployment(broker: Broker, migrated_database: Database, tmp_path: Path
             {"DEAD_LETTER_TOPIC": "absent"},
             r"The topic absent does not exist \(PROGRESS_DEAD_LETTER_TOPIC\): run .*",
         ),
+        (
+            "dlq list --topic gone.dlq",
+            {"COMMANDS_DEAD_LETTER_TOPIC": "gone.dlq"},
+            r"The topic gone.dlq does not exist \(PROGRESS_COMMANDS_DEAD_LETTER_TOPIC\): run .*",
+        ),
         ("dlq show 0:77", {}, "There is no dead letter at 0:77."),
         (
             "migrate",

@@ -61,6 +61,13 @@ def test_a_wrong_line_ends_with_status_2(arguments: list[str], says: str) -> Non
     assert says in error  # in one line, however long: a box would wrap it
 
 
+@pytest.mark.parametrize("command", [["list"], ["redrive"], ["show", "0:0"]])
+def test_a_topic_without_dead_letters_is_refused(command: list[str]) -> None:
+    done = run_command({"KAFKA_BOOTSTRAP": "k:1"}, "dlq", *command, "--topic", "mine")
+    assert done.returncode == 2
+    assert "it must be exercise-completed.dlq or progress-commands.dlq, not 'mine'" in done.stderr
+
+
 def test_whoever_reads_only_the_first_line_sees_no_traceback() -> None:
     done = subprocess.run(
         ["bash", "-c", f"'{COMMAND[0]}' -m progress_worker config check --json | head -n 1"],
