@@ -14,25 +14,22 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import faust
-from aiohttp.web import Request, Response, json_response
 from aiokafka.client import AIOKafkaClient
-from prometheus_client import Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 from yarl import URL
 
 from progress_worker.commands.agent import CommandHandler
 from progress_worker.commands.recalculation import Recalculation
-from progress_worker.errors import ConfigurationError, ProgressError
-from progress_worker.http.serving.probes import ProbeServer
+from progress_worker.errors import ProgressError
+from progress_worker.http.serving.probes import ProbeServer, add_probes
 from progress_worker.ingest.decode import Decoder
-from progress_worker.ingest.measuring import BatchMetrics
+from progress_worker.ingest.observing import new_observers, open_tracing
 from progress_worker.ingest.projector import Projector
 from progress_worker.ingest.service import IngestService
 from progress_worker.kafka.clients import faust_options
 from progress_worker.kafka.faust_transport import CommittedTransport
 from progress_worker.kafka.header_names import accept_any_header_name
-from progress_worker.outbox.counting import OutboxMetrics
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.relay import RelayService
@@ -41,7 +38,6 @@ from progress_worker.runtime.kafka_answers import KafkaContact, KafkaWatch
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerApp
 from progress_worker.runtime.starting import check_kafka, check_port, data_directory, tune_collector
-from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.worker import Settings, load_settings
 from progress_worker.storage.database import create_engine
@@ -50,7 +46,6 @@ from progress_worker.storage.write import rulebooks
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
-from progress_worker.telemetry.observer import Observer, Observers
 from progress_worker.walks.housekeeping import Housekeeping
 from progress_worker.walks.moving import MoveToRuleBook
 from progress_worker.walks.service import WalkService
@@ -92,7 +87,7 @@ class Worker:
         )
         self.cache = LearnerCache(settings.cached_learners)
         outbox_filled = asyncio.Event()
-        self.observer = _observers(self.metrics, tracing)
+        self.observer = new_observers(self.metrics, tracing)
         self.projector = Projector(
             self.engine,
             self.books,
@@ -215,32 +210,10 @@ def _commands_at_once(settings: Settings) -> int:
     return max(1, min(2, settings.database_pool_size - settings.lanes - 2))
 
 
-def _open_tracing(settings: Settings) -> Tracing | None:
-    """What makes spans, where the settings ask for it; nothing of it is imported where not."""
-    if settings.tracing_endpoint is None:
-        return None
-    try:
-        from progress_worker.telemetry.tracing import Tracing  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{PREFIX}TRACING_ENDPOINT needs the extra `tracing`: {error.name} is not installed."
-        ) from error
-    return Tracing.to_collector(settings, settings.tracing_endpoint)
-
-
-def _observers(metrics: Metrics, tracing: Tracing | None) -> Observer:
-    measuring = BatchMetrics(metrics), OutboxMetrics(metrics)
-    if tracing is None:
-        return Observers(*measuring)
-    from progress_worker.ingest.spans import Spans  # noqa: PLC0415
-
-    return Observers(*measuring, Spans(tracing))
-
-
 def create_app(settings: Settings) -> faust.App:
     """The Faust app of a worker."""
     accept_any_header_name()
-    tracing = _open_tracing(settings)
+    tracing = open_tracing(settings)
     worker = Worker(settings, tracing)
     app = WorkerApp(
         settings.commands_group,
@@ -281,24 +254,8 @@ def create_app(settings: Settings) -> faust.App:
     app.timer(_GAUGE_SECONDS, on_leader=False)(worker.health.refresh)
     if worker.housekeeping.wanted:
         app.timer(settings.housekeeping_seconds, on_leader=True)(worker.housekeeping.step)
-    _add_probes(app, worker)
+    add_probes(app, lambda: worker.obstacles, worker.metrics.registry)
     return app
-
-
-def _add_probes(app: faust.App, worker: Worker) -> None:
-    async def livez(_view: Any, _request: Request) -> Response:
-        return json_response({"status": "alive"})
-
-    async def readyz(_view: Any, _request: Request) -> Response:
-        obstacles = worker.obstacles
-        return json_response({"obstacles": obstacles}, status=503 if obstacles else 200)
-
-    async def metrics(_view: Any, _request: Request) -> Response:
-        body = generate_latest(worker.metrics.registry)
-        return Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    for path, view in (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics)):
-        app.page(path, name=path)(view)  # type: ignore[arg-type]  # aiohttp's own types
 
 
 def run_worker(settings: Settings) -> NoReturn:

@@ -1,15 +1,27 @@
-"""The server of the worker's probes: Faust's, with limits on its connections."""
+"""The worker's probes, and their server: Faust's, with limits on its connections."""
 
 from __future__ import annotations
 
 import socket
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import faust
-from aiohttp.web import Application, AppRunner, Server, SockSite, StreamResponse
+from aiohttp.web import (
+    Application,
+    AppRunner,
+    Request,
+    Response,
+    Server,
+    SockSite,
+    StreamResponse,
+    json_response,
+)
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from faust.web.drivers.aiohttp import Web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from progress_worker.http.serving.connections import (
     ACCEPTED_AT_ONCE,
@@ -81,3 +93,23 @@ class ProbeServer(Web):
         await super().start_server()
         if self._listener is not None:
             restore_backlog(self._listener)
+
+
+def add_probes(
+    app: faust.App, obstacles: Callable[[], list[str]], registry: CollectorRegistry
+) -> None:
+    """Serve `/livez`, `/readyz`, which is 503 while there are obstacles, and `/metrics`."""
+
+    async def livez(_view: Any, _request: Request) -> Response:
+        return json_response({"status": "alive"})
+
+    async def readyz(_view: Any, _request: Request) -> Response:
+        found = obstacles()
+        return json_response({"obstacles": found}, status=503 if found else 200)
+
+    async def metrics(_view: Any, _request: Request) -> Response:
+        body = generate_latest(registry)
+        return Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    for path, view in (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics)):
+        app.page(path, name=path)(view)  # type: ignore[arg-type]  # aiohttp's own types
