@@ -116,7 +116,6 @@ REFUSED: Final = (
     {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": ""},
     {"KAFKA_SASL_MECHANISM": "{}"},
     {"LANES": "{}"},
-    {"LEVEL_EXPERT": '{"exercises": "{}"}'},
     {"JWT_SECRET": "{}"},
     {"JWT_JWKS_URL": "{}"},
 )
