@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from tests.harness.worker import Deployment
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 RECALCULATE, PARKED = "Recalculate learners", "ProgressRecordsParked"
+CHANGE, VERIFY = "Change the rule book", "Verify what is stored"
 
 
 @pytest.fixture
@@ -67,10 +70,7 @@ async def test_learners_are_recalculated(deployment: Deployment, terminal: Termi
 
         await wait_until(said, f"{times} learners are recalculated")
 
-    async def stored() -> bool:
-        return len(fetch(url, "SELECT 1 FROM learner")) == len(learners)
-
-    await wait_until(stored, "all learners are stored")
+    await wait_until(partial(_stored, url, len(learners)), "all learners are stored")
     first: dict[str, int] = dict(fetch(url, "SELECT user_id, version FROM learner"))
     names = {"progress-commands": deployment.commands}
     terminal.run(command(RECALCULATE, "echo", names))
@@ -140,18 +140,54 @@ async def test_parked_records_are_let_go(deployment: Deployment, terminal: Termi
 async def test_a_new_achievement_is_given_to_all_who_have_earned_it(
     deployment: Deployment, terminal: Terminal
 ) -> None:
+    """By the walk: nobody finishes anything, and nobody asks for a recalculation."""
     await deployment.publish(completed("ada"))
     await deployment.kafka.read(deployment.unlocked, 1)
     assert await deployment.running.terminate() == 0
-    catalogue = yaml.safe_load(deployment.catalogue.read_text(encoding="utf-8"))
-    catalogue["version"] += 1
-    catalogue["achievements"].append(catalogue["achievements"][0] | {"id": "first_of_all"})
-    file = deployment.directory / "achievements.yaml"
-    file.write_text(yaml.safe_dump(catalogue), encoding="utf-8")
-    terminal.run(command("Change the catalogue", "rules check"))
+    book = yaml.safe_load(deployment.catalogue.read_text(encoding="utf-8"))
+    book["version"] += 1
+    book["achievements"].append(book["achievements"][0] | {"id": "first_of_all"})
+    file = deployment.directory / "rulebook.yaml"
+    file.write_text(yaml.safe_dump(book), encoding="utf-8")
+    terminal.run(command(CHANGE, "rules check"))
     async with deployment.worker(CATALOGUE_FILE=str(file)):
-        terminal.run(command(RECALCULATE, "everyone", {"progress-commands": deployment.commands}))
         given = await deployment.kafka.read(
             deployment.unlocked, 1, lambda record: b'"first_of_all"' in record.value
         )
-    assert b'"backdated":true' in given[0].value
+        assert b'"backdated":true' in given[0].value
+        assert f"{book['version']} | " in terminal.run(command(CHANGE, "FROM rule_book"))
+        complete_by = terminal.run(command(CHANGE, "complete_by"))
+        assert re.search(rf"^ +{book['version']} \| +1$", complete_by, re.MULTILINE)
+
+        ended = rf"^ rule_book \| +{book['version']} \|.*\| 20\S+ \S+$"
+
+        async def walked() -> bool:
+            shown = await asyncio.to_thread(terminal.run, command(CHANGE, "FROM walk"))
+            return bool(re.search(ended, shown, re.MULTILINE))
+
+        await wait_until(walked, "the walk has reached everybody")
+
+
+async def test_what_a_verify_finds_is_mended(deployment: Deployment, terminal: Terminal) -> None:
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+    learners = ("ada", 'Zoë "the \\ best"', "two\nlines")
+    await deployment.publish(*(completed(user_id) for user_id in learners))
+    url = deployment.database.owner_url
+    await wait_until(partial(_stored, url, len(learners)), "all learners are stored")
+    execute(url, "UPDATE learner_total SET hints_used = 99 WHERE user_id <> 'ada'")
+    names = {"progress-commands": deployment.commands}
+    verify, mend = command(VERIFY, "> verified.jsonl"), command(VERIFY, "jq", names)
+    assert terminal.attempt(verify).returncode == 2
+    terminal.run(mend)
+
+    async def mended() -> bool:
+        done = await asyncio.to_thread(terminal.attempt, verify)
+        return done.returncode == 0
+
+    await wait_until(mended, "nothing differs")
+    assert deployment.running.said().count('"event": "recalculated"') == len(learners) - 1
+
+
+async def _stored(url: str, count: int) -> bool:
+    return len(fetch(url, "SELECT 1 FROM learner")) == count
