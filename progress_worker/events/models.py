@@ -211,10 +211,10 @@ class AchievementUnlocked(OutgoingEvent):
         "dropped."
     )
     user_id: UserId
-    achievement_id: str = Field(description="Its id in the catalogue.", examples=["first-steps"])
+    achievement_id: str = Field(description="Its id in the rule book.", examples=["first-steps"])
     name: str = Field(description="Its name, as learners see it.", examples=["First steps"])
     description: str = Field(description="What it takes, as learners see it.")
-    category: str = Field(description="Its group in the catalogue.", examples=["practice"])
+    category: str = Field(description="Its group in the rule book.", examples=["practice"])
     tier: Tier = Field(description="Its rank, from bronze to platinum.")
     points: int = Field(description="What it is worth.", examples=[10])
     icon: str = Field(description="What to show with it.", examples=["footprints"])
@@ -223,7 +223,7 @@ class AchievementUnlocked(OutgoingEvent):
     )
     triggering_event_id: UUID = Field(description="The `event_id` of that event.")
     criteria: Criteria = Field(description="What was measured and what the rule asked for.")
-    rule_version: int = Field(description="The catalogue's version that held the rule.")
+    rule_version: int = Field(description="The version of the rule book that held the rule.")
     backdated: bool = Field(
         description="True for an unlock by a back-fill or a recalculation: nobody needs a bell."
     )

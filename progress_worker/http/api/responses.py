@@ -91,7 +91,7 @@ class AchievementCounts(Answer):
     """How many achievements are unlocked, of how many, and the points they brought."""
 
     unlocked: int = Field(ge=0, description="Achievements unlocked.", examples=[3])
-    available: int = Field(ge=0, description="Achievements in the catalogue.", examples=[25])
+    available: int = Field(ge=0, description="Achievements in the rule book.", examples=[25])
     points: int = Field(ge=0, description="Points of the unlocked ones.", examples=[60])
 
 
@@ -142,7 +142,7 @@ class RuleProgress(Answer):
 
 
 class AchievementStatus(Answer):
-    """An achievement of the catalogue, and how the learner stands to it."""
+    """An achievement of the rule book, and how the learner stands to it."""
 
     id: str = Field(description="The achievement's id.", examples=["first_steps"])
     name: str = Field(description="Its name.", examples=["First steps"])
@@ -159,7 +159,7 @@ class AchievementStatus(Answer):
 
 
 class AchievementsAnswer(Answer):
-    """Every achievement of the catalogue, in its order."""
+    """Every achievement of the rule book, in its order."""
 
     user_id: LearnerId
     totals: AchievementCounts = Field(description="The counts.")

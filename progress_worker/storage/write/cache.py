@@ -2,7 +2,7 @@
 
 A cached learner may be out of date: another worker may have changed it. Nothing is lost by that,
 since a save goes through only if the version is still the one that the cache knows, and a learner
-leaves the cache when it is taken: after a failed save the next try loads it anew.
+leaves the cache when it is taken: after a failed save the next try loads it again.
 """
 
 from __future__ import annotations
