@@ -1,0 +1,109 @@
+"""What the runbook says of a changed rule book: which one is refused, and the way back."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from progress_worker.embedded.broker import Broker
+from progress_worker.embedded.database import Database
+from tests.harness.deploying import deploy
+from tests.harness.events import completed
+from tests.harness.runbook import sections
+from tests.harness.storage import execute, fetch
+from tests.harness.waiting import wait_until
+from tests.harness.worker import Deployment, run_command
+
+pytestmark = pytest.mark.integration
+
+CHANGE = sections()["Change the rule book"]
+#: The sentences of the page, whose rule book is 3, as patterns.
+SENTENCES = [
+    re.escape(row).replace("…", ".+").replace(r"\ 3\ ", r"\ \d+\ ")
+    for row in re.findall(r"^\| (.*) \| [^|]+ \|$", CHANGE, re.MULTILINE)
+    if row.endswith(".")
+]
+
+
+@pytest.fixture
+async def deployment(broker: Broker, migrated_database: Database, tmp_path: Path) -> Deployment:
+    return await deploy(broker.bootstrap, migrated_database, tmp_path, idempotent=False)
+
+
+def rule_book(deployment: Deployment, **changes: object) -> dict[str, str]:
+    """The worker's settings with the built-in rule book, changed."""
+    file = deployment.directory / "rulebook.yaml"
+    book = yaml.safe_load(deployment.catalogue.read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump(book | changes), encoding="utf-8")
+    return deployment.environment(CATALOGUE_FILE=str(file))
+
+
+async def test_a_rule_book_is_refused_with_the_sentence_of_the_page(deployment: Deployment) -> None:
+    url = deployment.database.owner_url
+    async with deployment.worker():
+        await deployment.publish(completed("ada"))
+        await wait_until(partial(complete_by, url, 1), "a learner is stored")
+    said = [run_command(rule_book(deployment, passing_grade=50), "worker")]
+    execute(url, "INSERT INTO running_worker VALUES ('old/1', '0.0.9', 0)")
+    said.append(run_command(rule_book(deployment, version=2), "worker"))
+    execute(url, "INSERT INTO rule_book VALUES (9, 'x', 'x', 2, 'version: 9\nboosters: []')")
+    said.append(run_command(rule_book(deployment), "worker"))
+    execute(url, "DELETE FROM rule_book WHERE version = 9")
+    execute(url, "UPDATE learner SET rule_book = 8")
+    said.append(run_command(deployment.environment(), "verify", "--all"))
+    assert [done.returncode for done in said] == [1] * 4
+    for done, sentence in zip(said, SENTENCES, strict=True):
+        assert re.search(f"^{sentence}$", done.stderr, re.MULTILINE), done.stderr
+
+
+async def complete_by(url: str, version: int) -> bool:
+    found = fetch(url, "SELECT DISTINCT rule_book FROM learner WHERE rule_book_at = version")
+    return found == [(version,)]
+
+
+async def test_the_old_file_has_no_effect_and_a_new_version_of_it_has(
+    deployment: Deployment,
+) -> None:
+    url = deployment.database.owner_url
+    easy = {"intermediate": {"exercises": 1, "mean_grade": 0}}
+    newer = rule_book(deployment, version=2, levels=easy)["CATALOGUE_FILE"]
+    async with deployment.worker(CATALOGUE_FILE=newer):
+        await deployment.publish(completed("ada"))
+        await wait_until(partial(complete_by, url, 2), "a learner is stored")
+    levels = "SELECT level FROM skill_level"
+    assert fetch(url, levels) == [("intermediate",)]
+    async with deployment.worker() as worker:
+        await deployment.publish(completed("ada"))
+        await wait_until(partial(counted, url, 2), "the event counts")
+        assert await worker.metric("progress_rule_book_version") == 2
+    assert fetch(url, levels) == [("intermediate",)]
+    again = rule_book(deployment, version=3)["CATALOGUE_FILE"]
+    async with deployment.worker(CATALOGUE_FILE=again):
+        await wait_until(partial(complete_by, url, 3), "the learner is moved")
+    assert fetch(url, levels) == [("beginner",)]
+
+
+async def counted(url: str, wanted: int) -> bool:
+    return fetch(url, "SELECT sum(completions) FROM learner_day") == [(wanted,)]
+
+
+async def test_a_higher_version_of_the_same_content_derives_everybody(
+    deployment: Deployment,
+) -> None:
+    """Also learners whose recalculation is refused."""
+    url = deployment.database.owner_url
+    async with deployment.worker():
+        await deployment.publish(completed("ada"), completed("bob"))
+        await wait_until(partial(counted, url, 2), "the events count")
+    execute(url, "UPDATE learner SET completions_kept_from = '2020-01-01' WHERE user_id = 'ada'")
+    execute(url, "UPDATE learner_day SET hints_used = 99")
+    verify = partial(run_command, deployment.environment(), "verify", "--all")
+    assert verify().returncode == 2
+    same = rule_book(deployment, version=2)["CATALOGUE_FILE"]
+    async with deployment.worker(CATALOGUE_FILE=same):
+        await wait_until(partial(complete_by, url, 2), "both are derived")
+    assert verify().returncode == 0
