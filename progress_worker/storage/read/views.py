@@ -18,6 +18,7 @@ from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.storage.active_days import read_runs
+from progress_worker.storage.assembling import learner_state, levels_of, totals_of
 from progress_worker.storage.read.connections import ReadConnections
 from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.statements import (
@@ -171,14 +172,14 @@ def learner_view(user_id: str, row: Any, stamp: Stamp) -> LearnerView:
     if row is None:
         return LearnerView(stamp, LearnerState(user_id), {})
     unlocks = {name: dt.datetime.fromisoformat(at) for name, at in _lines(row.unlocks)}
-    state = LearnerState(
+    state = learner_state(
         user_id,
         version=row.version,
-        active_days=ActiveDays(read_runs(row.active_days)),
+        bounds=row.active_days,
         counters=row.counters,
-        totals=_totals(row.totals),
+        totals=_lines(row.totals),
         levels=_levels(row.levels),
-        unlocked=set(unlocks),
+        unlocked=unlocks,
     )
     return LearnerView(stamp, state, unlocks)
 
@@ -188,9 +189,9 @@ def topic_view(topic: str, row: Any, stamp: Stamp) -> TopicView:
     if row is None:
         return TopicView(stamp, Totals(), SkillLevel())
     sums = Totals()
-    for totals in _totals(row.totals).values():
+    for totals in totals_of(_lines(row.totals)).values():
         sums.merge(totals)
-    return TopicView(stamp, sums, _levels(row.levels).get(topic, SkillLevel()))
+    return TopicView(stamp, sums, levels_of(_levels(row.levels)).get(topic, SkillLevel()))
 
 
 def page_view(user_id: str, row: Any, stamp: Stamp) -> PageView:
@@ -203,7 +204,7 @@ def statistics_view(row: Any, stamp: Stamp) -> StatisticsView:
     days: defaultdict[dt.date, dict[Cell, Totals]] = defaultdict(dict)
     for day, topic, difficulty, *sums in _lines(row and row.days):
         days[dt.date.fromisoformat(day)][topic, difficulty] = Totals(*sums)
-    return StatisticsView(stamp, _totals(row and row.totals), days)
+    return StatisticsView(stamp, totals_of(_lines(row and row.totals)), days)
 
 
 def history_view(row: Any, stamp: Stamp) -> HistoryView:
@@ -243,15 +244,9 @@ def _lines(text: str | None) -> Iterator[Any]:
         yield from json.loads(f"[{','.join(lines[start : start + _PORTION])}]")
 
 
-def _totals(text: str | None) -> dict[Cell, Totals]:
-    return {(topic, level): Totals(*sums) for topic, level, *sums in _lines(text)}
-
-
-def _levels(text: str | None) -> dict[str, SkillLevel]:
-    return {
-        topic: SkillLevel(level, previous, dt.datetime.fromisoformat(updated_at))
-        for topic, level, previous, updated_at in _lines(text)
-    }
+def _levels(text: str | None) -> Iterator[tuple[Any, ...]]:
+    for topic, level, previous, updated_at in _lines(text):
+        yield topic, level, previous, dt.datetime.fromisoformat(updated_at)
 
 
 def _day_totals(text: str | None) -> dict[dt.date, Totals]:

@@ -8,6 +8,7 @@ changed in the meantime makes the load or the save fail as a whole.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
@@ -16,11 +17,11 @@ from typing import Any, Final
 from psycopg import AsyncCursor
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.state import Cell, LearnerState, SkillLevel
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import LearnerChangedError
-from progress_worker.storage.active_days import BOUNDS, read_runs
+from progress_worker.storage.active_days import BOUNDS
+from progress_worker.storage.assembling import learner_state
 from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.rows import COMPLETION, DAY, LEVEL, TOTAL
 from progress_worker.storage.rulebooks import RuleBooks
@@ -168,21 +169,43 @@ async def _read_learners(
     answers: Sequence[AsyncCursor[Any]],
 ) -> dict[str, LearnerState]:
     """The learners as they are stored, without day snapshots; one never seen has version 0."""
-    learners, totals, levels, unlocked = [await answer.fetchall() for answer in answers]
-    states = _assemble(learners, totals)
+    learners, *others = [await answer.fetchall() for answer in answers]
+    totals, levels, unlocked = (_by_learner(rows) for rows in others)
+    states = {
+        user_id: learner_state(
+            user_id,
+            version=version,
+            bounds=bounds,
+            zone=(named_at, named_by, timezone) if timezone is not None else None,
+            counters=counters,
+            kept_from=kept_from,
+            rule_book=rule_book,
+            totals=totals[user_id],
+            levels=levels[user_id],
+            unlocked=(name for (name,) in unlocked[user_id]),
+        )
+        for (
+            user_id, version, bounds, timezone, named_at, named_by, counters, kept_from, rule_book,
+        ) in learners
+    }  # fmt: skip
     await rulebooks.fetch(connection, books, {state.rule_book for state in states.values()})
     for state in states.values():
         if state.rule_book is None:
             # An older release counted last, maybe by other filters: nobody counts those further.
             state.counters = books.active.counters.known(state.counters)
+    # Another transaction may have added a learner since the first answer. Then the versions, which
+    # are read last, show it.
     for user_id in users - states.keys():
         states[user_id] = books.active.new_learner(user_id)
-    # Another transaction may have added the learner since the first answer, which `load` notices.
-    for user_id, topic, level, previous_level, updated_at in levels:
-        states[user_id].levels[topic] = SkillLevel(level, previous_level, updated_at)
-    for user_id, achievement_id in unlocked:
-        states[user_id].unlocked.add(achievement_id)
     return states
+
+
+def _by_learner(rows: Iterable[Sequence[Any]]) -> defaultdict[str, list[Sequence[Any]]]:
+    """The other columns of rows that begin with `user_id`."""
+    found: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+    for user_id, *columns in rows:
+        found[user_id].append(columns)
+    return found
 
 
 async def _execute(
@@ -196,22 +219,3 @@ def _columns(pairs: Iterable[tuple[str, object]]) -> tuple[list[str], list[objec
     # By learner, so that neighbours in the index are looked up one after the other.
     ordered = sorted(pairs, key=itemgetter(0))
     return [pair[0] for pair in ordered], [pair[1] for pair in ordered]
-
-
-def _assemble(learners: list[Any], totals: list[Any]) -> dict[str, LearnerState]:
-    sums: dict[str, dict[Cell, Totals]] = {}
-    for user_id, topic, difficulty, *numbers in totals:
-        sums.setdefault(user_id, {})[topic, difficulty] = Totals(*numbers)
-    return {
-        row[0]: LearnerState(
-            user_id=row[0],
-            version=row[1],
-            active_days=ActiveDays(read_runs(row[2])),
-            zone=(row[4], row[5], row[3]) if row[3] is not None else None,
-            counters=row[6],
-            kept_from=row[7],
-            rule_book=row[8],
-            totals=sums.get(row[0], {}),
-        )
-        for row in learners
-    }
