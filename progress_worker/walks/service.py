@@ -19,6 +19,7 @@ from progress_worker.runtime.service import WorkerService
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write.walks import WalkMovedError
 from progress_worker.telemetry.outages import Outage
+from progress_worker.walks.pacing import Pace
 from progress_worker.walks.walk import Step, Walk
 
 _log = structlog.get_logger()
@@ -26,8 +27,6 @@ _log = structlog.get_logger()
 _LOOK_SECONDS: Final = 1.0
 #: How long nobody is looked for who is still to be moved, once a pass has found no one.
 _REST_SECONDS: Final = 3_600.0
-#: Passing a learner who needs no work costs a fraction of deriving one.
-_PASSED_PER_DERIVED: Final = 50
 #: After a conflict with live traffic, and after Postgres was away.
 _CONFLICT_SECONDS: Final = 0.2
 _OUTAGE_SECONDS: Final = 5.0
@@ -50,8 +49,7 @@ class WalkService(WorkerService):
         self._app = app
         self._walk = walk
         self._books = books
-        self._lag_events = lag_events
-        self._rate = learners_per_second
+        self._pace = Pace(learners_per_second, lag_events, self.sleep)
         self._outage = Outage("walk_failed", walk=walk.passenger.name)
 
     @Service.task
@@ -69,8 +67,7 @@ class WalkService(WorkerService):
                 return
             step = await self._step()
             worked, finished = worked + step.worked, step.finished
-            await self.sleep(self._pause(step))
-            await self._yield_to_traffic()
+            await self._pace.wait(step, lambda: self.should_stop)
         if worked:
             _log.info("learners_moved", rule_book=version, learners=worked)
         else:
@@ -96,16 +93,3 @@ class WalkService(WorkerService):
             self._outage.over()
             return step
         return Step(0, 0, 0, finished=False)
-
-    def _pause(self, step: Step) -> float:
-        return (step.worked + step.examined / _PASSED_PER_DERIVED) / self._rate
-
-    async def _yield_to_traffic(self) -> None:
-        """Wait while the lag grows from one look to the next."""
-        before = self._lag_events()
-        while before and not self.should_stop:
-            await self.sleep(_LOOK_SECONDS)
-            now = self._lag_events()
-            if now <= before:
-                return
-            before = now

@@ -174,6 +174,16 @@ async def test_a_step_is_small_and_the_next_goes_on(house: House) -> None:
     assert metrics.housekeeping_passed._value.get() > 0
 
 
+async def test_the_next_leader_goes_on_where_the_last_one_was(house: House) -> None:
+    old = [completed(f"learner-{n % 7}", completed_at=OLD) for n in range(50)]
+    await house.apply_long_ago(*old)
+    await house.housekeeping(step_rows=20).step()
+    await house.housekeeping(step_rows=20).step()
+    assert house.parts.metrics.housekeeping_examined._value.get() == 40
+    rows = fetch(house.url, "SELECT examined, changed, finished_at FROM walk")
+    assert rows == [(40, 40, None)]
+
+
 async def test_a_step_that_fails_is_taken_back_and_made_good(house: House) -> None:
     await house.apply_long_ago(completed("ada", completed_at=OLD))
     housekeeping = house.housekeeping()

@@ -1,0 +1,38 @@
+"""How fast a walk goes: at a limited rate, and not at all while the lag grows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from progress_worker.walks.walk import Step
+
+_LOOK_SECONDS: Final = 1.0
+#: To pass a learner who needs no work costs a fraction of deriving one.
+_PASSED_PER_DERIVED: Final = 50
+
+
+class Pace:
+    """The pauses between the steps of a walk."""
+
+    def __init__(
+        self,
+        learners_per_second: float,
+        lag_events: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]],
+    ) -> None:
+        """`lag_events` is how many events are not applied yet; `sleep` may end early at a stop."""
+        self._rate = learners_per_second
+        self._lag_events = lag_events
+        self._sleep = sleep
+
+    async def wait(self, step: Step, stopping: Callable[[], bool]) -> None:
+        """Wait as long as the step's learners take at this rate, then while the lag grows."""
+        await self._sleep((step.worked + step.examined / _PASSED_PER_DERIVED) / self._rate)
+        before = self._lag_events()
+        while before and not stopping():
+            await self._sleep(_LOOK_SECONDS)
+            now = self._lag_events()
+            if now <= before:
+                return
+            before = now
