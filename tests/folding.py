@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.derive import Derivation, Derived
+from progress_worker.domain.derive import Derivation, Derived, replacement
 from progress_worker.domain.reducer import Effects, Outcome, Unlock, apply
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
@@ -20,6 +20,7 @@ from progress_worker.domain.totals import Totals
 class Rows:
     """What is stored of one learner."""
 
+    rule_book: int = 0
     runs: list[Run] = field(default_factory=list)
     zone: NamedZone | None = None
     counters: dict[str, int] = field(default_factory=dict)
@@ -34,7 +35,8 @@ class Store:
     """Applies batches; what it tells the outside is kept in `effects`, arrival by arrival."""
 
     def __init__(self, book: RuleBook) -> None:
-        self._book = book
+        self.books = {book.version: book}
+        self.active = book
         self.learners: dict[str, Rows] = {}
         self.effects: list[Effects] = []
 
@@ -49,7 +51,12 @@ class Store:
         unlocks: list[Unlock] = []
         for arrival in batch:
             key = (arrival.user_id, arrival.event_id)
-            effects = apply(self._book, states[arrival.user_id], arrival, latest.get(key))
+            effects = apply(
+                self.books[states[arrival.user_id].rule_book or 0],
+                states[arrival.user_id],
+                arrival,
+                latest.get(key),
+            )
             self.effects.append(effects)
             unlocks += effects.unlocks
             if effects.outcome is not Outcome.DUPLICATE:
@@ -61,6 +68,21 @@ class Store:
         for state in states.values():
             if state.dirty.changed:
                 self._save(state)
+
+    def activate(self, book: RuleBook) -> None:
+        """New learners begin with this rule book, and the others wait for `move`."""
+        self.books[book.version] = self.active = book
+
+    def move(self, user_id: str) -> list[Unlock]:
+        """What the walk does with a learner; returns the unlocks that are new."""
+        rows, before = self._rows(user_id), self.loaded(user_id)
+        if not rows.completions or rows.rule_book == self.active.version:
+            return []
+        done = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
+        state, unlocks = replacement(before, derive(self.active, before, done))
+        rows.unlocks += unlocks
+        self._save(state)
+        return unlocks
 
     def loaded(self, user_id: str) -> LearnerState:
         """The learner's whole state, every day included."""
@@ -75,10 +97,10 @@ class Store:
     def _load(self, user_id: str, batch: Sequence[Completion]) -> LearnerState:
         rows = self._rows(user_id)
         if not rows.completions:
-            return self._book.new_learner(user_id)
+            return self.active.new_learner(user_id)
         state = LearnerState(
             user_id,
-            rule_book=self._book.version,
+            rule_book=rows.rule_book,
             active_days=ActiveDays(rows.runs),
             zone=rows.zone,
             counters=dict(rows.counters),
@@ -104,6 +126,7 @@ class Store:
     def _save(self, state: LearnerState) -> None:
         """Nothing but what is marked as dirty."""
         rows, dirty = self._rows(state.user_id), state.dirty
+        rows.rule_book = state.rule_book or 0
         rows.runs = list(state.active_days.runs)
         rows.counters = dict(state.counters)
         rows.totals |= {cell: replace(state.totals[cell]) for cell in dirty.totals}
