@@ -98,7 +98,7 @@ def running() -> list[tuple[int, int, str]]:
 def demo(*arguments: str, rules: str | None = None) -> Iterator[Demo]:
     """A demo in a session of its own, with settings around that it must not follow.
 
-    It must follow the rule book, which lies in its working directory, and the thresholds.
+    It must follow the rule book, which lies in its working directory.
     """
     with TemporaryDirectory() as name, TemporaryDirectory() as home:
         directory = Path(name)
@@ -111,8 +111,6 @@ def demo(*arguments: str, rules: str | None = None) -> Iterator[Demo]:
         if rules is not None:
             (Path(home) / "rules.yaml").write_text(rules)
             environment[f"{PREFIX}CATALOGUE_FILE"] = "rules.yaml"
-            environment[f"{PREFIX}LEVEL_INTERMEDIATE__EXERCISES"] = "1"
-            environment[f"{PREFIX}LEVEL_INTERMEDIATE__MEAN_GRADE"] = "0"
         with subprocess.Popen(
             [sys.executable, "-m", "progress_worker", "demo", *arguments],
             env=environment,

@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.demo]
 
 RULES = """
 version: 1
+levels:
+  intermediate: {exercises: 1, mean_grade: 0}
 achievements:
   - id: of_our_own
     name: Of Our Own
