@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from progress_worker.demo.sent import EarnedAchievement, Expectation, LearnerTotals, RefusedRecord
+from progress_worker.demo.sent import EarnedAchievement, Expectation, RefusedRecord
+from progress_worker.domain.derive import Derived, compare
+from progress_worker.domain.state import LearnerState
 from progress_worker.events.models import unlock_event_id
 
 _Key = TypeVar("_Key")
@@ -21,14 +22,6 @@ class Announcement(NamedTuple):
     ce_id: str
     event_id: str
     unlock: EarnedAchievement
-
-
-class StoredLearner(NamedTuple):
-    """A learner in Postgres: the totals, the active days, and the sums of the daily snapshots."""
-
-    totals: LearnerTotals
-    active_days: frozenset[dt.date]
-    snapshots: LearnerTotals
 
 
 class ViewedLearner(NamedTuple):
@@ -47,12 +40,13 @@ class ViewedLearner(NamedTuple):
 class Findings:
     """What the worker's metrics, Postgres, Kafka and the view say in the end.
 
-    `seconds` passed from the start of the first transaction to the last commit. A worker that was
-    started again has not counted all events: there are no `outcomes` then, and no `seconds`.
+    Learners come with every day. `seconds` passed from the start of the first transaction to the
+    last commit. A worker that was started again has not counted all events: there are no
+    `outcomes` then, and no `seconds`.
     """
 
     outcomes: Counter[str] | None
-    learners: dict[str, StoredLearner]
+    learners: dict[str, LearnerState]
     unlocks: list[EarnedAchievement]
     announcements: list[Announcement]
     letters: list[RefusedRecord]
@@ -65,7 +59,7 @@ def differences(expected: Expectation, found: Findings) -> list[str]:
     outcomes = expected.outcomes if found.outcomes is None else found.outcomes
     return [
         *_counts("The worker's count of events", expected.outcomes, outcomes),
-        *_learners(expected.learners, found.learners),
+        *learner_differences(expected.learners, found.learners),
         *_counts("The unlock", expected.unlocks, Counter(found.unlocks)),
         *_counts(
             "The announcement of",
@@ -91,34 +85,17 @@ def _name(key: object) -> str:
     )
 
 
-def _learners(
-    expected: Mapping[str, LearnerTotals], found: Mapping[str, StoredLearner]
+def learner_differences(
+    expected: Mapping[str, Derived], found: Mapping[str, LearnerState]
 ) -> Iterator[str]:
+    """Where stored learners, with every day, are not as they are derived, a sentence each."""
     for user_id in sorted(expected.keys() | found.keys()):
         if user_id not in found:
             yield f"Postgres has no learner {user_id}."
         elif user_id not in expected:
             yield f"Postgres has a learner {user_id}, who sent nothing."
         else:
-            yield from _learner(user_id, expected[user_id], found[user_id])
-
-
-def _learner(user_id: str, expected: LearnerTotals, found: StoredLearner) -> Iterator[str]:
-    for source, sums in (("totals", found.totals), ("daily snapshots", found.snapshots)):
-        for name, wanted, value in zip(LearnerTotals._fields, expected, sums, strict=True):
-            # Totals have no days.
-            if wanted != value and (name, source) != ("days", "totals"):
-                yield f"{user_id} has {name} {_told(value, wanted)} in the {source}."
-    days = {day for day, _ in expected.days}
-    if days != found.active_days:
-        yield f"{user_id} has {len(found.active_days)} active days, not the {len(days)} expected."
-
-
-def _told(value: object, wanted: object) -> str:
-    if isinstance(value, tuple) and isinstance(wanted, tuple):
-        day = min(set(value) ^ set(wanted))[0]
-        return f"that differ, first on {day}"
-    return f"{value}, not {wanted},"
+            yield from (f"{each}." for each in compare(found[user_id], expected[user_id]))
 
 
 def _identities(announcements: Iterable[Announcement]) -> Iterator[str]:
@@ -150,15 +127,15 @@ def _letters(expected: Counter[RefusedRecord], found: Iterable[RefusedRecord]) -
 
 
 def _viewed(expected: Expectation, viewed: ViewedLearner) -> Iterator[str]:
-    sums = expected.learners.get(viewed.user_id, LearnerTotals())
-    mean = sums.grade_hundredths / sums.graded / 100 if sums.graded else None
+    derived = expected.learners.get(viewed.user_id)
+    state = derived.state if derived else LearnerState(viewed.user_id)
     wanted = ViewedLearner(
         user_id=viewed.user_id,
-        exercises_completed=sums.completions,
-        time_spent_seconds=sums.time_spent_seconds,
-        hints_used=sums.hints_used,
-        average_grade=mean,
-        longest_streak=sums.longest_streak,
+        exercises_completed=state.overall.completions,
+        time_spent_seconds=state.overall.time_spent_seconds,
+        hints_used=state.overall.hints_used,
+        average_grade=state.overall.average_grade,
+        longest_streak=state.active_days.longest,
         achievements=sum(unlock.user_id == viewed.user_id for unlock in expected.unlocks),
     )
     for name, value, right in zip(ViewedLearner._fields, viewed, wanted, strict=True):

@@ -58,10 +58,9 @@ class Options:
 def run_demo(options: Options, console: Console) -> bool:
     """Whether everything that the demo showed is true.
 
-    The deployment's rule book and thresholds are the only settings that are taken from the
-    environment. A worker or a view that somebody kills is started again. Raises FatalError when
-    the rules are wrong, or when a part does not start or fails. Whatever ends the demo ends all
-    that it started.
+    The deployment's rule book is the only setting that is taken from the environment. A worker or
+    a view that somebody kills is started again. Raises FatalError when the rules are wrong, or
+    when a part does not start or fails. Whatever ends the demo ends all that it started.
     """
     display, began = Display(console), time.monotonic()
     tokens = _token_settings()
@@ -116,7 +115,8 @@ class _Demo:
         viewed = await self._view_one(expected)
         metrics = await self._programs.read(self._programs.worker, "/metrics")
         counted = None if self._programs.worker.restarts else metrics
-        found = await find(settings, self._stack.database.view_url, counted, viewed)
+        url = self._stack.database.view_url
+        found = await find(settings, self._book, url, counted, viewed)
         wrong = differences(expected, found)
         tell_totals(console, expected, found)
         tell_verdict(console, expected, wrong)

@@ -18,6 +18,7 @@ from progress_worker.demo import read as demo_read
 from progress_worker.demo.check import Findings
 from progress_worker.demo.display import DemoProgress, Display
 from progress_worker.demo.programs import Programs
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.errors import FatalError
 from progress_worker.events.models import AchievementUnlocked
 from progress_worker.generator.generator import GeneratedRecord
@@ -115,7 +116,9 @@ class Journey:
                 self._progress.recent.append(f"{event.user_id}: {event.name} ({event.tier})")
 
 
-async def find(settings: Settings, read_url: str, metrics: str | None, viewed: str) -> Findings:
+async def find(
+    settings: Settings, book: RuleBook, read_url: str, metrics: str | None, viewed: str
+) -> Findings:
     """Everything that is compared, once the worker is done.
 
     `viewed` is the view's answer. `metrics` are the worker's, if it has counted all events.
@@ -126,7 +129,7 @@ async def find(settings: Settings, read_url: str, metrics: str | None, viewed: s
     async with demo_read.database(read_url) as connection:
         return Findings(
             outcomes=counts.by("progress_events_total", "outcome") if counts else None,
-            learners=await demo_read.learners(connection),
+            learners=await demo_read.learners(connection, book),
             unlocks=await demo_read.unlocks(connection),
             announcements=[demo_read.announcement(record) for record in announced],
             letters=[demo_read.letter(record) for record in letters],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,30 +16,22 @@ from aiokafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from progress_worker import USER_AGENT
-from progress_worker.demo.check import Announcement, StoredLearner, ViewedLearner
-from progress_worker.demo.sent import EarnedAchievement, LearnerTotals, RefusedRecord
+from progress_worker.demo.check import Announcement, ViewedLearner
+from progress_worker.demo.sent import EarnedAchievement, RefusedRecord
+from progress_worker.domain.rulebook import RuleBook
+from progress_worker.domain.state import LearnerState
 from progress_worker.errors import FatalError
 from progress_worker.events.models import AchievementUnlocked
 from progress_worker.kafka.clients import reading_options
 from progress_worker.settings.kafka import KafkaSettings
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.learners import load_whole
 
 READ_SECONDS: Final = 20.0
 _FETCH_MS: Final = 100
 
-_TOTALS: Final = """
-SELECT user_id, coalesce(sum(completions), 0)::bigint, coalesce(sum(graded), 0)::bigint,
-       coalesce(sum(grade_hundredths), 0)::bigint,
-       coalesce(sum(time_spent_seconds), 0)::bigint, coalesce(sum(hints_used), 0)::bigint
-FROM learner LEFT JOIN learner_total USING (user_id) GROUP BY user_id
-"""
-_SNAPSHOTS: Final = """
-SELECT user_id, local_day, sum(completions)::bigint, sum(graded)::bigint,
-       sum(grade_hundredths)::bigint, sum(time_spent_seconds)::bigint, sum(hints_used)::bigint
-FROM learner_day GROUP BY user_id, local_day HAVING sum(completions) > 0 ORDER BY local_day
-"""
-_ACTIVE_DAYS: Final = """
-SELECT user_id, lower(run), upper(run) FROM learner, unnest(active_days) AS run
-"""
+_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+_LEARNERS: Final = "SELECT user_id FROM learner"
 _UNLOCKS: Final = "SELECT user_id, achievement_id, triggering_event_id FROM achievement_unlock"
 _FIRST_COMMIT: Final = "SELECT extract(epoch FROM min(stored_at))::float FROM completion"
 
@@ -160,28 +151,14 @@ async def database(url: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         raise FatalError(f"Postgres cannot be read: {type(error).__name__}.") from error
 
 
-async def learners(connection: psycopg.AsyncConnection[Any]) -> dict[str, StoredLearner]:
-    """Every learner in Postgres."""
-    snapshots: dict[str, list[tuple[Any, ...]]] = {}
-    for user_id, *day in await _rows(connection, _SNAPSHOTS):
-        snapshots.setdefault(user_id, []).append(tuple(day))
-    active: dict[str, set[dt.date]] = {}
-    for user_id, first, after in await _rows(connection, _ACTIVE_DAYS):
-        days = (first + dt.timedelta(days=n) for n in range((after - first).days))
-        active.setdefault(user_id, set()).update(days)
-    return {
-        user_id: StoredLearner(
-            totals=LearnerTotals(*totals),
-            active_days=frozenset(active.get(user_id, ())),
-            snapshots=_sum_of(snapshots.get(user_id, [])),
-        )
-        for user_id, *totals in await _rows(connection, _TOTALS)
-    }
-
-
-def _sum_of(days: list[tuple[Any, ...]]) -> LearnerTotals:
-    numbers = [sum(day[column] for day in days) for column in range(1, 6)]
-    return LearnerTotals(*numbers)._replace(days=tuple((day[0], day[1]) for day in days))
+async def learners(
+    connection: psycopg.AsyncConnection[Any], book: RuleBook, query: str = _LEARNERS
+) -> dict[str, LearnerState]:
+    """The learners whose ids the query gives, with every day, as they are at one moment."""
+    async with connection.transaction():
+        await connection.execute(_SNAPSHOT)
+        users = {user_id for (user_id,) in await _rows(connection, query)}
+        return await load_whole(connection, RuleBooks(book), users)
 
 
 async def unlocks(connection: psycopg.AsyncConnection[Any]) -> list[EarnedAchievement]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,11 +14,13 @@ import pytest
 from progress_worker.demo.check import (
     Announcement,
     Findings,
-    StoredLearner,
     ViewedLearner,
     differences,
 )
-from progress_worker.demo.sent import Expectation, LearnerTotals, expect
+from progress_worker.demo.sent import Expectation, expect
+from progress_worker.domain.state import LearnerState
+from progress_worker.domain.totals import Totals
+from progress_worker.domain.vocabulary import Level
 from progress_worker.events.models import unlock_event_id
 from progress_worker.generator.generator import GeneratedRecord, Kind, generate
 from progress_worker.settings.rules import load_rules
@@ -42,16 +45,12 @@ def found(expected: Expectation) -> Findings:
     """What a worker without a fault leaves behind."""
     unlocks = list(expected.unlocks.elements())
     user_id = min(expected.learners)
-    sums = expected.learners[user_id]
+    state = expected.learners[user_id].state
+    overall = state.overall
     return Findings(
         outcomes=Counter(expected.outcomes),
         learners={
-            user_id: StoredLearner(
-                totals=sums._replace(days=()),
-                active_days=frozenset(day for day, _ in sums.days),
-                snapshots=sums,
-            )
-            for user_id, sums in expected.learners.items()
+            user_id: deepcopy(derived.state) for user_id, derived in expected.learners.items()
         },
         unlocks=unlocks,
         announcements=[
@@ -66,11 +65,11 @@ def found(expected: Expectation) -> Findings:
         letters=list(expected.letters.elements()),
         viewed=ViewedLearner(
             user_id=user_id,
-            exercises_completed=sums.completions,
-            time_spent_seconds=sums.time_spent_seconds,
-            hints_used=sums.hints_used,
-            average_grade=sums.grade_hundredths / sums.graded / 100,
-            longest_streak=sums.longest_streak,
+            exercises_completed=overall.completions,
+            time_spent_seconds=overall.time_spent_seconds,
+            hints_used=overall.hints_used,
+            average_grade=overall.grade_hundredths / overall.graded / 100,
+            longest_streak=state.active_days.longest,
             achievements=sum(unlock.user_id == user_id for unlock in unlocks),
         ),
         seconds=1.0,
@@ -84,7 +83,8 @@ def test_what_was_sent_is_varied_enough_to_be_a_check(
     assert len(expected.learners) == 20
     assert expected.unlocks.total() > 100
     assert expected.letters.total() >= 5
-    assert max(sums.longest_streak for sums in expected.learners.values()) > 7
+    states = [derived.state for derived in expected.learners.values()]
+    assert max(state.active_days.longest for state in states) > 7
 
 
 def test_a_truthful_worker_has_no_differences(expected: Expectation, found: Findings) -> None:
@@ -101,24 +101,22 @@ def test_the_highest_revision_counts_and_a_revoked_one_does_not(
     last = {(completion.user_id, completion.event_id): completion for completion in shuffled}
     counting = [completion for completion in last.values() if not completion.revoked]
     assert len(counting) < len(last)
-    assert sum(sums.completions for sums in expected.learners.values()) == len(counting)
-    assert sum(sums.grade_hundredths for sums in expected.learners.values()) == sum(
+    sums = [derived.state.overall for derived in expected.learners.values()]
+    assert sum(each.completions for each in sums) == len(counting)
+    assert sum(each.grade_hundredths for each in sums) == sum(
         completion.grade_hundredths or 0 for completion in counting
     )
 
 
-@pytest.mark.parametrize(
-    ("days", "longest"),
-    [((), 0), ((1,), 1), ((1, 2, 3, 5), 3), ((1, 3, 4, 5, 6, 9, 10), 4)],
-)
-def test_the_longest_streak_is_a_run_of_days(days: tuple[int, ...], longest: int) -> None:
-    sums = LearnerTotals(days=tuple((dt.date(2026, 11, day), 1) for day in days))
-    assert sums.longest_streak == longest
+def a_learner(found: Findings) -> LearnerState:
+    return found.learners[max(found.learners)]
 
 
-def change_learner(found: Findings, change: Callable[[StoredLearner], StoredLearner]) -> None:
-    user_id = max(found.learners)
-    found.learners[user_id] = change(found.learners[user_id])
+def two_days(found: Findings) -> Iterator[Totals]:
+    """A sum of the first day, and one of the last."""
+    days = a_learner(found).days
+    for day in (min(days), max(days)):
+        yield next(iter(days[day].values()))
 
 
 def lose_learner(found: Findings) -> None:
@@ -126,43 +124,45 @@ def lose_learner(found: Findings) -> None:
 
 
 def add_learner(found: Findings) -> None:
-    found.learners["nobody"] = StoredLearner(LearnerTotals(), frozenset(), LearnerTotals())
+    found.learners["nobody"] = LearnerState("nobody")
 
 
 def change_totals(found: Findings) -> None:
-    change_learner(
-        found,
-        lambda learner: learner._replace(
-            totals=learner.totals._replace(grade_hundredths=learner.totals.grade_hundredths + 1)
-        ),
-    )
+    next(iter(a_learner(found).totals.values())).grade_hundredths += 1
 
 
 def lose_snapshot(found: Findings) -> None:
-    change_learner(
-        found,
-        lambda learner: learner._replace(
-            snapshots=learner.snapshots._replace(days=learner.snapshots.days[1:])
-        ),
-    )
+    days = a_learner(found).days
+    del days[min(days)]
 
 
 def move_completion_to_another_day(found: Findings) -> None:
-    def move(learner: StoredLearner) -> StoredLearner:
-        (first, count), (second, other), *rest = learner.snapshots.days
-        days = ((first, count + 1), (second, other - 1), *rest)
-        return learner._replace(snapshots=learner.snapshots._replace(days=days))
-
-    change_learner(found, move)
+    first, last = two_days(found)
+    first.completions += 1
+    last.completions -= 1
 
 
 def lose_active_day(found: Findings) -> None:
-    change_learner(
-        found,
-        lambda learner: learner._replace(
-            active_days=learner.active_days - {min(learner.active_days)}
-        ),
-    )
+    days = a_learner(found).active_days
+    assert days.remove(min(days))
+
+
+def change_zone(found: Findings) -> None:
+    learner = a_learner(found)
+    assert learner.zone
+    learner.zone = (*learner.zone[:2], "Antarctica/Troll")
+
+
+def change_level(found: Findings) -> None:
+    learner = a_learner(found)
+    topic = min(learner.levels)
+    other: Level = "beginner" if learner.level(topic).level != "beginner" else "expert"
+    learner.levels[topic] = learner.level(topic)._replace(level=other)
+
+
+def miscount(found: Findings) -> None:
+    counters = a_learner(found).counters
+    counters[min(counters)] += 1
 
 
 def double_letter(found: Findings) -> None:
@@ -231,15 +231,22 @@ def view_other_grade(found: Findings) -> None:
     found.viewed = found.viewed._replace(average_grade=50.0)
 
 
+def view_other_streak(found: Findings) -> None:
+    found.viewed = found.viewed._replace(longest_streak=0)
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
         (lose_learner, "has no learner"),
         (add_learner, "has a learner nobody"),
-        (change_totals, "grade_hundredths .* in the totals"),
-        (lose_snapshot, "days that differ, first on .* in the daily snapshots"),
-        (move_completion_to_another_day, "days that differ"),
-        (lose_active_day, "active days"),
+        (change_totals, ": total .*grade_hundredths.* derived is"),
+        (lose_snapshot, r": day 20\d\d-\d\d-\d\d .*'completions': 0,.* derived is"),
+        (move_completion_to_another_day, r"(?s): day .* derived .*: day .* derived"),
+        (lose_active_day, ": active days is .* derived is"),
+        (change_zone, ": timezone is .*Antarctica/Troll"),
+        (change_level, ": level .* is .*, derived is"),
+        (miscount, ": counter .* is .*, derived is"),
         (double_letter, "is new on the dead-letter topic"),
         (change_letter_key, "missing or changed"),
         (change_letter_value, "missing or changed"),
@@ -256,6 +263,7 @@ def view_other_grade(found: Findings) -> None:
         (change_announcement_key, "has another key"),
         (count_repeat_as_new, "count of events applied is there"),
         (view_other_grade, "The view says average_grade 50.0"),
+        (view_other_streak, "The view says longest_streak 0"),
     ],
 )
 def test_whatever_is_not_true_is_told(
