@@ -2,89 +2,79 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Set
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
 
-from bench.workload import Expected, Sums
+from bench.workload import Expected, Sums, Workload
+from progress_worker.demo.check import learner_differences
+from progress_worker.demo.read import database, learners
 
 _CONNECT_SECONDS = 10
 
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the result is read from a contestant's tables.
-
-    Each query gives the key's columns and then the five sums, or the key's columns alone.
-    """
-
-    completions: LiteralString
-    totals: LiteralString
-    topics: LiteralString
-    days: LiteralString
-    active_days: LiteralString
-
-
-_OURS_SUMS: LiteralString = (
-    "sum(completions), sum(graded), sum(grade_hundredths), sum(time_spent_seconds), sum(hints_used)"
-)
-_SUMS: LiteralString = "completions, graded, grade_hundredths, time_spent_seconds, hints_used"
-#: Those that were stored before the contestant began.
+#: Those that were stored before the worker began have other ids.
 _NO_OTHERS: LiteralString = "WHERE strpos(user_id, '~') = 0"
+_LEARNERS: LiteralString = f"SELECT user_id FROM learner {_NO_OTHERS}"
 _COMPLETIONS: LiteralString = f"SELECT user_id, event_id FROM completion {_NO_OTHERS}"
-_ACTIVE_DAYS: LiteralString = f"""
-SELECT user_id, generate_series(lower(run), upper(run) - 1, interval '1 day')::date
-FROM learner, unnest(active_days) AS run {_NO_OTHERS}
-"""
-
-OURS = Reading(
-    completions=_COMPLETIONS,
-    totals=f"SELECT user_id, {_OURS_SUMS} FROM learner_total {_NO_OTHERS} GROUP BY 1",
-    topics=f"SELECT user_id, topic, {_OURS_SUMS} FROM learner_total {_NO_OTHERS} GROUP BY 1, 2",
-    days=f"SELECT user_id, local_day, {_OURS_SUMS} FROM learner_day {_NO_OTHERS} GROUP BY 1, 2",
-    active_days=_ACTIVE_DAYS,
-)
-THEIRS = Reading(
-    completions=_COMPLETIONS,
-    totals=f"SELECT user_id, {_SUMS} FROM learner",
-    topics=f"SELECT user_id, topic, {_SUMS} FROM learner_topic",
-    days=f"SELECT user_id, local_day, {_SUMS} FROM learner_day",
-    active_days=_ACTIVE_DAYS,
-)
-
 _UNLOCKS: LiteralString = "SELECT user_id, achievement_id FROM achievement_unlock"
+
+# The tables of the others: the key's columns and then the five sums, or the key's columns alone.
+_SUMS: LiteralString = "completions, graded, grade_hundredths, time_spent_seconds, hints_used"
+_TOTALS: LiteralString = f"SELECT user_id, {_SUMS} FROM learner"
+_TOPICS: LiteralString = f"SELECT user_id, topic, {_SUMS} FROM learner_topic"
+_DAYS: LiteralString = f"SELECT user_id, local_day, {_SUMS} FROM learner_day"
+_ACTIVE_DAYS: LiteralString = """
+SELECT user_id, generate_series(lower(run), upper(run) - 1, interval '1 day')::date
+FROM learner, unnest(active_days) AS run
+"""
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-def differences(url: str, reading: Reading, expected: Expected) -> list[str]:
-    """What is wrong, a sentence each; empty when all is right. Raises psycopg.Error."""
-    active = set(expected.days)
+def our_differences(
+    url: str, workload: Workload, published: Iterable[tuple[str, str]]
+) -> list[str]:
+    """What is wrong with the worker's tables and the unlocks on their topic, a sentence each.
+
+    Empty when all is right. Raises psycopg.Error, and FatalError for what Postgres refuses.
+    """
+    expected = workload.expected
     with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
         found = {
-            "completions": _compare(_keys(connection, reading.completions), expected.completions),
-            "totals": _compare_sums(_sums(connection, reading.totals, _first), expected.totals),
-            "topics": _compare_sums(_sums(connection, reading.topics, _pair), expected.topics),
-            "days": _compare_sums(_sums(connection, reading.days, _pair), expected.days),
-            "active days": _compare(_keys(connection, reading.active_days), active),
+            "completions": _compare(_keys(connection, _COMPLETIONS), expected.completions.keys()),
+            "stored unlocks": _compare(_keys(connection, _UNLOCKS), expected.unlocks),
+            "published unlocks": _compare(set(published), expected.unlocks),
         }
-    return [f"{wrong} of the {name} are wrong" for name, wrong in found.items() if wrong]
+    wrong = asyncio.run(_wrong_learners(url, workload))
+    first = [f"{len(wrong)} parts of learners are wrong, first: {wrong[0]}"] if wrong else []
+    return _counted(found) + first
 
 
-def unlock_differences(
-    url: str, expected: Expected, published: Iterable[tuple[str, str]]
-) -> list[str]:
-    """The same for the unlocks in the database and on their topic. Raises psycopg.Error."""
+async def _wrong_learners(url: str, workload: Workload) -> list[str]:
+    async with database(url) as connection:
+        stored = await learners(connection, workload.book, _LEARNERS)
+    return list(learner_differences(workload.learners, stored))
+
+
+def their_differences(url: str, expected: Expected) -> list[str]:
+    """The same for the tables of the others. Raises psycopg.Error."""
+    active = expected.days.keys()
     with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
-        stored = _keys(connection, _UNLOCKS)
-    found = {
-        "stored": _compare(stored, expected.unlocks),
-        "published": _compare(set(published), expected.unlocks),
-    }
-    return [f"{wrong} of the {name} unlocks are wrong" for name, wrong in found.items() if wrong]
+        found = {
+            "completions": _compare(_keys(connection, _COMPLETIONS), expected.completions.keys()),
+            "totals": _compare_sums(_sums(connection, _TOTALS, _first), expected.totals),
+            "topics": _compare_sums(_sums(connection, _TOPICS, _pair), expected.topics),
+            "days": _compare_sums(_sums(connection, _DAYS, _pair), expected.days),
+            "active days": _compare(_keys(connection, _ACTIVE_DAYS), active),
+        }
+    return _counted(found)
+
+
+def _counted(found: Mapping[str, int]) -> list[str]:
+    return [f"{wrong} of the {name} are wrong" for name, wrong in found.items() if wrong]
 
 
 def _keys(connection: psycopg.Connection, query: LiteralString) -> set[tuple[Any, ...]]:
@@ -108,7 +98,7 @@ def _pair(row: tuple[Any, ...]) -> tuple[str, str | dt.date]:
     return row[0], row[1]
 
 
-def _compare(found: set[Any], expected: set[Any]) -> int:
+def _compare(found: Set[Any], expected: Set[Any]) -> int:
     return len(found ^ expected)
 
 

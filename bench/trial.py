@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.contestants.lineup import PARTITIONS, Contestant, Site
 from bench.publishing import publish_backlog
-from bench.reconciliation import differences, unlock_differences
+from bench.reconciliation import our_differences, their_differences
 from bench.usage import Usage
 from bench.watch import Measurement, TopicBacklog, TrialError, Watch
 from bench.workload import EVENTS_PER_LEARNER, Workload
@@ -159,11 +159,9 @@ def _differences(
     contestant: Contestant, settings: KafkaSettings, backlog: TopicBacklog, workload: Workload
 ) -> list[str]:
     url = backlog.database_url
-    wrong = differences(url, contestant.reading, workload.expected)
     if contestant.ours:
-        published = asyncio.run(_published(settings))
-        wrong += unlock_differences(url, workload.expected, published)
-    return wrong
+        return our_differences(url, workload, asyncio.run(_published(settings)))
+    return their_differences(url, workload.expected)
 
 
 async def _published(settings: KafkaSettings) -> Sequence[tuple[str, str]]:

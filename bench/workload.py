@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from uuid import UUID
 
+from progress_worker.demo.sent import derive_learners, earned
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.reducer import apply
+from progress_worker.domain.derive import Derived
 from progress_worker.domain.rulebook import RuleBook
-from progress_worker.domain.state import LearnerState
 from progress_worker.generator.generator import generate
 from progress_worker.generator.wire import Wire, bare, binary
 
@@ -27,21 +28,30 @@ Envelope = Callable[[Completion], Wire]
 
 @dataclass(slots=True)
 class Expected:
-    """The only right result: sums by learner, by learner and topic, by learner and local day."""
+    """The only right result: sums by learner, by learner and topic, by learner and local day.
 
-    completions: set[tuple[str, UUID]] = field(default_factory=set)
+    The completions are in the order in which they are sent, without repeats.
+    """
+
+    completions: dict[tuple[str, UUID], Completion] = field(default_factory=dict)
     totals: dict[str, Sums] = field(default_factory=dict)
     topics: dict[tuple[str, str], Sums] = field(default_factory=dict)
     days: dict[tuple[str, dt.date], Sums] = field(default_factory=dict)
     unlocks: set[tuple[str, str]] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Workload:
-    """Records in the order in which they are sent, and what has to come of them."""
+    """Records in the order in which they are sent, and what has to come of them by the book."""
 
     records: Sequence[Wire]
     expected: Expected
+    book: RuleBook
+
+    @cached_property
+    def learners(self) -> dict[str, Derived]:
+        """Every learner as the worker has to store them."""
+        return derive_learners(self.expected.completions.values(), self.book)
 
     @property
     def mean_bytes(self) -> float:
@@ -80,19 +90,15 @@ def make_workload(count: int, envelope: Envelope, book: RuleBook) -> Workload:
     """Generate the work and fold it the slow, obvious way; the same arguments, the same work."""
     expected = Expected()
     records = []
-    states: dict[str, LearnerState] = {}
     for completion in completions(count):
         records.append(envelope(completion))
         identity = (completion.user_id, completion.event_id)
-        if identity in expected.completions:
-            continue
-        expected.completions.add(identity)
-        _count(expected, completion)
-        user_id = completion.user_id
-        state = states.setdefault(user_id, book.new_learner(user_id))
-        for unlock in apply(book, state, completion, None).unlocks:
-            expected.unlocks.add((user_id, unlock.achievement.id))
-    return Workload(records, expected)
+        if identity not in expected.completions:
+            expected.completions[identity] = completion
+            _count(expected, completion)
+    for unlock in earned(expected.completions.values(), book):
+        expected.unlocks.add((unlock.user_id, unlock.achievement_id))
+    return Workload(records, expected, book)
 
 
 def _count(expected: Expected, completion: Completion) -> None:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.reconciliation import OURS, THEIRS, Reading
-
 PARTITIONS = 8
 TOPIC = "exercise-completed"
 GROUP = "progress-worker"
@@ -32,20 +30,16 @@ class Site:
 class Contestant:
     """One that competes; `commands` are its processes, `share` is its part of the full work.
 
-    `stored` completions of other learners are in its tables before it begins.
+    `ours` is the worker of this project; `stored` completions of other learners are in its tables
+    before it begins.
     """
 
     name: str
     title: str
     share: float
-    reading: Reading
     commands: Callable[[Site], Sequence[Command]]
+    ours: bool = False
     stored: int = 0
-
-    @property
-    def ours(self) -> bool:
-        """Whether it is the worker of this project."""
-        return self.reading is OURS
 
 
 def _ours(processes: int) -> Callable[[Site], Sequence[Command]]:
@@ -98,14 +92,16 @@ def why_without_quix() -> str | None:
     return None
 
 
-WORKER = Contestant("ours", "progress-worker", 1.0, OURS, _ours(1))
-CEILING = Contestant("ceiling", "bare loop", 1.0, THEIRS, _ceiling(1))
-TWO_WORKERS = Contestant("ours-2", "two of ours", 1.0, OURS, _ours(2))
-TWO_CEILINGS = Contestant("ceiling-2", "two bare loops", 1.0, THEIRS, _ceiling(2))
-QUIX = Contestant("quix", "Quix Streams", 0.4, THEIRS, _quix)
-TAKE = Contestant("take", "agent, take(500)", 0.2, THEIRS, _faust("bench.contestants.take"))
-ORM = Contestant("orm", "agent, ORM", 0.02, THEIRS, _faust("bench.contestants.orm"))
-STORED = Contestant("ours-stored", "ours, 5 million stored", 1.0, OURS, _ours(1), stored=5_000_000)
+WORKER = Contestant("ours", "progress-worker", 1.0, _ours(1), ours=True)
+CEILING = Contestant("ceiling", "bare loop", 1.0, _ceiling(1))
+TWO_WORKERS = Contestant("ours-2", "two of ours", 1.0, _ours(2), ours=True)
+TWO_CEILINGS = Contestant("ceiling-2", "two bare loops", 1.0, _ceiling(2))
+QUIX = Contestant("quix", "Quix Streams", 0.4, _quix)
+TAKE = Contestant("take", "agent, take(500)", 0.2, _faust("bench.contestants.take"))
+ORM = Contestant("orm", "agent, ORM", 0.02, _faust("bench.contestants.orm"))
+STORED = Contestant(
+    "ours-stored", "ours, 5 million stored", 1.0, _ours(1), ours=True, stored=5_000_000
+)
 EVERYONE = (WORKER, CEILING, TWO_WORKERS, TWO_CEILINGS, QUIX, TAKE, ORM)
 #: Those that compete only where they are named.
 ON_REQUEST = (STORED,)
