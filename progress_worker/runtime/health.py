@@ -12,6 +12,7 @@ from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import rulebooks, walks
 from progress_worker.storage.write.outbox import backlog
+from progress_worker.storage.write.walks import WalkState
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.outages import Outage
 
@@ -72,10 +73,17 @@ class Health:
         await connection.commit()
         self._metrics.rule_book.set(self._books.active.version)
         for name, state in walked.items():
-            self._metrics.walk_examined.labels(name).set(state.examined)
-            self._metrics.walk_changed.labels(name).set(state.changed)
-            finished = state.finished_at
-            self._metrics.walk_finished.labels(name).set(finished.timestamp() if finished else 0)
+            self._show_walk(name, state)
+        if walks.RULE_BOOK not in walked:
+            self._metrics.walk_finished.labels(walks.RULE_BOOK).set(0)
+
+    def _show_walk(self, name: str, state: WalkState) -> None:
+        self._metrics.walk_examined.labels(name).set(state.examined)
+        self._metrics.walk_changed.labels(name).set(state.changed)
+        # A pass for an older rule book is not the one that is due.
+        is_due = state.rule_book not in {None, self._books.active.version}
+        finished = None if is_due else state.finished_at
+        self._metrics.walk_finished.labels(name).set(finished.timestamp() if finished else 0)
 
     @property
     def database_answers(self) -> bool:

@@ -190,7 +190,8 @@ class Metrics:
         )
         self.walk_finished = Gauge(
             "progress_walk_finished_timestamp_seconds",
-            "When a walk's last pass ended; 0 while it is under way.",
+            "When a walk's last pass ended; 0 while it is under way, and while one for a newer rule"
+            " book is due.",
             ["walk"],
             registry=registry,
         )

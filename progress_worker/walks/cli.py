@@ -129,6 +129,7 @@ async def _many(walk: Walk, *, resume: bool) -> int:
     state = await walk.state()
     if state is None or state.finished_at or not resume:
         await walk.start()
+        state = None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -136,7 +137,9 @@ async def _many(walk: Walk, *, resume: bool) -> int:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("learners", total=await walk.learners())
+        task = bar.add_task(
+            "learners", total=await walk.learners(), completed=state.examined if state else 0
+        )
         finished = False
         while not finished:
             step = await _step(walk)

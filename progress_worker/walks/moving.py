@@ -20,13 +20,14 @@ from progress_worker.storage.write.histories import derive
 from progress_worker.storage.write.learners import load_whole
 from progress_worker.storage.write.outbox import OutboxRecord
 from progress_worker.storage.write.saving import Changes, save
+from progress_worker.storage.write.walks import RULE_BOOK
 from progress_worker.telemetry.metrics import Metrics
 
 
 class MoveToRuleBook:
     """Completes learners by the active rule book; unlocks that they earn by it are backdated."""
 
-    name = "rule_book"
+    name = RULE_BOOK
     #: Whoever saved a learner meanwhile is found by the learner's version.
     snapshot = False
 

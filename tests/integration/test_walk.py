@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -435,6 +435,10 @@ async def test_a_running_worker_takes_up_a_newer_book_and_moves_everybody(
             await deployment.publish(completed("u3", difficulty="easy"))
             await wait_until(partial(_count, url, UNLOCKS, 62), "the old worker knows the book")
             assert await one.metric("progress_rule_book_version") == 8
+            finished = partial(
+                one.metric, "progress_walk_finished_timestamp_seconds", walk="rule_book"
+            )
+            await wait_until(partial(_is_set, finished), "both workers show the end of the walk")
     assert fetch(url, "SELECT DISTINCT rule_book, rule_book_at = version FROM learner") == [
         (8, True)
     ]
@@ -442,3 +446,7 @@ async def test_a_running_worker_takes_up_a_newer_book_and_moves_everybody(
 
 async def _count(url: str, query: str, wanted: int) -> bool:
     return len(fetch(url, query)) == wanted
+
+
+async def _is_set(metric: Callable[[], Awaitable[float]]) -> bool:
+    return await metric() > 0

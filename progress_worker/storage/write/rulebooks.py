@@ -101,6 +101,8 @@ async def settle(connection: Connection, books: RuleBooks, content: str) -> None
         _log.info("rule_book_stored", version=own.version, name=name)
     elif why := await refusal(connection, own):
         raise FatalError(why)
+    elif own.version < found.version:
+        _log.warning("older_rule_book", configured=own.version, active=found.version)
     await refresh(connection, books)
     books.settled = True
 

@@ -29,6 +29,9 @@ class Cursor(NamedTuple):
 
 BEGINNING: Final = Cursor()
 
+#: The walk that moves learners to the active rule book.
+RULE_BOOK: Final = "rule_book"
+
 
 class WalkState(NamedTuple):
     """One walk: its cursor, what the pass is for and found, and when it ended, if it did."""
