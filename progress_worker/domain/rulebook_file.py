@@ -68,6 +68,14 @@ class RuleBookFile(Written):
     passing_grade: float = Field(default=60, ge=0, le=100)
     achievements: Annotated[tuple[Achievement, ...], Field(min_length=1, strict=False)]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _midnight(cls, written: object) -> object:
+        """Refuse a start of the day: it has no effect yet, and days would move once it has one."""
+        if isinstance(written, dict) and "day_starts_at" in written:
+            raise ValueError("days start at midnight in this release: leave `day_starts_at` out")
+        return written
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         two_decimals("passing_grade", self.passing_grade)

@@ -83,6 +83,10 @@ def test_a_wrong_rule_is_named_by_its_place(rule: str, sentence: str) -> None:
         ("version: 1\nachievements: []", "wrong at achievements: Tuple should have at least 1"),
         ("version: 1\nachievements: [7]", "wrong at achievements.0: Input should be a valid"),
         ("version: 1\nachievements:\n- id: [", "the rule book is not YAML in line 3: "),
+        (
+            "day_starts_at: [{hour: 4, from: 2026-01-01}]\n" + written("{streak: {days: 2}}"),
+            "the rule book is wrong at its top: days start at midnight in this release",
+        ),
         ("version: 1\n\0", "the rule book is not YAML: unacceptable character"),
         ("version: 2026-13-45", "the rule book is not YAML: month must be in 1..12"),
         ("version: 1\n[x]: 1", "the rule book is not YAML in line 2: found unhashable key"),
