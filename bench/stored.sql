@@ -25,8 +25,9 @@ SELECT user_id, topic, difficulty, sum(completions), sum(graded), sum(grade_hund
        sum(time_spent_seconds), sum(hints_used)
 FROM learner_day GROUP BY user_id, topic, difficulty;
 
-INSERT INTO learner (user_id, version, active_days, counters)
-SELECT user_id, count(*), range_agg(daterange(local_day, local_day + 1)), '{}'
+-- Complete by the built-in rule book, so that no walk derives them while the clock runs.
+INSERT INTO learner (user_id, version, active_days, counters, rule_book, rule_book_at)
+SELECT user_id, count(*), range_agg(daterange(local_day, local_day + 1)), '{}', 1, count(*)
 FROM learner_day GROUP BY user_id;
 
 VACUUM ANALYZE;

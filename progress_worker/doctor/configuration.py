@@ -17,11 +17,11 @@ from progress_worker.errors import ConfigurationError
 from progress_worker.http.security.keys import parse_keys
 from progress_worker.kafka.clients import client_options
 from progress_worker.settings.complaints import PREFIX, unreadable
-from progress_worker.settings.environment import environment_names
+from progress_worker.settings.environment import MOVED, environment_names
 from progress_worker.settings.kafka import KafkaSettings
 from progress_worker.settings.migration import MigrationSettings, load_migration_settings
 from progress_worker.settings.rules import ConfiguredRules, load_rules
-from progress_worker.settings.shared import MOVED, SharedSettings
+from progress_worker.settings.shared import SharedSettings
 from progress_worker.settings.view import TokenSettings, ViewSettings, load_view_settings
 from progress_worker.settings.worker import Settings, load_settings
 

@@ -21,10 +21,23 @@ def environment_names() -> set[str]:
 _RULE_BOOK = f"{PREFIX}CATALOGUE_FILE"
 
 
+#: Level thresholds were settings before they were part of the rule book.
+MOVED = tuple(f"{PREFIX}LEVEL_{level}" for level in ("INTERMEDIATE", "ADVANCED", "EXPERT"))
+
+
 def rule_environment() -> dict[str, str]:
-    """The variable that names a rule book, if it is set; the path is absolute."""
-    path = os.environ.get(_RULE_BOOK)
-    return {} if path is None else {_RULE_BOOK: str(Path(path).absolute())}
+    """The variables about rules that are set, those included that a start refuses.
+
+    The path of the rule book is absolute.
+    """
+    found = {
+        name.upper(): value
+        for name, value in os.environ.items()
+        if name.upper().startswith((_RULE_BOOK, *MOVED))
+    }
+    if _RULE_BOOK in found:
+        found[_RULE_BOOK] = str(Path(found[_RULE_BOOK]).absolute())
+    return found
 
 
 def replace_environment(variables: Mapping[str, str]) -> None:

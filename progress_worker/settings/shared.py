@@ -11,10 +11,7 @@ from pydantic import Field
 
 from progress_worker.settings.base import OurSettings, load
 from progress_worker.settings.complaints import PREFIX
-from progress_worker.settings.environment import environment_names
-
-#: Level thresholds were settings before they were part of the rule book.
-MOVED = tuple(f"{PREFIX}LEVEL_{level}" for level in ("INTERMEDIATE", "ADVANCED", "EXPERT"))
+from progress_worker.settings.environment import MOVED, environment_names
 
 
 class SharedSettings(OurSettings):

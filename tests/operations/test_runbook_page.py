@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from progress_worker.cli import cli
 from progress_worker.doctor.configuration import KINDS, variables
 from progress_worker.errors import Reason
-from progress_worker.settings.shared import MOVED
+from progress_worker.settings.environment import MOVED
 from tests.harness.owned_postgres import OwnedPostgres
 from tests.harness.runbook import PAGE, commands, sections
 from tests.harness.terminal import Terminal
