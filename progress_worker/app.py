@@ -155,7 +155,7 @@ class Worker:
 
     @property
     def obstacles(self) -> list[str]:
-        """Why the worker is not ready, a sentence each; empty when it is."""
+        """The reasons why the worker is not ready, one sentence each; empty when it is ready."""
         obstacles = []
         if not self.ingest.ready:
             obstacles.append("The consumer group has not assigned partitions yet.")
@@ -176,7 +176,7 @@ class Worker:
         )
 
     def watch_kafka(self, commands_client: Callable[[], AIOKafkaClient | None]) -> KafkaWatch:
-        """The service that asks Kafka for every part; Faust has the commands' client."""
+        """The service that checks that Kafka answers every part's client, Faust's included."""
         return KafkaWatch(
             self.settings,
             {
@@ -196,16 +196,16 @@ def _answers(contact: KafkaContact) -> bool:
 
 
 def _commands_client(app: faust.App) -> AIOKafkaClient | None:
-    """What Faust's consumer speaks to Kafka with, in a thread of its own, once it runs."""
+    """The Kafka client of Faust's consumer, which has its own thread; None until it runs."""
     faust_consumer: Any = app._consumer
     consumer = faust_consumer and faust_consumer._thread._consumer
     return consumer._client if consumer else None
 
 
 def _commands_at_once(settings: Settings) -> int:
-    """Two, where the pool has connections to spare.
+    """Two if the pool has enough connections, otherwise one.
 
-    Each partition consumer, the relay and the timers need one of their own.
+    Each partition consumer, the relay and the timers need a connection of their own.
     """
     return max(1, min(2, settings.database_pool_size - settings.lanes - 2))
 
@@ -220,7 +220,7 @@ def create_app(settings: Settings) -> faust.App:
         **faust_options(settings),
         consumer_auto_offset_reset="earliest",
         reply_create_topic=False,
-        stream_wait_empty=False,  # else a stop or rebalance waits for commands, however long
+        stream_wait_empty=False,  # a stop or rebalance must not wait for commands
         key_serializer="raw",
         value_serializer="raw",
         web_host=settings.web_host,
@@ -238,7 +238,7 @@ def create_app(settings: Settings) -> faust.App:
     app.web = ProbeServer(app)
     app.transport = CommittedTransport(app.conf.broker_consumer, app)
     if tracing is not None:
-        app.service(tracing)  # type: ignore[arg-type]  # first in, so the last to stop
+        app.service(tracing)  # type: ignore[arg-type]  # added first, so that it stops last
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
     app.service(worker.walk_service(app))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The progress-commands agent's work: what a command asks for, done until it is done."""
+"""Carries out the commands of the topic progress-commands, and retries until each is done."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from progress_worker.outbox.messages import DeadLetter, Record
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import cancel
 
-#: Commands that are read but not done; no more are read then.
+#: The most commands that may be read and not yet done.
 _MAX_IN_HAND: Final = 1_000
 _MAX_TRIES: Final = 10
 
@@ -50,14 +50,14 @@ class CommandRecord:
 
 @dataclass(slots=True, eq=False)
 class _InHand:
-    """An event that is being handled, or waits for one before it to be acknowledged."""
+    """An event that is being handled, or is done and waits until those before it are done."""
 
     event: faust.EventT[bytes]
     done: bool = False
 
 
 class Command(NamedTuple):
-    """What a record asks for: whose, the part of the worker that does it, and how it is done."""
+    """What a record asks for: the learner, the part of the worker that does it, and the call."""
 
     user_id: str
     part: str
@@ -65,10 +65,10 @@ class Command(NamedTuple):
 
 
 class _Tries:
-    """The tries of one command, each a call, until one of them is the last.
+    """Tries one command, once for each call, and gives up after a number of failures.
 
-    A try counts that took too long, or was always in another transaction's way, while Postgres was
-    at work. Raises what the command raises, and PoisonError after the last try.
+    A failure counts only while Postgres answers, and only if the try took too long or another
+    transaction was in its way. Raises what the command raises, and PoisonError after the last try.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class _Tries:
         connections: asyncio.Semaphore,
         command: Command,
     ) -> None:
-        """`connections` limits how many tries there are at the same time."""
+        """`connections` limits how many tries run at the same time."""
         self._recalculation = recalculation
         self._connections = connections
         self._command = command
@@ -98,7 +98,7 @@ class _Tries:
 
 
 class CommandHandler:
-    """Carries commands out, several at once; a command that can never be is dead-lettered.
+    """Carries commands out, several at once. One that can never succeed is dead-lettered.
 
     The commands of one learner are carried out one after the other, in their order. A command is
     acknowledged once it and all before it in its partition are carried out or dead-lettered.
@@ -114,7 +114,7 @@ class CommandHandler:
         at_once: int,
         drain_timeout_seconds: float,
     ) -> None:
-        """`fail` stops the process for the reason that it is given.
+        """`fail` stops the process; its argument is the reason.
 
         `at_once` is how many commands use a connection to Postgres at the same time.
         """
@@ -150,17 +150,17 @@ class CommandHandler:
                 task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Let the commands in hand be done within the drain timeout, then abandon them."""
+        """Wait for the commands in hand for the drain timeout, then abandon them."""
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._drain_timeout)
         await cancel(self._tasks)
 
     async def _finish(self, stream: faust.StreamT[bytes], in_hand: _InHand) -> None:
-        """Handle an event, then acknowledge all that are done up to the first that is not.
+        """Handle an event, then acknowledge every event before the first that is not done.
 
-        Faust commits the offset behind whatever was acknowledged last. What cannot be handled stops
-        the process, and is not acknowledged.
+        Faust commits the offset after the event that was acknowledged last. An event that cannot be
+        handled stops the process and is not acknowledged.
         """
         try:
             await self.handle(_record(in_hand.event.message))
@@ -174,7 +174,7 @@ class CommandHandler:
             await stream.ack(waiting.popleft().event)
 
     async def handle(self, record: Record) -> None:
-        """Carry one command out, however long its dependencies are away. Raises FatalError."""
+        """Carry one command out; waits while a dependency is away. Raises FatalError."""
         try:
             command = self._reader.read(
                 record.key, record.value, record.headers, dt.datetime.now(dt.UTC)

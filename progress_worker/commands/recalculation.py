@@ -41,14 +41,15 @@ class Recalculation:
         self._time_limit = time_limit_seconds
 
     async def recalculate(self, user_id: str, topic: str | None = None) -> list[Unlock]:
-        """Returns the unlocks that were added; with `topic`, other topics keep their levels.
+        """Return the unlocks that were added. With `topic`, other topics keep their levels.
 
         Raises TransientError, PoisonError and FatalError as a batch does. A learner who was never
-        seen is left alone; one whose old completions were deleted is refused: sums would be lost.
-        The time limit grows with the number of completions, and other tasks run meanwhile.
+        seen is left alone. A learner whose old completions were deleted is refused, because sums
+        would be lost. The time limit grows with the number of completions, and other tasks run
+        meanwhile.
         """
         if not self._books.settled:
-            raise TransientError("The rule books of the database are not read yet.")
+            raise TransientError("The rule books in the database have not been read yet.")
         async with connect_for_histories(self._engine, [user_id], self._time_limit) as connection:
             unlocks = await self._write(connection, user_id, topic)
             await connection.commit()

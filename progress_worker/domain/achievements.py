@@ -1,4 +1,4 @@
-"""Achievements as a rule book writes them: what can be earned, and the rule of each."""
+"""The models of achievements and their rules, as a rule book's YAML holds them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from progress_worker.domain.vocabulary import Difficulty, Level, Tier, Topic
 
 
 class Written(BaseModel):
-    """A part of the rule book's YAML; a key that it does not know is a mistake."""
+    """A part of the rule book's YAML; an unknown key is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-#: No learner gets further; a larger one is a slip.
+#: No learner reaches more, so a larger target is a slip.
 Target = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
@@ -48,7 +48,7 @@ class StreakReached(Written):
 
 
 class SkillLevelReached(Written):
-    """The level, or a higher one, is held in `topic`, or in `topics` topics (default: one)."""
+    """The learner has this or a higher level in `topic`, or in `topics` topics (default: one)."""
 
     level: Level
     topic: Topic | None = None

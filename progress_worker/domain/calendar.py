@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 
 class UnknownTimezoneError(KeyError):
-    """The name is no zone of the IANA database, spelled as it is there."""
+    """The IANA database has no zone with exactly this name."""
 
 
 @cache
@@ -27,7 +27,7 @@ def is_zone(name: str) -> bool:
 
 
 def local_time(completed_at: dt.datetime, timezone: str | None) -> dt.datetime:
-    """That instant on the clock of the named zone, or in its own offset without a name.
+    """The instant as the named zone's clock shows it; without a name, in its own offset.
 
     `completed_at` is aware. Raises UnknownTimezoneError, and OverflowError where the local time
     falls outside the years 1 to 9999.

@@ -12,11 +12,11 @@ from progress_worker.domain.vocabulary import Difficulty
 class Completion(NamedTuple):
     """One revision of one completion; (user_id, event_id) is its identity.
 
-    `grade_hundredths` is the grade in percent times 100, or None when not graded.
-    `completed_at` is in UTC; `local_day` is the learner's date at that moment, and
-    `utc_offset_minutes` how far the learner's clock was ahead of UTC. It is None for completions
-    that were stored before offsets were. `day_starts_at` is the hour at which the learner's day
-    starts, as the event says it. Both are kept for rules to come: no rule reads them yet.
+    `grade_hundredths` is the grade in percent times 100, or None when not graded. `completed_at` is
+    in UTC; `local_day` is the learner's date at that moment, and `utc_offset_minutes` how far the
+    learner's clock was ahead of UTC. It is None for completions of a time when offsets were not
+    stored. `day_starts_at` is the hour at which the learner's day starts, as the event says it.
+    Both are kept for rules to come: no rule reads them yet.
     """
 
     user_id: str

@@ -1,7 +1,7 @@
 """Derives a learner again from the stored completions, and compares the result with what is stored.
 
-What the order of arrival decides is not compared: what triggered an unlock, the level before the
-present one, and unlocks that are kept though their rule no longer holds.
+It does not compare what the order of arrival decides: what triggered an unlock, the level before
+the present one, and unlocks that are kept though their rule no longer holds.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ _DaySums: TypeAlias = dict[dt.date, dict[Cell, Totals]]
 
 
 class Derived(NamedTuple):
-    """A learner as the stored completions and a rule book have it.
+    """A learner's progress, derived from the stored completions by a rule book.
 
-    `unlocks` are earned by what is stored, each with the completion that first met its rule in
-    order of work. `unjudged` are achievements whose rule holds, but by completions that were
-    deleted, so that nothing is left that could have met it.
+    `unlocks` are the achievements whose rules hold. Each names the completion that first met the
+    rule when all are applied oldest first, or the last one if deleted completions were needed too.
+    `unjudged` are achievements whose rule holds but for which no stored completion can be named,
+    because all were deleted.
     """
 
     state: LearnerState
@@ -34,7 +35,7 @@ class Derived(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Something that is stored otherwise than it is derived; None stands for nothing at all."""
+    """A value that is stored differently from how it is derived; None means that it is missing."""
 
     user_id: str
     part: str
@@ -59,13 +60,13 @@ class Derivation:
         self._last: Completion | None = None
 
     def add(self, completion: Completion) -> None:
-        """Fold the next completion in; one that was revoked counts nowhere."""
+        """Fold the next completion in; a revoked one is left out."""
         if not completion.revoked:
             self._met += apply(self._book, self._state, completion, None).unlocks
             self._last = completion
 
     def finish(self) -> Derived:
-        """The result. Where completions were deleted, what is stored of them is kept."""
+        """Return the result. What is stored of deleted completions is kept."""
         state = self._state
         if self._stored.kept_from is not None:
             state = _with_deleted(self._book, self._stored, state)
@@ -75,7 +76,7 @@ class Derivation:
             if not condition.holds(state):
                 continue
             if achievement.id in met:
-                # Its progress is that of the moment, which deleted completions may exceed.
+                # The unlock's progress counts no deleted completions, so it may be too low.
                 unlocks.append(met[achievement.id]._replace(backdated=True))
             elif self._last is not None:
                 progress = condition.progress(state)
@@ -93,8 +94,8 @@ class Derivation:
 def compare(stored: LearnerState, derived: Derived) -> Iterator[Difference]:
     """Every difference between a learner as stored, with every day, and as derived.
 
-    A kept unlock that is not derived is none. Where completions were deleted, only what is left
-    of them is compared.
+    A stored unlock that is not derived is no difference, because unlocks are kept. Where
+    completions were deleted, only what follows from the remaining ones is compared.
     """
     state, user_id = derived.state, stored.user_id
     if stored.active_days != state.active_days:
@@ -124,10 +125,10 @@ def compare(stored: LearnerState, derived: Derived) -> Iterator[Difference]:
 def replacement(
     stored: LearnerState, derived: Derived, only_topic: str | None = None
 ) -> tuple[LearnerState, list[Unlock]]:
-    """The derived learner as the stored one's successor, and the unlocks that are new.
+    """Return the state that replaces the stored one, and the unlocks that are new.
 
-    What differs is marked as dirty, so that saving it replaces just that. No unlock is taken away.
-    With `only_topic`, other topics keep their levels.
+    Only what differs is marked as dirty, so only that is saved. No unlock is taken away. With
+    `only_topic`, other topics keep their levels.
     """
     state, dirty = derived.state, derived.state.dirty
     state.version = stored.version
@@ -153,7 +154,7 @@ def replacement(
 
 
 def _differing(stored: dict[Cell, Totals], derived: dict[Cell, Totals]) -> dict[Cell, bool]:
-    """The cells to save, each with whether its row is new; what is no longer there becomes 0."""
+    """The cells to save, each with whether its row is new; one that is not derived becomes 0."""
     for cell in stored.keys() - derived.keys():
         derived[cell] = Totals()
     return {
@@ -164,7 +165,7 @@ def _differing(stored: dict[Cell, Totals], derived: dict[Cell, Totals]) -> dict[
 
 
 def _keep_history(state: LearnerState, stored: LearnerState, only: str | None) -> None:
-    """A level that stays keeps what was said of its change when the events arrived."""
+    """Keep what is stored of the last change of each level that is the same now."""
     levels = {}
     for topic in stored.levels.keys() | state.levels.keys():
         before, now = stored.level(topic), state.level(topic)
@@ -178,10 +179,10 @@ def _keep_history(state: LearnerState, stored: LearnerState, only: str | None) -
 
 
 def _with_deleted(book: RuleBook, stored: LearnerState, left: LearnerState) -> LearnerState:
-    """What is stored, corrected by what is left of the completions.
+    """The stored learner, corrected by the completions that are left.
 
     Sums and days are kept; levels follow from the sums. A filter that was counted before keeps its
-    count; another one counts what is left.
+    count; a new one counts the completions that are left.
     """
     active_days = ActiveDays(stored.active_days.runs)
     for day in left.active_days:
@@ -207,8 +208,8 @@ def _with_deleted(book: RuleBook, stored: LearnerState, left: LearnerState) -> L
 
 
 def _kept_days(stored: LearnerState, left: LearnerState) -> _DaySums:
-    """The days as stored, where a completion of theirs may be deleted; else as they are left."""
-    # Wherever on Earth it was, all of such a day lies after the last deleted completion.
+    """Each day as stored if completions of it may be deleted, otherwise as derived."""
+    # In every time zone, such a day begins after the last deleted completion.
     complete_from = stored.kept_from.date() + dt.timedelta(days=2) if stored.kept_from else None
     days: _DaySums = {}
     for day in stored.days.keys() | left.days.keys():
@@ -221,7 +222,7 @@ def _kept_days(stored: LearnerState, left: LearnerState) -> _DaySums:
 
 
 def _kept(stored: dict[Cell, Totals], left: dict[Cell, Totals]) -> dict[Cell, Totals]:
-    """The stored sums, but what is left where that is all of them, or more than is stored."""
+    """The stored sums, or those of the completions that are left where they count as many."""
     kept = dict(left)
     for cell, sums in stored.items():
         known = left.get(cell)
@@ -233,7 +234,7 @@ def _kept(stored: dict[Cell, Totals], left: dict[Cell, Totals]) -> dict[Cell, To
 def _sums(
     user_id: str, part: str, key: str, stored: Totals | None, derived: Totals | None
 ) -> Iterator[Difference]:
-    """The sums that differ, by name; a row of nothing is as good as none."""
+    """The sums that differ, by name; a row of zeros is the same as no row."""
     was, now = (sums or Totals() for sums in (stored, derived))
     if was != now:
         shown = (dict(zip(SUMS, sums.numbers(), strict=True)) for sums in (was, now))

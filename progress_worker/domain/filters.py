@@ -25,10 +25,10 @@ class Filter(NamedTuple):
 
 
 def filter_of(part: spec.ExercisesCompleted) -> Filter | None:
-    """The filter to count by; None where the sums answer already."""
+    """The filter to count by; None if the learner's sums answer the rule already."""
     if part.difficulty is None and part.min_grade is None and part.max_hints is None:
         return None
-    # The topic, which alone is free text, comes last: no two filters have the same key.
+    # The topic is the only free text. It comes last, so that no two filters have the same key.
     given = part.model_dump(exclude={"at_least", "topic"}, exclude_none=True)
     if part.topic is not None:
         given["topic"] = part.topic
@@ -65,7 +65,7 @@ class Counters:
         return dict(self._zero)
 
     def known(self, counts: dict[str, int]) -> dict[str, int]:
-        """Those of the counts that are of these filters; nobody goes on counting the others."""
+        """The counts of these filters only; others would not be counted further."""
         return {key: counts[key] for key in self._zero if key in counts}
 
     def count(self, counts: dict[str, int], completion: Completion, sign: int) -> int:

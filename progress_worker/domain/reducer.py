@@ -34,7 +34,7 @@ class Outcome(StrEnum):
     REVOKED = "revoked"
     DUPLICATE = "duplicate"
 
-    # An enumeration's own is written in Python, and outcomes are counted event by event.
+    # The hash of an enumeration runs in Python; outcomes are counted event by event.
     __hash__ = str.__hash__
 
 
@@ -64,22 +64,22 @@ class LevelChange(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """What the outside has to be told, in the order in which it happened."""
+    """The outcome, and what has to be published, in the order in which it happened."""
 
     outcome: Outcome
     unlocks: Sequence[Unlock] = ()
     level_changes: Sequence[LevelChange] = ()
 
 
-_NOTHING_TO_TELL: Final = {outcome: Effects(outcome) for outcome in Outcome}
+_NOTHING_TO_PUBLISH: Final = {outcome: Effects(outcome) for outcome in Outcome}
 
 
 def apply(
     book: RuleBook, state: LearnerState, arrival: Completion, stored: Completion | None
 ) -> Effects:
-    """Fold one arriving revision in; `stored` is what its identity counted as until now."""
+    """Fold one arriving revision in; `stored` is the completion's revision until now."""
     if stored is not None and not supersedes(arrival.revision, stored.revision):
-        return _NOTHING_TO_TELL[Outcome.DUPLICATE]
+        return _NOTHING_TO_PUBLISH[Outcome.DUPLICATE]
     state.dirty.changed = True
     changed = SUMS_BIT
     if stored is None and not arrival.revoked:  # as nearly always
@@ -95,13 +95,13 @@ def apply(
     due = book.index.due(state, changed)
     if due:
         return Effects(outcome, _unlock(book, state, arrival, due), level_changes)
-    return Effects(outcome, (), level_changes) if level_changes else _NOTHING_TO_TELL[outcome]
+    return Effects(outcome, (), level_changes) if level_changes else _NOTHING_TO_PUBLISH[outcome]
 
 
 def _replace(
     book: RuleBook, state: LearnerState, arrival: Completion, stored: Completion | None
 ) -> int:
-    """Put the arrival in the stored revision's place; returns what it changed."""
+    """Replace the stored revision by the arrival; returns what it changed."""
     changed = 0
     if stored is not None and not stored.revoked:
         changed |= _take_out(book, state, stored)
@@ -113,7 +113,7 @@ def _replace(
 
 
 def _put_in(book: RuleBook, state: LearnerState, completion: Completion) -> int:
-    """Put the completion's share into every sum; returns what it changed."""
+    """Add the completion to every sum; returns what it changed."""
     topic, _ = _sum(book, state, completion, 1)
     changed = book.counters.count(state.counters, completion, 1)
     if topic.completions == 1:

@@ -1,6 +1,6 @@
-"""A rule book ready to use: everything that decides what completions lead to.
+"""A compiled rule book: everything that decides what completions lead to.
 
-Reducer, view, messages and commands are handed one. It never changes.
+The reducer, the view, the messages and the commands use it. It never changes.
 """
 
 from __future__ import annotations

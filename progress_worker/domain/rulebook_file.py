@@ -1,4 +1,4 @@
-"""The rule book as somebody writes it, in YAML: everything that decides, validated on load."""
+"""The rule book as it is written in YAML, validated on load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from yaml.error import MarkedYAMLError
 
 from progress_worker.domain.achievements import Achievement, Written, two_decimals
 
-#: What this release can read. A release that adds a section which decides raises it.
+#: The format that this release can read. A release that adds a section to the rule book raises it.
 FORMAT: Final = 1
 
 
@@ -60,7 +60,7 @@ class Levels(Written):
 
 
 class RuleBookFile(Written):
-    """Everything that decides. `name` is for people; the highest `version` is the active one."""
+    """A whole rule book. `name` is for people; the highest `version` is the active one."""
 
     name: str = Field(default="default", pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)
     version: int = Field(ge=1, le=2**31 - 1)
@@ -89,7 +89,7 @@ class RuleBookFile(Written):
     def digest(self) -> str:
         """SHA-256 over what the file says, in hexadecimal.
 
-        Comments, the order of keys and what is spelled out though it is the default do not count.
+        Comments, the order of keys, and defaults that are written out make no difference.
         """
         said = self.model_dump(mode="json", exclude_defaults=True)
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -108,7 +108,7 @@ def parse_rule_book(text: str) -> RuleBookFile:
 def _sentences(content: object, details: list[ErrorDetails]) -> Iterator[str]:
     outer = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
     for detail in details:
-        # Where every item of a list is wrong, the list is not too short besides.
+        # If every item of a list is wrong, do not also complain that the list is too short.
         if detail["type"] == "too_short" and detail["loc"] in outer:
             continue
         message = detail["msg"].removeprefix("Value error, ")
@@ -116,7 +116,7 @@ def _sentences(content: object, details: list[ErrorDetails]) -> Iterator[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: mostly a dash is missing, and YAML drops the first key."""
+    """Refuses a key that is there twice. YAML would drop the first; mostly a dash is missing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()

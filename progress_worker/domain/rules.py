@@ -42,10 +42,10 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A rule made ready to be asked: it holds when what it measures reaches its target.
+    """A compiled rule: it holds when what it measures reaches its target.
 
-    `inputs` and `filters` say what parts of the state it reads. `shown` is how far it is where
-    that says more than the measured value.
+    `inputs` and `filters` say what parts of the state it reads. `shown` gives the progress to show
+    where that says more than the measured value.
     """
 
     inputs: int

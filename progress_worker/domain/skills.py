@@ -49,7 +49,7 @@ class LevelRules:
                 return Threshold(0, 0)
 
     def level(self, totals: Totals) -> Level:
-        """The highest level whose two conditions hold; a mean equal to the threshold will do."""
+        """The highest level whose two conditions hold; a mean equal to the threshold is enough."""
         if self.expert.met_by(totals):
             return "expert"
         if self.advanced.met_by(totals):

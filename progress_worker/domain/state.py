@@ -11,11 +11,12 @@ from progress_worker.domain.streaks import ActiveDays
 from progress_worker.domain.totals import Totals
 from progress_worker.domain.vocabulary import Difficulty, Level
 
-#: The finest grain of every sum: topic and difficulty. A plain tuple: every event makes one.
+#: The finest grain of every sum: topic and difficulty. It is a plain tuple because every event
+#: makes one.
 Cell: TypeAlias = tuple[str, Difficulty]
 
-#: A zone that a completion named: `completed_at`, event id and the zone's name, of which the
-#: greatest is the learner's. A plain tuple too.
+#: A zone that a completion named: `completed_at`, event id and the zone's name. The greatest of
+#: them is the learner's zone. A plain tuple too.
 NamedZone: TypeAlias = tuple[dt.datetime, UUID, str]
 
 
@@ -38,12 +39,12 @@ class DirtyMarks:
     days: dict[tuple[dt.date, Cell], bool]
     levels: dict[str, SkillLevel]
     changed: bool
-    #: A completion was taken out of the sums: a day's sum may be nothing now.
+    #: A completion was taken out of the sums: a day's sum may be zero now.
     taken_back: bool
-    #: The completion that named the learner's zone does so no longer: an older one may decide.
+    #: The completion that named the learner's zone no longer does: an older one may decide.
     zone_lost: bool
 
-    # Written out, since that of `dataclass` stays interpreted where the rules are compiled.
+    # Written by hand, because the one of `dataclass` is not compiled with the rules.
     def __init__(self) -> None:
         self.totals = {}
         self.days = {}
@@ -87,7 +88,7 @@ class LearnerState:
             self.topics.setdefault(cell[0], Totals()).merge(totals)
 
     def level(self, topic: str) -> SkillLevel:
-        """The skill level in a topic; beginner where nothing else is known."""
+        """The skill level in a topic; beginner if no other level is stored."""
         return self.levels.get(topic, _BEGINNER)
 
 

@@ -37,7 +37,7 @@ class ActiveDays:
 
     def __contains__(self, day: dt.date) -> bool:
         ordinal, runs = day.toordinal(), self.runs
-        if not runs or ordinal > runs[-1][1]:  # as most new days
+        if not runs or ordinal > runs[-1][1]:  # true of most new days
             return False
         return self._run_of(ordinal) is not None
 

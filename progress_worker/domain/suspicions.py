@@ -1,4 +1,4 @@
-"""What is allowed in a rule book and still looks like a slip, in a sentence each."""
+"""Finds what is allowed in a rule book but looks like a slip; one sentence each."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from progress_worker.domain.filters import Counters
 from progress_worker.domain.rules import COMBINED, Condition, Value
 from progress_worker.domain.state import LearnerState
 
-#: The target where every achievement of a list is unlocked; no value of ours reaches it.
+#: The target of a list whose achievements are all unlocked. No measured value reaches it.
 _NEVER: Final = 1 << 63
 _numbers: Final = count(1)
 
@@ -51,15 +51,15 @@ class ThresholdIndex:
             own = achievement.id if condition.measure == COMBINED else ""
             entry = Entry(condition.target, position, achievement.id, achievement, condition)
             entries.setdefault((condition.measure, own), []).append(entry)
-        #: No other index of this process has it.
+        #: Unique in this process.
         self._number = next(_numbers)
         self._lists = [_thresholds(sorted(shared), counters) for shared in entries.values()]
         self._reading: dict[int, list[tuple[int, Value]]] = {}
 
     def due(self, state: LearnerState, changed: int) -> Sequence[Entry]:
-        """What holds and is not unlocked, of the rules that read a part that has changed.
+        """The rules that hold, are not unlocked, and read a part that has changed.
 
-        In the order of the rule book; the caller unlocks all of it.
+        They are in the order of the rule book. The caller unlocks all of them.
         """
         reading = self._reading.get(changed)
         if reading is None:

@@ -1,4 +1,4 @@
-"""Exact sums over completions that can be taken back."""
+"""Exact sums over completions. A completion can be taken out again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Totals:
     #: Completions with a grade that passes by the learner's rule book.
     passed: int
 
-    # Written out, since that of `dataclass` stays interpreted where the rules are compiled.
+    # Written by hand, because the one of `dataclass` is not compiled with the rules.
     def __init__(
         self,
         completions: int = 0,

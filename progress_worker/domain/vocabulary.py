@@ -1,4 +1,4 @@
-"""The words of the rules: what a difficulty, a level, a tier and a topic can be."""
+"""The values that a difficulty, a level, a tier and a topic can have."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 A transient failure is tried again. A batch that Postgres does not finish in time is cut: half as
 many records are tried at once, and the next batches begin with what worked, until Postgres is fast
 again. What Postgres refuses for good is narrowed down to the record that causes it, which is
-dead-lettered. A batch is decoded once, and what was applied of it is not tried again.
+dead-lettered. A batch is decoded once, and records that were applied are not tried again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from progress_worker.telemetry.observer import Observer
 
 _log = structlog.get_logger()
 
-#: Twice as much should take half the time limit at most.
+#: A transaction that takes less than this part of the time limit is fast: the next may be larger.
 _FAST: Final = 1 / 4
 
 
@@ -38,7 +38,7 @@ class Batch:
     records: Sequence[Record]
     arrivals: Sequence[Arrival] = ()
     letters: Sequence[DeadLetter] = ()
-    #: Fewer while the record is looked for that Postgres refuses.
+    #: Smaller while searching for the record that Postgres refuses.
     at_once: int = sys.maxsize
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class Batch:
 
 
 class BatchSplitter:
-    """Applies the batches of one partition consumer, in order, and remembers how much works."""
+    """Applies the batches of one partition consumer, in order; remembers which size works."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class BatchSplitter:
                 await self._apply_next(batch)
 
     async def _apply_next(self, batch: Batch) -> None:
-        """Apply as many as should work, with all dead letters; take them off the batch."""
+        """Apply as many records as should work, and all dead letters; shorten the batch by them."""
         part = batch.arrivals[: min(self._size, batch.at_once)]
         started = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""The steps of a batch, as observers are told them; every time is in seconds."""
+"""The steps of a batch that observers get; every time is in seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from progress_worker.outbox.messages import DeadLetter
 
 
 class TryBatch(NamedTuple):
-    """Surrounds one try of a batch of so many records."""
+    """Surrounds one try of a batch; `records` is how many it has."""
 
     records: int
 
@@ -50,6 +50,6 @@ class BatchSaved(NamedTuple):
 
 
 class OffsetsCommitted(NamedTuple):
-    """The group knows up to where its partitions are applied."""
+    """The offsets up to which the partitions are applied were committed."""
 
     seconds: float

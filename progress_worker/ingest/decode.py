@@ -1,4 +1,4 @@
-"""A Kafka record into a completion, or the reason why it is none."""
+"""Turns a Kafka record into a completion, or says why it is none."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Decoder:
     """Decodes records of the exercise-completed topic; a pure function of record and clock."""
 
     def __init__(self, *, max_value_bytes: int, max_future_seconds: float) -> None:
-        """Refuse values of more than so many bytes, and completions further in the future."""
+        """Refuse values with more bytes, and completions further in the future."""
         self._max_value_bytes = max_value_bytes
         self._max_future_seconds = max_future_seconds
         self._reader = TopicReader(
@@ -87,7 +87,7 @@ def grade_hundredths(grade: float) -> int:
     nearest = round(hundredths)
     if abs(hundredths - nearest) < 0.49:
         return nearest
-    # Close to a half the product's own rounding could decide: 2.675 is stored as 2.67499999….
+    # Close to a half, the rounding of the product could decide: 2.675 is stored as 2.67499999….
     return int((Decimal(repr(grade)) * 100).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -1,4 +1,4 @@
-"""Folds a batch into the learners that were loaded for it: what has to be saved and told."""
+"""Folds a batch into its loaded learners, and collects what to save and to publish."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def fold(
     arrivals: Sequence[Arrival],
     loaded: Loaded,
     *,
-    tell_levels: bool,
+    level_changes: bool,
 ) -> Fold:
-    """Apply the arrivals one by one; the loaded learners are changed.
+    """Apply the arrivals one by one; this changes the loaded learners.
 
-    `tell_levels`: make messages of levels that changed, not just of unlocks.
+    With `level_changes`, levels that changed become messages too, not just unlocks.
     """
     by_version = books.by_version
     latest = dict(loaded.stored)
@@ -66,7 +66,7 @@ def fold(
             folded.unlocks.append(unlock)
             folded.unlocked_by.append(record.timestamp)
             folded.messages.append(messages.unlocked(unlock, traceparent))
-        if tell_levels:
+        if level_changes:
             for change in effects.level_changes:
                 folded.messages.append(messages.level_changed(change, traceparent))
     folded.changes = Changes(

@@ -1,7 +1,7 @@
-"""How far partitions are behind what Kafka lets us read, as metrics.
+"""Measures how far partitions are behind what Kafka lets us read.
 
 Kafka lets a consumer read up to the last stable offset: nothing of an open transaction, and nothing
-after its first record.
+after the first record of one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from progress_worker.telemetry.metrics import Metrics
 
 
 def next_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
-    """The offset that the consumer reads next, None while it does not know that.
+    """The offset that the consumer reads next; None while the consumer does not know it.
 
-    The consumer's own `position` waits until it knows. It is the next offset and not the one after
-    the last record: control records and what compaction or deletion took away are passed.
+    The consumer's own `position` would wait. The next offset may be higher than that of the last
+    record plus one: control records, and records that compaction or deletion removed, are skipped.
     """
     state = consumer._subscription.subscription.assignment.state_value(partition)
     return int(state.position) if state.has_valid_position else None
@@ -37,7 +37,7 @@ class Lag:
         self._withheld: dict[TopicPartition, tuple[int, float]] = {}
 
     def reached(self, partition: TopicPartition, timestamp: int) -> None:
-        """A record was reached with this timestamp (ms), which may be no time at all."""
+        """Note the timestamp (ms) of a record that was reached; it may not be a real time."""
         if age(timestamp / 1000, time.time()) is not None:
             self._since[partition] = timestamp / 1000
 
@@ -46,8 +46,8 @@ class Lag:
     ) -> None:
         """Set the metrics; `position` is the next offset to apply, None while it is unknown.
 
-        Until Kafka has answered the first fetch, how many records wait is unknown too. The seconds
-        count from the assignment then, so that a Kafka that does not answer is seen.
+        Until Kafka has answered the first fetch, the number of waiting records is unknown too. The
+        seconds then count from the assignment, so that you see if Kafka does not answer.
         """
         place, now = (partition.topic, str(partition.partition)), time.time()
         stable: int | None = consumer.last_stable_offset(partition)

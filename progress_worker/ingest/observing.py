@@ -1,4 +1,4 @@
-"""Chooses who is told the steps of the worker's work."""
+"""Chooses the observers of the worker's steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_tracing(settings: Settings) -> Tracing | None:
-    """What makes spans, where the settings ask for it; nothing of it is imported where not."""
+    """The tracing that the settings ask for; without it, none of its packages is imported."""
     if settings.tracing_endpoint is None:
         return None
     try:
@@ -30,7 +30,7 @@ def open_tracing(settings: Settings) -> Tracing | None:
 
 
 def new_observers(metrics: Metrics, tracing: Tracing | None) -> Observer:
-    """Metrics, and spans where tracing is on; nothing of it is imported where not."""
+    """Metrics, and spans if tracing is on; without it, none of its packages is imported."""
     measuring = BatchMetrics(metrics), OutboxMetrics(metrics)
     if tracing is None:
         return Observers(*measuring)

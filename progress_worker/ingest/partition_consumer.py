@@ -78,9 +78,9 @@ class PartitionConsumer:
         self._batch_max_events = batch_max_events
         self._request_timeout = request_timeout_seconds
         self._lag = Lag(metrics, partitions)
-        #: Where the batch begins that is being applied.
+        #: The first offsets of the batch that is being applied.
         self._in_hand: dict[TopicPartition, int] = {}
-        #: The next offset to apply, and what the group knows of it.
+        #: The next offset to apply, and the one that the group has committed.
         self._applied: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._reading = False
@@ -98,11 +98,11 @@ class PartitionConsumer:
 
     @property
     def idle_seconds(self) -> float:
-        """How long it has not come further; 0 while it has a batch in hand."""
+        """Seconds since it last advanced; 0 while it has a batch in hand."""
         return time.monotonic() - self._last_advance if self._reading else 0.0
 
     async def ends(self) -> Mapping[TopicPartition, int]:
-        """Up to where each of its partitions can be read now.
+        """The offsets up to which its partitions can be read now.
 
         Raises KafkaError. Waits for the broker as long as the consumer does.
         """
@@ -110,7 +110,7 @@ class PartitionConsumer:
         return ends
 
     def before(self, ends: Mapping[TopicPartition, int]) -> list[TopicPartition]:
-        """Those of its partitions that are not read up to these offsets."""
+        """Its partitions that are not yet read up to these offsets."""
         return [
             tp
             for tp, end in ends.items()
@@ -132,8 +132,8 @@ class PartitionConsumer:
         while not self._stopping:
             self._pulse()
             batch = await self._read()
-            # A partition without records may have passed control records. Its position counts only
-            # when no partition had any: the client holds an error back until then.
+            # The position may have passed control records although no record came. It counts only
+            # when no partition had records: until then the client holds back errors.
             positions = self._positions(batch or self.partitions)
             if batch:
                 await self._apply(batch)
@@ -159,7 +159,7 @@ class PartitionConsumer:
         }
 
     def _advance(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Everything before these offsets is applied, or holds nothing to apply."""
+        """Note that everything before these offsets is applied or needs no applying."""
         if not positions.items() <= self._applied.items():
             self._applied |= positions
             self._last_advance = time.monotonic()
@@ -176,7 +176,7 @@ class PartitionConsumer:
             await self._consumer.seek_to_beginning(*error.args)
             return {}
         except OffsetOutOfRangeError as error:
-            await self._tell_loss(error.args[0])
+            await self._report_loss(error.args[0])
             return {}
         except KafkaError as error:
             if not error.retriable:
@@ -191,8 +191,8 @@ class PartitionConsumer:
         self._fetch_outage.over()
         return batch
 
-    async def _tell_loss(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Kafka deleted records before they were read; go on with the oldest that is left."""
+    async def _report_loss(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Log that Kafka deleted unread records, and go on with the oldest that is left."""
         for partition, offset in offsets.items():
             self._metrics.offset_resets.inc()
             _log.error(
@@ -212,8 +212,8 @@ class PartitionConsumer:
     async def _commit_offsets(self) -> bool:
         """The only place that commits offsets: those up to which Postgres has committed all.
 
-        False when the group took the partitions away. Any other failure is made good by the next
-        commit, which covers this one.
+        Returns False when the group took the partitions away. Any other failure does no harm,
+        because the next commit covers this one.
         """
         started = time.perf_counter()
         offsets = dict(self._applied.items() - self._committed.items())

@@ -90,7 +90,7 @@ class Projector:
             # The learners of the batch have left the cache, and the others are as they were.
             raise
         except ProgressError:
-            # A Postgres that was away may come back with less than what is remembered.
+            # A Postgres that was away may come back with less than the cache remembers.
             self._cache.clear()
             raise
         if folded.messages:
@@ -113,7 +113,7 @@ class Projector:
     ) -> Fold:
         started = time.perf_counter()
         folded = fold(
-            self._books, self._messages, arrivals, loaded, tell_levels=self._emit_level_changes
+            self._books, self._messages, arrivals, loaded, level_changes=self._emit_level_changes
         )
         seconds = time.perf_counter() - started
         self._observer.done(BatchFolded(folded, len(loaded.learners), seconds))

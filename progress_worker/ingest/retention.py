@@ -1,4 +1,4 @@
-"""What may still be applied to a learner whose old completions were deleted."""
+"""Decides what may still be applied to a learner whose old completions were deleted."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from progress_worker.errors import PoisonError, Reason
 
 
 def refusal(state: LearnerState, arrival: Completion) -> PoisonError | None:
-    """Why an arrival that is not stored can be told neither from a repeat nor from a new one.
+    """Why an arrival that is not stored is refused; None if it can be applied.
 
-    None where it can: nothing was deleted, or it is a first revision of later.
+    It is refused if it may be a repeat or a revision of a deleted completion. Nothing is refused of
+    a learner without deleted completions, nor a first revision from after the deleted ones.
     """
     if state.kept_from is None:
         return None
@@ -21,6 +22,6 @@ def refusal(state: LearnerState, arrival: Completion) -> PoisonError | None:
         )
     if arrival.revision > 0:
         return PoisonError(
-            Reason.BEYOND_RETENTION, "revision: of a completion that is not, or no longer, stored"
+            Reason.BEYOND_RETENTION, "revision: the completion that it revises is not stored"
         )
     return None

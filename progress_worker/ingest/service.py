@@ -1,8 +1,8 @@
 """The ingest service: a member of the consumer group that divides its partitions.
 
-Starting waits, without a limit but saying so, for Postgres and for the topic. At a stop or a
-rebalance the batches in hand are committed or abandoned within the drain timeout. A stall, and
-anything that no waiting mends, crashes the service and with it the process.
+The start waits for Postgres and for the topic as long as it takes, and logs that it waits. At a
+stop or a rebalance the batches in hand are committed or abandoned within the drain timeout. A
+stall, and any failure that waiting does not mend, crashes the service and with it the process.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from progress_worker.telemetry.observer import Observer
 _log = structlog.get_logger()
 
 _WATCH_SECONDS = 1.0
-#: What leaving the group may take at least.
+#: The least time that leaving the group is given.
 _LEAVE_SECONDS = 1.0
 _SECOND_LOOK_SECONDS = 5.0
 
@@ -54,7 +54,7 @@ class IngestService(WorkerService):
         observer: Observer,
         settle_rules: Callable[[Connection], Awaitable[None]],
     ) -> None:
-        """`settle_rules` makes sure which rule book is active, before anything is read."""
+        """`settle_rules` finds out which rule book is active, before anything is read."""
         super().__init__()
         self.kafka = KafkaContact("ingest", settings)
         self._settings = settings
@@ -76,11 +76,11 @@ class IngestService(WorkerService):
 
     @property
     def client(self) -> AIOKafkaClient | None:
-        """What the consumer speaks to Kafka with, once there is one."""
+        """The consumer's Kafka client; None until there is one."""
         return self._consumer._client if self._consumer is not None else None
 
     async def on_stop(self) -> None:
-        """Finish the batches in hand and leave the group, in the drain timeout and little more."""
+        """Finish the batches in hand and leave the group, in little more than the drain timeout."""
         started = time.monotonic()
         await self._stop_consumers()
         left = self._settings.drain_timeout_seconds - (time.monotonic() - started)
@@ -97,10 +97,10 @@ class IngestService(WorkerService):
 
     @Service.task
     async def _watch_group(self) -> None:
-        """Clients have been seen alive but not consuming after a broker's restart: end such a one.
+        """End a client that is alive but does not consume, as some did after a broker restarted.
 
-        A broker that does not answer is not our stall: once it answers again, the client has as
-        long as ever to go on.
+        The time in which the broker does not answer is no stall: once it answers again, the client
+        has the whole limit again.
         """
         limit = self._settings.stall_timeout_seconds
         while not self.should_stop:
@@ -126,7 +126,7 @@ class IngestService(WorkerService):
         except (KafkaError, TimeoutError) as error:
             _log.warning("lag_unknown", error=type(error).__name__)
             return
-        await self.sleep(min(_SECOND_LOOK_SECONDS, limit))  # what has just come is on its way
+        await self.sleep(min(_SECOND_LOOK_SECONDS, limit))  # records may be on their way
         waiting = [
             tp.partition
             for consumer, to in ends
@@ -178,7 +178,7 @@ class IngestService(WorkerService):
                 _log.warning("leaving_group_failed", error=type(error).__name__)
 
     async def revoked(self) -> None:
-        """The group rebalances: every partition consumer ends, whatever it may get back."""
+        """End every partition consumer for a rebalance, even if its partitions come back."""
         if self._partition_consumers:
             self._metrics.rebalances.inc()
         await self._stop_consumers()
@@ -216,7 +216,7 @@ class IngestService(WorkerService):
         await asyncio.gather(*(consumer.stop(limit) for consumer in consumers))
 
     def _watch_consumers(self) -> None:
-        """Raise what ended a consumer, and FatalError where one has stood still too long."""
+        """Raise what ended a consumer, and FatalError if one has stood still too long."""
         for consumer in self._partition_consumers:
             consumer.observe_lag()
             task = consumer.task

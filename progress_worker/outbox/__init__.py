@@ -1,4 +1,4 @@
-"""From Postgres to Kafka: builds outgoing records, and publishes what transactions owe.
+"""From Postgres to Kafka: builds outgoing records, and publishes those in the outbox.
 
 May import: errors, settings, kafka, events, domain, telemetry, storage, runtime.
 """

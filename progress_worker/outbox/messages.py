@@ -1,4 +1,4 @@
-"""What a batch has to tell others, as records for the outbox."""
+"""Builds the records that go to the outbox."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Messages:
         """The AchievementUnlocked event of an unlock.
 
         Written field by field, since a replay unlocks an achievement every third event; the model
-        says the same and takes twice as long.
+        would write the same and take twice as long.
         """
         trigger, progress, user_id = unlock.trigger, unlock.progress, unlock.user_id
         event_id = unlock_event_id(user_id, unlock.achievement.id)
@@ -113,7 +113,7 @@ class Messages:
         return OutboxRecord(self.level_topic, change.user_id.encode(), value, headers)
 
     def dead_letter(self, letter: DeadLetter, failed_at: dt.datetime) -> OutboxRecord:
-        """The record as it came, with headers that say where from and why."""
+        """The record unchanged, with headers that say where it came from and what is wrong."""
         record, error = letter.record, letter.error
         about = {
             "original-topic": record.topic,

@@ -1,4 +1,4 @@
-"""The steps of publishing, as observers are told them."""
+"""The steps of publishing that observers get."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DeadLetterWritten(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Surrounds a send to Kafka; what it raises was not acknowledged in time."""
+    """Surrounds a send to Kafka; it raises if Kafka does not acknowledge in time."""
 
     pending: Sequence[PendingRecord]
 

@@ -1,8 +1,9 @@
 """The relay: publishes what waits in the outbox and deletes what Kafka acknowledged.
 
-One relay works at a time, held by an advisory lock of its database session, so records of one key
-keep their order; the others wait to take over. Each record is published at least once. A record
-that Kafka refuses for good is parked; every other failure is waited out.
+One relay works at a time, so records of one key keep their order. It holds an advisory lock of its
+database session; the others wait to take over. Each record is published at least once. A record
+that Kafka refuses for good is held back (column `parked`). After any other failure the relay waits
+and tries again.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class RelayService(WorkerService):
         observer: Observer,
         filled: asyncio.Event,
     ) -> None:
-        """`filled` is set when this process has committed records; those of others are polled."""
+        """`filled` is set when this process has committed records; others' are found by polling."""
         super().__init__()
         self.kafka = KafkaContact("relay", settings)
         self._client: AIOKafkaClient | None = None
@@ -71,11 +72,11 @@ class RelayService(WorkerService):
 
     @property
     def client(self) -> AIOKafkaClient | None:
-        """What the producer speaks to Kafka with, while it publishes."""
+        """The producer's Kafka client while it publishes."""
         return self._client
 
     async def on_stop(self) -> None:
-        """Let what was sent be acknowledged and deleted, within the drain timeout."""
+        """Wait for the drain timeout until what was sent is acknowledged and deleted."""
         try:
             async with asyncio.timeout(self._settings.drain_timeout_seconds):
                 await self._at_rest.wait()
@@ -113,7 +114,7 @@ class RelayService(WorkerService):
         if not self._outage.lasting:
             _log.info("relay_leading")
         self.kafka.asked()
-        # A producer of this leadership's own: one that has failed may be stuck.
+        # A new producer for each time that it leads: one that has failed may be stuck.
         async with running_producer(self._settings) as producer:
             self._client = producer.client
             try:
@@ -133,14 +134,14 @@ class RelayService(WorkerService):
                 await self.wait(self._filled.wait(), timeout=self._settings.outbox_poll_seconds)
 
     def _rest(self) -> None:
-        """Another worker publishes."""
+        """Forget this relay's failures while another worker publishes."""
         self.kafka.settled()
         self._outage.over()
 
     async def _publish(
         self, producer: AIOKafkaProducer, connection: Connection, pending: Sequence[PendingRecord]
     ) -> None:
-        """Send all, then delete those that were acknowledged, whatever became of the others.
+        """Send all, then delete those that were acknowledged, even if others failed.
 
         Raises the first failure that may pass.
         """
@@ -175,8 +176,8 @@ class RelayService(WorkerService):
 async def _lock(connection: Connection) -> bool:
     """Whether this session has the lock.
 
-    Raises TransientError where Postgres only reads, as a standby does: what was sent could not be
-    deleted there, and would be sent again and again.
+    Raises TransientError if Postgres is read-only, as a standby is: records could not be deleted
+    there, and would be sent again and again.
     """
     row = await (await connection.execute(_TRY_LOCK, [_RELAY_LOCK])).fetchone()
     if row is None:

@@ -1,11 +1,12 @@
 """Sends records to Kafka in whole batches.
 
-The client's own `send` costs a lock, a future and a hash per record; a batch costs one of each.
-The records of a partition go out in their order, one batch after the other, and none after one that
-failed for the time being: what a key's reader sees is in order, repeats apart. A batch that Kafka
-refuses for good is sent again record by record, to find the one at fault.
+The client's own `send` costs a lock, a future and a hash per record; a batch costs one of each. The
+records of a partition are sent in their order, one batch after the other. After a failure that may
+pass, no more of the partition's records are sent. So the records of a key arrive in order, except
+for repeats. A batch that Kafka refuses for good is sent again record by record, to find the one at
+fault.
 
-Blocks until Kafka has answered, for each batch as long as the client's request timeout at most.
+Blocks until Kafka has answered, for each batch at most as long as the client's request timeout.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from progress_worker.kafka.clients import MAX_REQUEST_BYTES
 from progress_worker.storage.write.outbox import PendingRecord
 
-#: What neither waiting nor another attempt mends.
+#: Errors that neither waiting nor another attempt mends.
 REFUSED: Final = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 
 _partition_by_key: Final = DefaultPartitioner()
@@ -40,7 +41,7 @@ class _Batch(NamedTuple):
     records: list[PendingRecord]
 
     def take(self, waiting: PendingRecord) -> bool:
-        """Whether there was room for the record."""
+        """Add the record; False if there is no room for it."""
         record = waiting.record
         taken = self.builder.append(
             timestamp=None, key=record.key, value=record.value, headers=record.headers
@@ -58,7 +59,7 @@ class SendResult(NamedTuple):
 
 
 async def send(producer: AIOKafkaProducer, pending: Iterable[PendingRecord]) -> list[SendResult]:
-    """Send the records; those that are not among the outcomes were not tried."""
+    """Send the records; those without a result were not tried."""
     by_topic: dict[str, list[PendingRecord]] = defaultdict(list)
     for waiting in pending:
         by_topic[waiting.record.topic].append(waiting)
@@ -90,7 +91,7 @@ async def _send_to_topic(
 async def _send_to_partition(
     producer: AIOKafkaProducer, topic: str, partition: int, pending: Sequence[PendingRecord]
 ) -> list[SendResult]:
-    """One batch after the other; ends early, leaving out the rest, at a failure that may pass."""
+    """Send one batch after the other; leave out the rest after a failure that may pass."""
     outcomes: list[SendResult] = []
     waiting = deque(_batches(producer, pending))
     while waiting:
@@ -127,12 +128,12 @@ def _batches(producer: AIOKafkaProducer, pending: Iterable[PendingRecord]) -> It
             yield batch
             batch = _Batch(producer.create_batch(), [])
             batch.take(waiting)
-    batch.builder.close()  # the client waits for more in one that is open
+    batch.builder.close()  # the client would wait for more records
     yield batch
 
 
 def _partition_of(key: bytes | None, partitions: Sequence[int]) -> int:
-    """By the key's hash as Kafka's own clients do it; any partition without a key."""
+    """The partition that Kafka's own clients choose by the key's hash; any without a key."""
     if key is None:
         return int(_partition_by_key(None, partitions, partitions))
     return partitions[_hash(key, len(partitions))]

@@ -51,8 +51,8 @@ def load(kind: type[_Loaded], overrides: dict[str, object]) -> _Loaded:
         return kind(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         names = {name.removeprefix(PREFIX).lower() for name in environment_names()}
-        told = "\n".join(complaints(kind, error, names | set(overrides)))
-        raise ConfigurationError(told) from None
+        sentences = "\n".join(complaints(kind, error, names | set(overrides)))
+        raise ConfigurationError(sentences) from None
     except SettingsError as error:
         field = str(error).partition('"')[2].partition('"')[0]
         raise ConfigurationError(f"{PREFIX}{field.upper()} is wrong: {JSON_WANTED}.") from None

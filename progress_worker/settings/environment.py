@@ -41,7 +41,7 @@ def rule_environment() -> dict[str, str]:
 
 
 def replace_environment(variables: Mapping[str, str]) -> None:
-    """Make these the only settings of this process and of those that it starts."""
+    """Make these the only settings of this process and of the processes that it starts."""
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
         del os.environ[name]
     os.environ.update(variables)

@@ -28,7 +28,7 @@ class ConfiguredRules(NamedTuple):
         )
 
     def summary(self) -> dict[str, object]:
-        """What the rule book is, for programs."""
+        """Describes the rule book for programs, as a JSON object."""
         return {
             "file": self.file,
             "name": self.book.content.name,

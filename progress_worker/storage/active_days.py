@@ -9,8 +9,8 @@ from typing import Final
 
 from progress_worker.domain.streaks import Run
 
-#: Selects the first day of each run and the day after it, one after the other, as ordinals:
-#: numbers, which no date style can change on their way.
+#: Selects the first day of each run and the day after it, one after the other, as ordinals. Those
+#: are numbers, so that no date style can change them on their way.
 BOUNDS: Final = (
     "ARRAY(SELECT unnest(ARRAY[lower(run), upper(run)]) - '0001-01-01'::date + 1"
     " FROM unnest(learner.active_days) AS run)"

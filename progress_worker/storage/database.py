@@ -30,8 +30,8 @@ from progress_worker.storage.sessions import first_line
 Connection = psycopg.AsyncConnection[Any]
 
 #: Every statement of ours reads by primary key. Statistics of a young or fast-growing table may
-#: tell the planner otherwise, so plans that read a whole table are priced out, and no statement is
-#: planned anew for its values.
+#: mislead the planner. So plans that read a whole table are made expensive, and no statement is
+#: planned again for its values.
 _PLANNER: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -47,8 +47,8 @@ _OF_ONE_SESSION: Final = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
 )
-#: Where Postgres says "cached plan must not change result type", with the SQLSTATE of a feature
-#: that it does not have.
+#: The function of Postgres that says "cached plan must not change result type". The SQLSTATE of
+#: that error only says that a feature is not supported.
 _STALE_PLAN: Final = "RevalidateCachedQuery"
 
 
@@ -99,8 +99,8 @@ def create_engine(
 async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
     """A connection of the pool as psycopg's own, for statements that SQLAlchemy only wraps.
 
-    Raises TransientError when none can be had in time. A connection on which anything failed is
-    thrown away rather than returned.
+    Raises TransientError when none is free in time. A connection on which anything failed is thrown
+    away rather than returned.
     """
     pooled = engine.connect()
     try:
@@ -120,10 +120,10 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def connect_for(engine: AsyncEngine, seconds: float | None) -> AsyncIterator[Connection]:
-    """The same for work that is over within so many seconds; psycopg's errors come out as ours.
+    """The same for work that may take `seconds`; psycopg's errors are translated to ours.
 
-    With None the work has a time limit of its own, whose TimeoutError comes out as ours too.
-    Raises TransientError, PoisonError and FatalError as `translate` tells them apart.
+    With None the work has a time limit of its own, whose TimeoutError is translated too. Raises
+    TransientError, PoisonError or FatalError: see `translate`.
     """
     try:
         async with asyncio.timeout(seconds), connect(engine) as connection:
@@ -138,9 +138,9 @@ def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError
     """What a database error means for the work in hand.
 
     A value or a constraint that Postgres refuses is the record's own fault. A missing table or
-    privilege is a deployment's fault that no waiting mends. All else (connection, deadlock,
-    serialization, time limit, disk full, read-only) passes, and so does what a new connection
-    mends.
+    privilege is the deployment's fault, and waiting does not mend it. Everything else (connection,
+    deadlock, serialization, time limit, disk full, read-only) may pass, and so may what a new
+    connection mends.
     """
     if is_mended_by_reconnecting(error):
         return TransientError(f"Postgres: {describe(error)}")
@@ -164,8 +164,8 @@ def translate(error: psycopg.Error) -> TransientError | PoisonError | FatalError
 def values_refused() -> Iterator[None]:
     """Treat a value that cannot even be sent as one that Postgres refuses.
 
-    Raises PoisonError for what the driver says of such a value outside its own errors, as of a
-    text that has no form in UTF-8.
+    Raises PoisonError where the driver raises an error that is not psycopg's, for example for a
+    text that UTF-8 cannot encode.
     """
     try:
         yield
@@ -174,7 +174,7 @@ def values_refused() -> Iterator[None]:
 
 
 def is_mended_by_reconnecting(error: psycopg.Error) -> bool:
-    """Whether a prepared statement is gone, there already, or of a table that has changed since."""
+    """Whether a prepared statement is missing, exists already, or reads a changed table."""
     return isinstance(error, _OF_ONE_SESSION) or error.diag.source_function == _STALE_PLAN
 
 
@@ -188,7 +188,7 @@ def describe(error: BaseException) -> str:
 
 
 def explain(error: psycopg.Error) -> str:
-    """What Postgres says, but where that may quote values."""
+    """What Postgres says; only the error's kind where its text may quote values."""
     if isinstance(error, psycopg.errors.DataError | psycopg.errors.IntegrityError):
         return describe(error)
     return first_line(error)
@@ -197,11 +197,11 @@ def explain(error: psycopg.Error) -> str:
 async def check_migrated(connection: Connection) -> None:
     """Raises FatalError, with the command that mends it, unless the schema is this release's."""
     needed = head_revision()
-    found = await (await connection.execute(_FIND_REVISIONS)).fetchone()
-    if found is None or not found[0]:
+    schema = await (await connection.execute(_FIND_REVISIONS)).fetchone()
+    if schema is None or not schema[0]:
         raise FatalError(
             f"The database {connection.info.dbname} has no tables of ours in the schemas of its "
-            f"search_path ({found[1] if found else ''}): run `progress-worker migrate`, or give "
+            f"search_path ({schema[1] if schema else ''}): run `progress-worker migrate`, or give "
             "this address the search_path that the migration had."
         )
     row = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()

@@ -1,4 +1,4 @@
-"""A connection to Postgres that is closed at once when whoever waits for it gives up."""
+"""A connection to Postgres that closes at once when a wait for it is cancelled."""
 
 from __future__ import annotations
 

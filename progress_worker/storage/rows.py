@@ -1,7 +1,7 @@
 """The columns of each table that we read and write, and the statements that follow from them.
 
 A table's types and key stand in `schema.tables`. The order of the columns here is the order of the
-values in a row. Every statement takes a column of values as one array per parameter.
+values in a row. Each parameter of a statement is an array with the values of one column.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Every rule book that was ever active, by version; in memory once it was read.
 
-A learner's row names the rule book by which it is complete. Whoever folds or presents the learner
-uses that one. A learner without a name was saved last by a release that knows no rule books: the
-active one stands in until the walk has derived the learner again.
+A learner's row names the rule book by which it is complete. The learner is folded and presented by
+that one. If the row names none, a release that knows no rule books saved it last. Then the active
+one is used until the walk has derived the learner again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RuleBooks:
         self.by_version: dict[int | None, RuleBook] = {None: configured}
 
     def unread(self, versions: Iterable[int | None]) -> set[int]:
-        """Those of the versions that have to be read first."""
+        """The versions among these that have not been read yet."""
         return {v for v in versions if v is not None and v not in self.by_version}
 
     def add(self, version: int, content: str) -> RuleBook:

@@ -16,7 +16,7 @@ from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings.addresses import libpq_url
 
 _CONNECT_TIMEOUT_SECONDS: Final = 10
-#: How PgBouncer refuses what an address asks for by `options`.
+#: How PgBouncer refuses an address with `options`.
 _REFUSED_BY_POOLER: Final = "unsupported startup parameter"
 _POOLER: Final = (
     "The address leads to a connection pooler (such as PgBouncer), which breaks locks and settings "
@@ -38,7 +38,8 @@ PINNED: Final[Mapping[str, str]] = {
     "transform_null_equals": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
-    # A policy that hides rows is an error then, and not a learner without days.
+    # Then a policy that hides rows is an error. Otherwise it would look like a learner without
+    # days.
     "row_security": "off",
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
@@ -105,17 +106,17 @@ def connect_owner(
 
 
 async def check_direct(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Raises FatalError, with the cure, where a pooler stands between us and Postgres."""
+    """Raises FatalError, with the cure, if a pooler is between us and Postgres."""
     _check_backend(connection.info, await (await connection.execute(_BACKEND)).fetchone())
 
 
 async def is_pooled(connection: psycopg.AsyncConnection[Any]) -> bool:
-    """Whether a pooler stands between us and Postgres."""
+    """Whether a pooler is between us and Postgres."""
     return _is_pooled(connection.info, await (await connection.execute(_BACKEND)).fetchone())
 
 
 def check_not_refused(error: psycopg.Error) -> None:
-    """Raises FatalError, with the cure, where a pooler refused what the address asks for."""
+    """Raises FatalError, with the cure, if a pooler refused what the address asks for."""
     if _REFUSED_BY_POOLER in str(error):
         raise FatalError(_POOLER) from error
 
@@ -128,8 +129,8 @@ def _check_backend(info: psycopg.ConnectionInfo, backend: Any) -> None:
 def _is_pooled(info: psycopg.ConnectionInfo, backend: Any) -> bool:
     """Whether the server that answers is not the one that the session was opened with.
 
-    Postgres names its process when a session begins. A pooler answers that itself, with a number
-    of its own, whatever server it passes a statement to later.
+    Postgres sends the id of its process when a session begins. A pooler sends a number of its own
+    instead, whichever server it passes statements to later.
     """
     return bool(backend[0] != info.backend_pid)
 

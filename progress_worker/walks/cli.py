@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from progress_worker.walks.verifying import Verify
     from progress_worker.walks.walk import Step, Walk
 
-#: The exit status where something is stored otherwise than it is derived.
+#: The exit status when something is stored differently from how it is derived.
 _DIFFERENT: Final = 2
 _TRIES: Final = 20
 _PAUSE_SECONDS: Final = 0.5
@@ -33,7 +33,7 @@ _PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)%").fullmatch
 def verify(
     user: Annotated[str | None, typer.Option(help="Compare one learner.")] = None,
     sample: Annotated[
-        str | None, typer.Option(help="Compare that share of the learners, as `1%`.")
+        str | None, typer.Option(help="Compare this share of the learners, for example 1%.")
     ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Compare every learner.")] = False,
     resume: Annotated[
@@ -57,8 +57,8 @@ def verify(
 
 
 def _share(text: str) -> float:
-    found = _PERCENT(text)
-    share = float(found[1]) / 100 if found else 0.0
+    percent = _PERCENT(text)
+    share = float(percent[1]) / 100 if percent else 0.0
     if not 0 < share <= 1:
         raise typer.BadParameter("write a share of the learners as 1% or 0.5%")
     return share
@@ -70,9 +70,9 @@ class _Report:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def difference(self, found: Difference) -> None:
+    def difference(self, difference: Difference) -> None:
         """Print a difference."""
-        typer.echo(to_json(found._asdict()).decode() if self._as_json else str(found))
+        typer.echo(to_json(difference._asdict()).decode() if self._as_json else str(difference))
 
     def end(self, verified: Verify, different: int, seconds: float) -> None:
         """Print the figures of a whole run."""
@@ -91,7 +91,7 @@ class _Report:
         )
         if verified.truncated:
             typer.echo(
-                f"Of {verified.truncated:,} of them older completions were deleted: they were "
+                f"{verified.truncated:,} of them have deleted older completions: they were "
                 "compared on what is left."
             )
         if verified.incomplete:

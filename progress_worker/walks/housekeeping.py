@@ -1,8 +1,8 @@
 """Housekeeping: deletes what is kept for a limited time, one small step at each turn of a timer.
 
-A step reads and deletes a bounded number of rows. It runs in the leader only; where two workers
-hold themselves for the leader, both delete the same. A step that fails is taken back whole and
-tried again at the next turn.
+A step reads and deletes a bounded number of rows. It runs in the leader only. If two workers take
+themselves for the leader, both delete the same. A step that fails is rolled back and tried again at
+the next turn.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 
 #: The walk whose cursor says up to which completion housekeeping has come.
 _WALK: Final = "retention"
-#: At ten seconds a step, 100 million completions are gone through in six days.
+#: At one step every ten seconds, 100 million completions take six days.
 _STEP_ROWS: Final = 2_000
 
 
@@ -108,9 +108,9 @@ class Housekeeping:
             _log.warning("parked_record_deleted", **record._asdict())
 
     def _failed(self, error: ProgressError | psycopg.Error | TimeoutError) -> None:
-        told: Exception = translate(error) if isinstance(error, psycopg.Error) else error
+        failure: Exception = translate(error) if isinstance(error, psycopg.Error) else error
         self._metrics.housekeeping_steps.labels("failed").inc()
-        self._outage.met(str(told) or type(told).__name__)
+        self._outage.met(str(failure) or type(failure).__name__)
 
     def _days_ago(self, days: int) -> dt.datetime:
         return self._clock() - dt.timedelta(days=days)

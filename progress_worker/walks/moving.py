@@ -28,7 +28,7 @@ class MoveToRuleBook:
     """Completes learners by the active rule book; unlocks that they earn by it are backdated."""
 
     name = RULE_BOOK
-    #: Whoever saved a learner meanwhile is found by the learner's version.
+    #: A learner who was saved meanwhile is noticed by the version.
     snapshot = False
 
     def __init__(self, books: RuleBooks, messages: Messages, metrics: Metrics) -> None:

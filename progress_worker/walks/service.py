@@ -25,9 +25,9 @@ from progress_worker.walks.walk import Step, Walk
 _log = structlog.get_logger()
 
 _LOOK_SECONDS: Final = 1.0
-#: How long nobody is looked for who is still to be moved, once a pass has found no one.
+#: How long to wait after a pass that found nobody to move, before looking again.
 _REST_SECONDS: Final = 3_600.0
-#: After a conflict with live traffic, and after Postgres was away.
+#: The pauses after a conflict with live traffic, and while Postgres is away.
 _CONFLICT_SECONDS: Final = 0.2
 _OUTAGE_SECONDS: Final = 5.0
 
@@ -60,7 +60,7 @@ class WalkService(WorkerService):
             await self.sleep(_LOOK_SECONDS)
 
     async def _pass(self) -> None:
-        """Walk on to the end; rest where nobody was left to be moved."""
+        """Walk on to the end; rest if nobody had to be moved."""
         version, worked, finished = self._books.active.version, 0, False
         while not finished:
             if self.should_stop or not self._app.is_leader():

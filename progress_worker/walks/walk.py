@@ -1,7 +1,7 @@
 """A walk: a resumable pass over all learners, a page at a time, in the order of their keys.
 
 The cursor is moved in the transaction that does the work of a page. So a walk can be killed at any
-point, and whoever goes on with it repeats nothing that was committed and leaves nobody out.
+point. The process that goes on with it repeats nothing that was committed and leaves nobody out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from progress_worker.storage.write import walks
 from progress_worker.storage.write.histories import connect_for_histories
 from progress_worker.storage.write.walks import WalkState
 
-#: Learners that one page looks at, and how many completions it derives, but for a single learner.
+#: The most learners that a page looks at, and the most completions that it derives. A single
+#: learner may have more.
 _PAGE_LEARNERS: Final = 500
 _PAGE_COMPLETIONS: Final = 20_000
 
@@ -44,7 +45,7 @@ class Passenger(Protocol):
         """
 
     def committed(self) -> None:
-        """The work that was done last is committed."""
+        """The walk calls this when the last work is committed."""
 
 
 class Step(NamedTuple):
@@ -74,7 +75,7 @@ class Walk:
         self._engine = engine
         self._time_limit = time_limit_seconds
         self._page_learners = page_learners
-        #: Of a page, how many learners are worked on at once: fewer after a conflict.
+        #: How many learners of a page are worked on at once; fewer after a conflict.
         self._most = page_learners
 
     async def state(self) -> WalkState | None:
@@ -88,7 +89,7 @@ class Walk:
             return await walks.learners(connection)
 
     async def start(self) -> None:
-        """Begin a pass from the first learner, whatever the last one came to."""
+        """Begin a pass from the first learner, however far the last pass came."""
         async with connect_for(self._engine, self._time_limit) as connection:
             await walks.begin(connection, self.passenger.name, self.passenger.rule_book)
             await connection.commit()

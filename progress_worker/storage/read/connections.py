@@ -79,7 +79,7 @@ class Snapshot:
     async def chunks(
         self, statement: ClauseElement, size: int, **parameters: object
     ) -> AsyncIterator[Sequence[Any]]:
-        """The statement's rows, so many at once, through a cursor on the server.
+        """The statement's rows in chunks, through a cursor on the server.
 
         The cursor ends with the transaction.
         """
@@ -171,7 +171,7 @@ class ReadConnections:
             session = cast(_Session, connection)
             used = session.answered
             try:
-                # Whatever has arrived: of a connection that was closed meanwhile, its end.
+                # Read what has arrived: if the connection was closed meanwhile, its end.
                 session.pgconn.consume_input()
                 yield session
             except psycopg.Error as error:
@@ -223,7 +223,7 @@ class _Compiler:
 
 
 def _settings(limits: Limits, server_version: int) -> sql.Composed:
-    """What sets a transaction up; without JIT, which costs more than these small reads."""
+    """The statement that sets a transaction up. JIT would cost more than these small reads."""
     statement, snapshot = (
         str(int(seconds * _MILLISECONDS))
         for seconds in (limits.statement_seconds, limits.snapshot_seconds)
@@ -234,7 +234,7 @@ def _settings(limits: Limits, server_version: int) -> sql.Composed:
         ("statement_timeout", longest),
         ("lock_timeout", statement),
         ("idle_in_transaction_session_timeout", longest),
-        # A limit that runs already goes on unless it is taken away first, as PINNED does.
+        # A limit that is running goes on unless it is reset first, as PINNED does.
         ("transaction_timeout", snapshot),
         ("jit", "off"),
     ]
@@ -247,7 +247,7 @@ def _settings(limits: Limits, server_version: int) -> sql.Composed:
 
 
 async def _with_a_fresh_connection_if_stale(action: Callable[[], Awaitable[_Result]]) -> _Result:
-    """What the action returns; each stale connection of the pool costs one more try."""
+    """Return what the action returns; each stale connection of the pool costs one more try."""
     while True:
         try:
             return await action()

@@ -61,7 +61,7 @@ class ExportReads:
 
     @contextmanager
     def turn(self, user_id: str) -> Iterator[None]:
-        """This learner's turn, until the client has all. Raises ExportRunningError."""
+        """Hold this learner's turn until the client has everything. Raises ExportRunningError."""
         if user_id in self._running:
             raise ExportRunningError("An export of this learner is running already.")
         self._running.add(user_id)

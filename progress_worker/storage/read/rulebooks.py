@@ -11,12 +11,12 @@ from progress_worker.storage.read.connections import ReadConnections
 from progress_worker.storage.read.statements import NEWEST_RULE_BOOK, RULE_BOOK
 from progress_worker.storage.rulebooks import RuleBooks
 
-#: How old the knowledge may be of which rule book is active.
+#: After this time the view asks again which rule book is active.
 _FRESH_SECONDS: Final = 5.0
 
 
 class ViewRuleBooks:
-    """Finds a learner's rule book. A database without any has the view's own as the active one."""
+    """Finds a learner's rule book. While the database has none, the view's own is active."""
 
     def __init__(self, connections: ReadConnections, configured: RuleBook) -> None:
         self._connections = connections
@@ -26,8 +26,8 @@ class ViewRuleBooks:
     async def of(self, version: int | None) -> RuleBook:
         """The rule book of that version, or the active one for None.
 
-        Raises TransientError when Postgres does not answer, and where this release cannot read the
-        rule book: a newer one can.
+        Raises TransientError when Postgres does not answer, and when only a newer release can read
+        the rule book.
         """
         if version is None:
             await self._refresh()

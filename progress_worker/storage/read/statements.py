@@ -109,7 +109,7 @@ def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-#: What an unchanged answer is recognised by: one look-up by primary key.
+#: The stamp by which an unchanged answer is recognised: one look-up by primary key.
 STAMP: Final = _learner_and("stamp")
 
 #: Everything that does not depend on a day: sums, streak, levels, unlocks, counters.

@@ -40,8 +40,8 @@ _View = TypeVar("_View")
 class Stamp(NamedTuple):
     """What a learner's answers depend on: every change raises the version.
 
-    `book` is the rule book by which the learner is complete. `timezone` is None, and so days are
-    those of UTC, where this release does not know the zone.
+    `book` is the rule book by which the learner is complete. `timezone` is None if this release
+    does not know the zone; days are those of UTC then.
     """
 
     book: RuleBook
@@ -106,7 +106,7 @@ class StoredRow(Generic[_View]):
 
 
 class ProgressReads:
-    """The view's reads; each is one round trip and answers for learners never seen too.
+    """The view's reads, one round trip each; they give answers for unknown learners too.
 
     Every method raises TransientError when Postgres does not answer in time. `unknown_zone` is
     called with the zone of a learner that was read, when this release does not know that zone.
@@ -221,7 +221,7 @@ def history_view(row: Any, stamp: Stamp) -> HistoryView:
 
 
 async def stamp_of(books: ViewRuleBooks, row: Any) -> Stamp:
-    """What a learner's row says of the learner's answers. Raises TransientError."""
+    """The stamp of a learner's row. Raises TransientError."""
     if row is None:
         return Stamp(await books.of(None))
     zone = row.timezone if _is_zone_known(row) else None

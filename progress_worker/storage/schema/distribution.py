@@ -27,7 +27,7 @@ _NEXT: Final[LiteralString] = "SELECT create_distributed_table(%s, %s, colocate_
 
 
 def distribute(url: str, shards: int) -> list[str]:
-    """Distribute what is not yet, in one transaction; returns the names of those tables.
+    """Distribute the tables that are not yet, in one transaction; returns their names.
 
     Raises FatalError with one sentence when Postgres cannot be reached, refuses, or is no Citus.
     """

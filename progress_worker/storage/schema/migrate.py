@@ -25,7 +25,8 @@ from progress_worker.storage.sessions import connect_owner, first_line
 #: The advisory lock that a migration holds; any number that nobody else uses.
 _MIGRATION_LOCK: Final = 7_281_936_401
 _PATIENCE_SECONDS: Final = 120.0
-#: Whoever wants a table that a migration waits for waits behind it: rather give up and try again.
+#: Everybody else who wants a table waits behind a migration that waits for it. So the migration
+#: gives up soon and tries again.
 _LOCK_TIMEOUT: Final = "2s"
 _PAUSE_SECONDS: Final = 0.5
 
@@ -38,9 +39,10 @@ def migrate(
 ) -> str:
     """Migrate the database at `url` to `revision` (up or down) and grant the two roles.
 
-    Returns the revision that it is at then: `head` leaves alone what a later release has migrated.
-    Waits at most two minutes for another migration and for locks. Raises FatalError with one
-    sentence when the database cannot be reached or refuses, or when there is no such revision.
+    Returns the revision that it is at afterwards. With `head`, a database that a later release has
+    migrated is left alone. Waits at most two minutes for another migration and for locks. Raises
+    FatalError with one sentence when the database cannot be reached or refuses, or when there is no
+    such revision.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     try:
@@ -73,7 +75,7 @@ def _moved_up(connection: Connection, revision: str, deadline: float) -> bool:
 
 
 def grant_roles(url: str, worker_role: str, view_role: str) -> None:
-    """Create the two roles where they are missing; on our tables they get just what they need."""
+    """Create the two roles if they are missing, and grant just what they need on our tables."""
     every_table = sql.SQL(", ").join(map(sql.Identifier, privileges.WORKER))
     with connect_owner(url) as connection:
         for name, granted in ((worker_role, privileges.WORKER), (view_role, privileges.VIEW)):
@@ -83,7 +85,7 @@ def grant_roles(url: str, worker_role: str, view_role: str) -> None:
             ).fetchone():
                 connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
             _grant_schema(connection, role, name)
-            # A release before may have granted more.
+            # An earlier release may have granted more.
             connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(every_table, role))
             for table, rights in granted.items():
                 allowed = sql.SQL(", ").join(map(sql.SQL, rights))
@@ -116,7 +118,7 @@ def _locked(url: str, deadline: float) -> Iterator[Connection]:
 
 
 def _lock(connection: Connection, deadline: float) -> None:
-    """Ask again and again: a statement that waits is waited for by an index made concurrently."""
+    """Ask again and again: CREATE INDEX CONCURRENTLY would wait for a statement that waits."""
     while not connection.scalar(text(f"SELECT pg_try_advisory_lock({_MIGRATION_LOCK})")):
         connection.commit()
         if time.monotonic() > deadline:

@@ -23,8 +23,8 @@ Privileges = Mapping[str, tuple[str, ...]]
 
 REVISION_TABLE: Final = "alembic_version"
 
-#: Learners and unlocks stay: not even the worker can take them away. Completions it deletes only
-#: where a retention is set.
+#: Nobody can delete learners and unlocks, not even the worker. It deletes completions only if a
+#: retention is set.
 WORKER: Final[Privileges] = {
     learner.name: ("SELECT", "INSERT", "UPDATE"),
     completion.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),

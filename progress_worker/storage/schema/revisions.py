@@ -1,4 +1,4 @@
-"""The migrations that this release comes with, found without the 9 MB of memory of Alembic."""
+"""Finds this release's migrations without importing Alembic, which takes 9 MB of memory."""
 
 from __future__ import annotations
 

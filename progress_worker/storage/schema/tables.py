@@ -104,7 +104,7 @@ learner_total: Final = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
-#: The daily snapshot: the same sums for one local day. What came down to nothing has no row.
+#: The daily snapshot: the same sums for one local day. A sum that came down to zero has no row.
 learner_day: Final = Table(
     "learner_day",
     metadata,
@@ -144,10 +144,10 @@ achievement_unlock: Final = Table(
     Column("backdated", Boolean, nullable=False),
 )
 
-#: Records that Postgres owes to Kafka; a row is deleted once Kafka acknowledged it.
-#: Row ids are not in commit order, so the relay takes what is there and never skips ahead.
-#: `headers` is a list of [name, content], the content's bytes as Latin-1 text or null.
-#: `parked` says why Kafka refused a record for good; such a row waits for an operator.
+#: Records that wait to be published; a row is deleted once Kafka has acknowledged it. Row ids are
+#: not in commit order, so the relay takes what is there and never skips ahead. `headers` is a list
+#: of [name, content], the content's bytes as Latin-1 text or null. `parked` says why Kafka refused
+#: a record for good; such a row waits for an operator.
 outbox: Final = Table(
     "outbox",
     metadata,

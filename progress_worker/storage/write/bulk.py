@@ -67,7 +67,7 @@ class CombinedQuery:
         parts = ", ".join(f"part_{number} AS ({text})" for number, text in enumerate(statements))
         written = ", ".join(f"(SELECT count(*) FROM part_{number})" for number in self._checked)
         numbers = count(1)
-        # As Postgres itself has parameters: psycopg forgets how a statement with so many is read.
+        # Parameters in Postgres's own form: psycopg does not cache how it reads so many of its own.
         query = f"WITH {parts} SELECT {written}"
         self._statement = re.sub("%s", lambda _: f"${next(numbers)}", query)
 

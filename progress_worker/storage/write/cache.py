@@ -1,8 +1,8 @@
 """Learners as they were last saved, so that the next batch need not load them.
 
-A cached learner may be out of date: another worker may have changed it. Nothing is lost by that,
-since a save goes through only if the version is still the one that the cache knows, and a learner
-leaves the cache when it is taken: after a failed save the next try loads it again.
+A cached learner may be out of date, because another worker may have changed it. This is safe: a
+save succeeds only if the version is still the one that the cache knows. A learner leaves the cache
+when it is taken, so after a failed save the next try loads it again.
 """
 
 from __future__ import annotations

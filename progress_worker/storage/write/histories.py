@@ -19,7 +19,7 @@ from progress_worker.storage.write.arrays import array
 
 #: Deriving a learner takes 20 µs a completion, so the event loop waits 10 ms for one portion.
 _PORTION: Final = 500
-#: The time limit is granted once, and once more for each of so many completions.
+#: The time limit is granted once, and once more for every 10,000 completions.
 _COMPLETIONS_PER_LIMIT: Final = 10_000
 _SIZE: Final = "SELECT count(*) FROM completion WHERE user_id = ANY(%s::text[])"
 _LIMIT: Final = "SELECT set_config('statement_timeout', %s, true)"
@@ -53,11 +53,11 @@ async def connect_for_histories(
 async def derive(
     connection: Connection, books: RuleBooks, stored: Mapping[str, LearnerState], *, newest: bool
 ) -> AsyncGenerator[tuple[LearnerState, Derived]]:
-    """Each of these learners, with every day, as stored and as the completions have it.
+    """Yield each of these learners, with every day: as stored, and as derived.
 
-    By the active rule book with `newest`, else by the learner's own. One learner after the other is
-    held in memory; other tasks run whenever Postgres is asked for more. Close it when you leave it
-    early. Raises psycopg.Error.
+    Derives by the active rule book with `newest`, otherwise by the learner's own. One learner after
+    the other is held in memory; other tasks run whenever Postgres is asked for more. Close it when
+    you leave it early. Raises psycopg.Error.
     """
     left = dict(stored)
     derivation: Derivation | None = None
@@ -81,7 +81,7 @@ def _derivation(books: RuleBooks, stored: LearnerState, *, newest: bool) -> Deri
 
 
 async def _completions(connection: Connection, users: Sequence[str]) -> AsyncGenerator[Completion]:
-    """All that count, learner by learner, oldest first, in constant memory.
+    """All that are not revoked, learner by learner, oldest first, in constant memory.
 
     The cursor ends with the transaction at the latest.
     """

@@ -113,7 +113,7 @@ async def _load_days(
 ) -> None:
     """Load the days, then compare the versions of the learners of whom anything was read.
 
-    The rules may fail on rows of two versions, long before a save could notice.
+    The rules may fail on a mixture of two versions, long before a save could notice.
     """
     async with connection.pipeline():
         rows = await _execute(connection, _DAYS, *_columns(days)) if days else None
@@ -191,7 +191,7 @@ async def _read_learners(
     await rulebooks.fetch(connection, books, {state.rule_book for state in states.values()})
     for state in states.values():
         if state.rule_book is None:
-            # An older release counted last, maybe by other filters: nobody counts those further.
+            # An older release saved this learner, maybe with other filters, which no longer count.
             state.counters = books.active.counters.known(state.counters)
     # Another transaction may have added a learner since the first answer. Then the versions, which
     # are read last, show it.

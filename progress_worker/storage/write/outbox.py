@@ -1,4 +1,4 @@
-"""The outbox: records that a transaction owes to Kafka, in the order in which it decided them."""
+"""The outbox: records that transactions leave to be published, in the order of the decisions."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ class ParkedRecord(NamedTuple):
     why: str
 
 
-# Old is what happened and was stored before; what came late is kept as long as all else.
+# A completion is old if it was completed and stored before the limit, so that one that came late is
+# kept as long as any other.
 _PAGE: Final = """
 SELECT user_id, event_id, completed_at < %(before)s AND stored_at < %(before)s
 FROM completion WHERE (user_id, event_id) > (%(user_id)s, %(event_id)s)
@@ -54,7 +55,7 @@ DELETE FROM completion
 WHERE (user_id, event_id) IN (SELECT * FROM unnest(%(users)s::text[], %(events)s::uuid[]))
 AND completed_at < %(before)s AND stored_at < %(before)s
 """
-# The oldest rows are the first, so that parked ones among later rows are younger.
+# The first rows are the oldest, so parked ones among later rows are younger.
 _DELETE_PARKED: Final = """
 DELETE FROM outbox
 WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT %(limit)s)
@@ -78,8 +79,8 @@ async def forget_completions(
 ) -> int:
     """Delete these completions where they are older than `before`; the caller commits.
 
-    First their learners are marked, which keeps every other writer of theirs out until the commit
-    and makes one fail that loaded them before. Returns how many are gone.
+    It marks their learners first. That keeps other writers of these learners out until the commit,
+    and a transaction that loaded them before will fail. Returns how many were deleted.
     """
     users, events = [user_id for user_id, _ in keys], [event_id for _, event_id in keys]
     await connection.execute(_MARK, {"before": before, "users": array(list(dict.fromkeys(users)))})

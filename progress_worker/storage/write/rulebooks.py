@@ -126,5 +126,5 @@ async def refusal(connection: Connection, book: RuleBook) -> str | None:
 
 
 async def see(connection: Connection, instance: str) -> None:
-    """Say that this worker runs, and which rule books it can read."""
+    """Record that this worker runs, and which rule books it can read."""
     await connection.execute(_SEE, [instance, __version__, FORMAT])

@@ -1,7 +1,8 @@
 """Saves the learners that a batch changed, with all that was decided, in one transaction.
 
-The learner rows come first, in the order of their ids, each only if its version is still the one
-that was loaded: whoever was faster wins, and the slower transaction fails as a whole.
+The learner rows are written first, in the order of their ids, and each only if its version is still
+the one that was loaded. If two transactions change a learner, the faster one wins, and the other
+fails as a whole.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ async def _save_learners(connection: Connection, learners: Sequence[LearnerState
 
 
 async def _forget_empty_sums(connection: Connection, learners: Iterable[LearnerState]) -> None:
-    """Delete the sums that came down to nothing: what is not active has no rows."""
+    """Delete the sums that came down to zero: a day or cell without completions has no rows."""
     totals: list[Row] = []
     days: list[Row] = []
     for state in learners:
@@ -144,7 +145,7 @@ async def _save_parts(
     changes: Changes,
     messages: Iterable[OutboxRecord],
 ) -> None:
-    """Append what is new, learner by learner, which keeps pages local; change what was there."""
+    """Append new rows, learner by learner, which keeps pages local; change existing ones."""
     new_totals: list[Row] = []
     new_days: list[Row] = []
     totals: list[Row] = []

@@ -1,7 +1,7 @@
-"""How far each walk over all learners has come, in the database, so that any process goes on.
+"""Stores how far each walk over all learners has come, so that any process can go on.
 
-A walk moves its cursor in the transaction that does the work of a page. Whoever comes second, as
-where two workers take themselves for the leader, finds the cursor moved and does nothing.
+A walk moves its cursor in the transaction that does the work of a page. If two workers take
+themselves for the leader, the second one finds the cursor moved and does nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RULE_BOOK: Final = "rule_book"
 
 
 class WalkState(NamedTuple):
-    """One walk: its cursor, what the pass is for and found, and when it ended, if it did."""
+    """One walk: its cursor, the pass's rule book and counts, and when it ended, if it did."""
 
     rule_book: int | None
     cursor: Cursor
