@@ -16,7 +16,7 @@ _HEAD = (
 
 
 def add_to_history(file: Path, results: Results, note: str) -> None:
-    """Append a line, and begin the page where there is none."""
+    """Append a line; create the page if there is none."""
     before = file.read_text(encoding="utf-8") if file.exists() else _HEAD
     line = "| " + " | ".join([*_cells(results), note.replace("|", "/")]) + " |\n"
     file.write_text(before + line, encoding="utf-8")

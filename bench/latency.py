@@ -75,7 +75,7 @@ def main() -> None:
     options = _options()
     console = Console()
     rates = [int(rate) for rate in options.rates.split(",")]
-    # A search for cycles would stop the clock that is read here for a tenth of a second at a time.
+    # A garbage collection would delay the measurements here by a tenth of a second at a time.
     gc.disable()
     try:
         found = asyncio.run(measure(rates, options.seconds, console, options.bootstrap))
@@ -101,8 +101,8 @@ async def measure(
 ) -> list[Steady]:
     """One worker on a fresh stack, one rate after the other.
 
-    `bootstrap` is that of a Kafka to measure with instead of the stack's own, without our topics.
-    Raises TrialError where it has them.
+    `bootstrap` is that of a Kafka to use instead of the stack's own. Raises TrialError if that
+    Kafka has our topics already.
     """
     with EmbeddedStack(durable=True) as stack:
         _keep_commit_times(stack)
@@ -111,7 +111,7 @@ async def measure(
         settings = kafka_settings(bootstrap)
         if len(await create_topics(settings)) < len(wanted_topics(settings)):
             raise TrialError("that Kafka has topics of ours already: give an empty one")
-        # Each learner's events are sent in their order; nobody has a second event before a first.
+        # Each learner's events are sent in order.
         events = _unique(sum(int(rate * seconds) for rate in rates) + _WARM_UP_EVENTS)
         found = []
         with Contestants(WORKER, stack, bootstrap) as worker:
@@ -145,7 +145,7 @@ async def _steady(line: Line, usage: Usage, events: Iterator[Completion], rate: 
 
 
 def _keep_commit_times(stack: EmbeddedStack) -> None:
-    """Postgres can tell when it committed a row, if it is asked to beforehand."""
+    """Make Postgres keep the time of each commit."""
     with psycopg.connect(
         stack.postgres.url(), autocommit=True, connect_timeout=_CONNECT_SECONDS
     ) as connection:
@@ -154,7 +154,7 @@ def _keep_commit_times(stack: EmbeddedStack) -> None:
 
 
 def _unique(count: int) -> Iterator[Completion]:
-    """So many different completions, all of this very moment once they are stamped."""
+    """`count` different completions; each gets the present time when it is sent."""
     seen = set()
     for completion in completions(count + count // 10):
         if completion.event_id not in seen:

@@ -1,4 +1,4 @@
-"""A producer of events at a steady rate, and a subscriber of the unlocks that come of them."""
+"""A producer of events at a steady rate, and a subscriber of the unlocks that follow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONNECT_SECONDS = 10
 _SUBSCRIBER_WAIT_MS = 5
 _DONE: LiteralString = "SELECT (SELECT count(*) FROM completion), (SELECT count(*) FROM outbox)"
 
-#: When something began and when it was over, as POSIX times.
+#: When something began and when it ended, as POSIX times.
 Span = tuple[float, float]
 
 

@@ -1,4 +1,4 @@
-"""What a result was measured on and with."""
+"""Describes the machine and the versions that a result was measured with."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _rules() -> str:
 
 
 def _commit() -> str:
-    """With a plus sign when there are changes that are not committed."""
+    """The commit, with a plus sign if there are changes that are not committed."""
     git = shutil.which("git")
     if git is None:
         return "unknown"

@@ -19,7 +19,7 @@ _BATCH_BYTES = 256 * 1024
 async def publish_backlog(
     bootstrap: str, topic: str, partitions: int, records: Sequence[Wire]
 ) -> list[int]:
-    """Send the records, by key to their partitions; returns how many went into each.
+    """Send the records to the partitions of their keys; returns how many each partition got.
 
     Raises KafkaError, and TimeoutError after a minute.
     """

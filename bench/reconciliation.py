@@ -1,4 +1,4 @@
-"""Compares a contestant's tables with the only right result."""
+"""Compares a contestant's tables with the only correct result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from progress_worker.demo.read import database, learners
 
 _CONNECT_SECONDS = 10
 
-#: Those that were stored before the worker began have other ids.
+#: Leaves out the learners that were stored before the worker began.
 _NO_OTHERS: LiteralString = "WHERE strpos(user_id, '~') = 0"
 _LEARNERS: LiteralString = f"SELECT user_id FROM learner {_NO_OTHERS}"
 _COMPLETIONS: LiteralString = f"SELECT user_id, event_id FROM completion {_NO_OTHERS}"
@@ -37,9 +37,9 @@ Key = TypeVar("Key", bound=Hashable)
 def our_differences(
     url: str, workload: Workload, published: Iterable[tuple[str, str]]
 ) -> list[str]:
-    """What is wrong with the worker's tables and the unlocks on their topic, a sentence each.
+    """One sentence for each thing that is wrong with the worker's tables and published unlocks.
 
-    Empty when all is right. Raises psycopg.Error, and FatalError for what Postgres refuses.
+    Raises psycopg.Error, and FatalError for what Postgres refuses.
     """
     expected = workload.expected
     with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:

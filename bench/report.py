@@ -26,7 +26,7 @@ HEADINGS = (
 
 
 def table(results: Results) -> Table:
-    """For the terminal."""
+    """The results as a table for the terminal."""
     shown = Table(caption=_CAPTION, caption_justify="left")
     shown.add_column(HEADINGS[0], no_wrap=True)
     for heading in HEADINGS[1:]:
@@ -53,7 +53,7 @@ def failures(results: Results) -> Iterator[str]:
 
 
 def page(results: Results) -> str:
-    """As Markdown."""
+    """The results as a Markdown page."""
     machine, versions = results.machine, results.versions
     lines = [
         "# Results",
@@ -76,7 +76,7 @@ def page(results: Results) -> str:
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A table as Markdown, figures to the right."""
+    """A Markdown table; figures are aligned to the right."""
     yield "| " + " | ".join(headings) + " |"
     yield "| --- " + "| ---: " * (len(headings) - 1) + "|"
     for row in rows:

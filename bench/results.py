@@ -23,7 +23,7 @@ class Standing:
 
     @property
     def rate(self) -> float | None:
-        """The median of the events a second; none for one that failed even once."""
+        """The median of the events a second; None if it failed even once."""
         if self.failure is not None or not self.measurements:
             return None
         return median(measurement.rate for measurement in self.measurements)
@@ -38,7 +38,7 @@ class Standing:
         return median(value(measurement) for measurement in self.measurements)
 
 
-#: Who is compared with whom, and the ratio that is wanted.
+#: Which contestants are compared, and the ratio that is the goal.
 GOALS = (
     ("ours", "ceiling", 0.65),
     ("ours-2", "ceiling-2", 0.60),
@@ -50,7 +50,7 @@ GOALS = (
 
 @dataclass(slots=True)
 class Results:
-    """Everything that a run of the benchmark found."""
+    """Everything that a run of the benchmark measured."""
 
     measured_at: dt.datetime
     machine: dict[str, str]
@@ -60,7 +60,7 @@ class Results:
     standings: list[Standing]
 
     def ratio(self, name: str, other: str) -> float | None:
-        """One's rate over the other's, where both have one."""
+        """The rate of `name` divided by that of `other`; None unless both have one."""
         rates = {standing.name: standing.rate for standing in self.standings}
         first, second = rates.get(name), rates.get(other)
         return first / second if first and second else None
@@ -70,7 +70,7 @@ class Results:
         return {standing.name: standing for standing in self.standings}[name]
 
     def document(self) -> dict[str, Any]:
-        """The same as JSON has it."""
+        """The results as a JSON document."""
         return {
             "measured_at": self.measured_at.isoformat(timespec="seconds"),
             "machine": self.machine,

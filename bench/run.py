@@ -1,4 +1,4 @@
-"""Drains the same backlog by every contestant, in turns, and writes down what was measured.
+"""Lets every contestant drain the same backlog, in turns, and writes the results down.
 
 python bench/run.py [--quick] [--events N] [--rounds N] [--only NAME,NAME]
 """
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, console: Console) -> list[Standing]:
-    """Every contestant once in each round, so that a busy minute strikes all of them."""
+    """Measure every contestant once a round, so that a busy minute affects all of them."""
     contestants = _contestants(options)
     standings = {
         contestant.name: Standing(

@@ -1,7 +1,7 @@
 """One measurement: a fresh stack, a backlog, a contestant that drains it, and its result read back.
 
-The rule is the same for all and stands in `watch`. A contestant whose tables are wrong in the end
-gets no measurement but an error.
+The rule is the same for all; it is in `watch`. A contestant whose tables are wrong at the end gets
+an error and no measurement.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def run_trial(contestant: Contestant, workload: Workload) -> Measurement:
 
 
 def kafka_settings(bootstrap: str) -> KafkaSettings:
-    """How this process speaks to the Kafka that is measured with."""
+    """The settings by which this process connects to the Kafka of the measurement."""
     return load_kafka_settings(
         kafka_bootstrap=bootstrap,
         kafka_idempotent_producer=False,
@@ -80,7 +80,7 @@ def _make_tables(contestant: Contestant, stack: EmbeddedStack, workload: Workloa
 
 
 def _store(url: str, completions: int, learners: int) -> None:
-    """Fill the tables with so many completions, of others than the learners at work."""
+    """Fill the tables with completions of learners who have no events in the backlog."""
     each = max(1, completions // learners // EVENTS_PER_LEARNER)
     numbers = {"neighbours": learners, "each": each, "completions": EVENTS_PER_LEARNER}
     with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_SECONDS) as connection:
@@ -97,10 +97,10 @@ async def _fill(settings: KafkaSettings, workload: Workload) -> list[int]:
 
 
 class Contestants:
-    """A contestant's processes, which end with this one whatever ends it."""
+    """A contestant's processes. They end when this process ends, however that happens."""
 
     def __init__(self, contestant: Contestant, stack: EmbeddedStack, bootstrap: str) -> None:
-        """`bootstrap` is that of the Kafka that is measured with."""
+        """`bootstrap` is that of the Kafka of the measurement."""
         self._contestant = contestant
         self._stack = stack
         self._bootstrap = bootstrap
@@ -124,7 +124,7 @@ class Contestants:
         self._guard.close()
 
     def _environment(self) -> dict[str, str]:
-        """Each process has the defaults of the embedded stack, and a web port of its own."""
+        """The variables of a process: the embedded stack's defaults and a web port of its own."""
         variables = {name: value for name, value in os.environ.items() if PREFIX not in name}
         own = {
             PREFIX + "WEB_PORT": str(free_port()),
@@ -134,19 +134,19 @@ class Contestants:
         return variables | self._stack.environment() | own
 
     def check(self) -> None:
-        """Raises TrialError, with the last of what it said, when a process has ended."""
+        """Raises TrialError, with the end of its output, if a process has ended."""
         for pid in self.pids:
             code = self._guard.exit_code(pid)
             if code is not None:
                 raise TrialError(f"it ended with status {code}. {self.last_words()}")
 
     def last_words(self) -> str:
-        """The end of what the processes said."""
+        """The end of the processes' output."""
         logs = sorted(self._guard.directory.glob("*.log"))
         return "\n".join(log.read_text(errors="replace")[-_LAST_WORDS:] for log in logs)
 
     def stop(self) -> None:
-        """Ask the processes to end, so that none writes while the result is read."""
+        """End the processes, so that none writes while the result is read."""
         for pid in self.pids:
             self._guard.signal(pid, signal.SIGTERM)
         for pid in self.pids:

@@ -31,12 +31,12 @@ class ProcessorTime:
 
     @property
     def others(self) -> float:
-        """What took no part in the measurement."""
+        """The processor time of everything that took no part in the measurement."""
         return max(0.0, self.machine - self.workers - self.postgres - self.broker - self.bench)
 
 
 class Usage:
-    """Reads the operating system's accounts of these processes and their children."""
+    """Reads the processor time and memory of these processes and their children."""
 
     def __init__(self, workers: Sequence[int], postgres: int, broker: int) -> None:
         self._workers = [psutil.Process(pid) for pid in workers]
@@ -65,7 +65,7 @@ def _own(process: psutil.Process) -> float:
 
 
 def _with_children(process: psutil.Process) -> float:
-    """Children that ended are in the account of their parent, once it has noticed."""
+    """Once a parent has noticed a child's end, its own figures include the child's."""
     used = _own(process)
     ended = process.cpu_times()
     used += getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0)
@@ -73,7 +73,7 @@ def _with_children(process: psutil.Process) -> float:
         try:
             used += _own(child)
         except psutil.NoSuchProcess:
-            continue  # it ended just now, and is in its parent's account
+            continue  # it ended just now, and its parent's figures include it
     return used
 
 

@@ -58,7 +58,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the view did with a question, and psycopg with the same query."""
+    """The view's load with a question, and psycopg's with the same query."""
 
     question: Question
     view: Load
@@ -74,7 +74,7 @@ _QUESTIONS = (
 
 
 def main() -> None:
-    """Measure, print and save; says so and ends when there is no wrk."""
+    """Measure, print and save; ends with a sentence if wrk is missing."""
     options, console = _options(), Console()
     wrk = shutil.which("wrk")
     if wrk is None:
@@ -147,7 +147,7 @@ def _measure(
 
 
 def _known(address: str, tokens: Sequence[Headers]) -> list[Headers]:
-    """The same questions by clients that have the answers; raises TrialError unless all hold."""
+    """Headers of clients that have the answers already; raises TrialError unless all get 304."""
     known: list[Headers] = []
     with httpx.Client(timeout=_ANSWER_SECONDS) as client:
         for headers in tokens:

@@ -1,4 +1,4 @@
-"""A `progress-worker api` process to measure, and tokens that it takes."""
+"""A `progress-worker api` process to measure, and tokens that it accepts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Headers = Mapping[str, str]
 
 
 def token_settings() -> TokenSettings:
-    """How the tokens are signed."""
+    """The settings by which tokens are signed."""
     return load_token_settings(**{name.lower(): value for name, value in _TOKENS.items()})
 
 
@@ -44,7 +44,7 @@ def bearer(user_id: str) -> Headers:
 
 @contextmanager
 def running_view(database: Database) -> Iterator[tuple[str, int]]:
-    """A view as it is deployed, logs included: where it listens, and its number of connections."""
+    """A view as it is deployed, with logs: its address, and how many connections it has."""
     port = free_port()
     settings = _TOKENS | {
         "VIEW_DATABASE_URL": database.view_url,

@@ -20,12 +20,12 @@ _CONNECT_SECONDS = 10
 
 
 class TrialError(Exception):
-    """A contestant ended by itself, or did not finish in time."""
+    """A contestant ended by itself or did not finish in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a contestant did between the first commit and the last."""
+    """What a contestant used between its first and its last commit."""
 
     events: int
     seconds: float
@@ -40,13 +40,13 @@ class Measurement:
 
     @property
     def others(self) -> float:
-        """How many cores were busy with something else."""
+        """How many cores other programs used."""
         return self.processor.others / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class TopicBacklog:
-    """Where the backlog lies, and how many records each partition holds."""
+    """The topic of the backlog, and how many records each partition holds."""
 
     bootstrap: str
     database_url: str
@@ -54,7 +54,7 @@ class TopicBacklog:
 
 
 class Watch:
-    """Starts its clock at the first commit of offsets, stops it when nothing is left to do.
+    """Measures from the first commit of offsets until nothing is left to do.
 
     What was committed when the clock started does not count.
     """
@@ -70,7 +70,7 @@ class Watch:
         self._resident = 0
 
     async def run(self, limit_seconds: float, *, drains_outbox: bool) -> Measurement:
-        """Watch until the end. Raises TrialError when that does not come in time."""
+        """Watch until the end. Raises TrialError if that does not come in time."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._backlog.bootstrap)
         try:
             async with asyncio.timeout(limit_seconds):
@@ -107,7 +107,7 @@ class Watch:
         await asyncio.sleep(_POLL_SECONDS)
 
     async def _committed(self, admin: AIOKafkaAdminClient) -> int:
-        """How many records the group has committed; a group that is not there yet has none."""
+        """How many records the group has committed; 0 if the group does not exist yet."""
         offsets = await admin.list_consumer_group_offsets(GROUP, partitions=list(self._wanted))
         return sum(
             min(self._wanted[partition], max(0, offset.offset))

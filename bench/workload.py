@@ -1,4 +1,4 @@
-"""The generated work that every contestant is given, and what has to come of it."""
+"""The generated work that every contestant gets, and its correct result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Envelope = Callable[[Completion], Wire]
 
 @dataclass(slots=True)
 class Expected:
-    """The only right result: sums by learner, by learner and topic, by learner and local day.
+    """The only correct result: sums by learner, by learner and topic, by learner and day.
 
     The completions are in the order in which they are sent, without repeats.
     """
@@ -42,7 +42,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Workload:
-    """Records in the order in which they are sent, and what has to come of them by the book."""
+    """Records in the order in which they are sent, and their correct result by the book."""
 
     records: Sequence[Wire]
     expected: Expected
@@ -71,7 +71,7 @@ def in_binary_mode(completion: Completion) -> Wire:
 
 
 def completions(count: int, seed: int = _SEED) -> Iterator[Completion]:
-    """So many completions of learners with habits, repeats and late ones among them."""
+    """`count` completions of learners with habits; some are repeated, some are late."""
     learners = max(1, count // EVENTS_PER_LEARNER)
     shares = {"repeat_share": REPEAT_SHARE, "late_share": LATE_SHARE}
     for record in generate(count, seed, learners, _END, **shares, revision_share=0, broken_share=0):
@@ -80,14 +80,14 @@ def completions(count: int, seed: int = _SEED) -> Iterator[Completion]:
 
 
 def _with_zone(completion: Completion) -> Completion:
-    """Every event names its zone, so that it can be written in UTC and still has its day."""
+    """Give it a zone, so that it can be written in UTC and still has its local day."""
     if completion.timezone is not None:
         return completion
     return completion._replace(timezone="UTC", local_day=completion.completed_at.date())
 
 
 def make_workload(count: int, envelope: Envelope, book: RuleBook) -> Workload:
-    """Generate the work and fold it the slow, obvious way; the same arguments, the same work."""
+    """Generate the work and fold it the slow, obvious way. It depends only on the arguments."""
     expected = Expected()
     records = []
     for completion in completions(count):
@@ -118,7 +118,7 @@ def _count(expected: Expected, completion: Completion) -> None:
 
 
 def add(sums: Sums | None, share: Sums) -> Sums:
-    """The sum of two, the first of which may be missing."""
+    """The sum of both; the first may be None."""
     if sums is None:
         return share
     return (

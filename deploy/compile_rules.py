@@ -1,8 +1,8 @@
 """Compiles the rules with mypyc while the wheel is built.
 
 The modules do the same as their source, which stays beside them for tracebacks; Python prefers the
-compiled ones. Only what is asked event by event is compiled. Raises whatever mypyc or the C
-compiler raise.
+compiled ones. Only what runs for every event is compiled. Raises what mypyc or the C compiler
+raises.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HOT: Final = (
     "ingest/folding",
     "storage/write/cache",
 )
-# Whoever builds has not the packages that we depend on, and `make check` has seen to the types.
+# The build environment lacks the packages that we depend on, and `make check` checks the types.
 _MYPY: Final = ("--config-file=", "--ignore-missing-imports", "--python-version=3.11")
 
 
@@ -47,7 +47,7 @@ class CompileRules(BuildHookInterface[Any]):
         extensions = mypycify(
             [*_MYPY, *modules],
             opt_level="3",
-            debug_level="0",  # would name the scratch directory, another one each time
+            debug_level="0",  # would name the scratch directory, which differs each time
             target_dir=str(scratch / "c"),
             group_name="progress_worker_rules",
         )
@@ -60,5 +60,5 @@ class CompileRules(BuildHookInterface[Any]):
         build_data["pure_python"], build_data["infer_tag"] = False, True
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Throw away what the wheel holds now."""
+        """Remove the compiled files, which the wheel holds now."""
         self._scratch.cleanup()

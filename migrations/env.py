@@ -1,7 +1,8 @@
 """Runs the migrations on the connection that `progress_worker.storage.schema.migrate` hands over.
 
-A new table that belongs to learners is one of `LEARNER_TABLES`, and each of its keys begins with
-`user_id`: so Citus can distribute it, which `progress-worker distribute` does after the migration.
+A new table that belongs to learners must be one of `LEARNER_TABLES`, and each of its keys must
+begin with `user_id`. Then Citus can distribute it: `progress-worker distribute` does so after the
+migration.
 """
 
 from alembic import context

@@ -1,4 +1,4 @@
-"""The servers and databases that tests share, and what is done with all tests."""
+"""The servers and databases that tests share, and hooks for all tests."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from tests.harness.apache_kafka import Cluster, cluster_or_skip
 from tests.harness.ledger import account
 from tests.harness.sharing import SharedServers
 
-# Examples take as long as the machine needs: a busy one makes no law wrong.
+# Without a deadline: a busy machine must not fail a test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedServers:
-    """Say which tests run in one process when there are several."""
+    """Choose which tests run in one process if there are several processes."""
     return SharedServers(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the slow tests when there are several processes, so that they end together."""
+    """Start the slow tests first if there are several processes, so that all end together."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("integration") is None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the account of the fault tests, whichever processes they ran in."""
+    """Print the summary of the fault tests, whichever processes they ran in."""
     reports = terminalreporter.getreports("passed")
     if lines := account(report.user_properties for report in reports):
         terminalreporter.section("faults survived, each round reconciled")

@@ -1,1 +1,1 @@
-"""Those that compete with the worker, each a program of its own."""
+"""The programs that compete with the worker."""

@@ -1,8 +1,8 @@
 """The ceiling: as little as can be done between Kafka and Postgres, as fast as we know how.
 
 Batches of 5,000 are decoded while the one before is in the database; a batch is a binary COPY into
-a temporary table and one set-based statement. No rules, unlocks, revisions, dead letters, outbox,
-rebalances or retries: whatever goes wrong ends it.
+a temporary table and one set-based statement. It has no rules, unlocks, revisions, dead letters,
+outbox, rebalances or retries, and any failure ends it.
 
     python -m bench.contestants.ceiling BOOTSTRAP DATABASE_URL GROUP TOPIC PARTITION,PARTITION,…
 """
@@ -80,7 +80,7 @@ Row = tuple[Any, ...]
 
 
 def decode(values: Sequence[bytes]) -> list[Row]:
-    """The rows of a batch, in the order of the keys, which keeps inserts local."""
+    """The rows of a batch, sorted by key, which keeps inserts local."""
     rows = []
     for value in values:
         event = from_json(value)
@@ -118,7 +118,7 @@ def save(connection: psycopg.Connection, rows: Sequence[Row]) -> None:
 
 
 class Ceiling:
-    """The loop, with at most one batch in the database and one in the making."""
+    """The loop: while one batch is in the database, the next one is decoded."""
 
     def __init__(self, consumer: AIOKafkaConsumer, connection: psycopg.Connection) -> None:
         self._consumer = consumer
@@ -126,7 +126,7 @@ class Ceiling:
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     async def run(self) -> None:
-        """Read and store until it is ended."""
+        """Read and store until a signal ends the process."""
         before: asyncio.Task[None] | None = None
         while True:
             batch = await self._consumer.getmany(timeout_ms=200, max_records=BATCH)

@@ -1,4 +1,4 @@
-"""Who competes: how each is started, how much work it is given, how its result is read."""
+"""The contestants: how each is started, how much work it gets, and how its result is read."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One that competes; `commands` are its processes, `share` is its part of the full work.
+    """A contestant; `commands` are its processes, `share` is its part of the full work.
 
-    `ours` is the worker of this project; `stored` completions of other learners are in its tables
-    before it begins.
+    `ours` is the worker of this project. Before it begins, `stored` completions of other learners
+    are in its tables.
     """
 
     name: str
@@ -72,7 +72,7 @@ def _quix(site: Site) -> Sequence[Command]:
 
 
 def _quix_python() -> str:
-    """Quix Streams may live in an environment of its own, named by BENCH_QUIX_PYTHON."""
+    """BENCH_QUIX_PYTHON may name the Python of an environment of its own for Quix Streams."""
     return os.environ.get("BENCH_QUIX_PYTHON", sys.executable)
 
 
@@ -103,5 +103,5 @@ STORED = Contestant(
     "ours-stored", "ours, 5 million stored", 1.0, _ours(1), ours=True, stored=5_000_000
 )
 EVERYONE = (WORKER, CEILING, TWO_WORKERS, TWO_CEILINGS, QUIX, TAKE, ORM)
-#: Those that compete only where they are named.
+#: These compete only if they are named.
 ON_REQUEST = (STORED,)

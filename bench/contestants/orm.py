@@ -1,4 +1,4 @@
-"""A Faust agent that takes one event at a time through an ORM session: how one starts.
+"""A Faust agent that takes one event at a time through an ORM session, as beginners do.
 
 python -m bench.contestants.orm BOOTSTRAP DATABASE_URL GROUP TOPIC
 """
@@ -68,7 +68,7 @@ def _count(counted: Counted, row: Arrived) -> None:
 
 
 def _with(days: MultiRange[dt.date], day: dt.date) -> MultiRange[dt.date]:
-    """Postgres joins runs that touch."""
+    """Add a day to the runs; Postgres joins runs that touch."""
     return MultiRange([*days, Range(day, day + dt.timedelta(days=1))])
 
 

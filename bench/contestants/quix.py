@@ -1,6 +1,6 @@
-"""Quix Streams with its state in RocksDB and its Postgres sink, one for each table.
+"""Quix Streams with its state in RocksDB, and one of its Postgres sinks for each table.
 
-It runs in an environment of its own if need be, so it imports nothing of ours.
+It may run in an environment of its own, so it imports nothing of ours.
 
     python bench/contestants/quix.py BOOTSTRAP DATABASE_URL GROUP TOPIC
 """
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def fold(event: Row, state: State) -> Row | None:
-    """The rows that an event changes, by table; None for one that is known."""
+    """The rows that an event changes, by table; None if the event is known."""
     seen = f"event:{event['event_id']}"
     if state.exists(seen):
         return None
@@ -73,7 +73,7 @@ def _add(state: State, key: str, share: list[int]) -> Row:
 
 
 def _active_days(state: State, day: str, *, new: bool) -> str:
-    """As Postgres writes a multirange; it joins the runs itself."""
+    """The days as Postgres writes a multirange; Postgres joins the runs."""
     days: list[str] = state.get("active_days", [])
     if new:
         days.append(f"[{day},{day}]")
@@ -82,7 +82,7 @@ def _active_days(state: State, day: str, *, new: bool) -> str:
 
 
 def sink(url: str, table: str, *key: str) -> PostgreSQLSink:
-    """A sink that upserts into a table that is there."""
+    """A sink that upserts into an existing table."""
     address = urlsplit(url)
     return PostgreSQLSink(
         host=address.hostname,

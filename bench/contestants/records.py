@@ -40,7 +40,7 @@ class Completion(Base):
 
 
 class Counted:
-    """The sums of a table."""
+    """The columns of sums that tables share."""
 
     completions: Mapped[int] = mapped_column(default=0)
     graded: Mapped[int] = mapped_column(default=0)
@@ -93,7 +93,7 @@ class Arrived(TypedDict):
 
 
 def read(value: bytes) -> Arrived:
-    """Check an event by the published contract and make it a row; the work names all zones."""
+    """Check an event by the published contract and make it a row; every event names its zone."""
     event = ExerciseCompleted.model_validate_json(value)
     if event.event_id is None or event.timezone is None:
         raise ValueError("not an event of the benchmark")

@@ -1,4 +1,4 @@
-"""A Faust agent with `take(500)` and bulk upserts: how one is advised to make Faust faster.
+"""A Faust agent with `take(500)` and bulk upserts, the usual advice for a faster Faust.
 
 python -m bench.contestants.take BOOTSTRAP DATABASE_URL GROUP TOPIC
 """
@@ -50,7 +50,7 @@ def _sums(rows: Iterable[Arrived], *names: Literal["local_day", "topic"]) -> dic
         graded = int(grade is not None)
         share = (1, graded, grade or 0, row["time_spent_seconds"], row["hints_used"])
         sums[key] = add(sums.get(key), share)
-    # In the order of the keys: two processes that do not keep one deadlock.
+    # Sorted by key: without a common order, two processes deadlock.
     return dict(sorted(sums.items()))
 
 
@@ -68,7 +68,7 @@ def _named(sums: dict[Key, Sums], *names: str) -> list[dict[str, Any]]:
 
 
 def _upsert(table: Any, *names: str) -> Any:
-    """Adds to the sums; what is returned makes SQLAlchemy put many rows into one statement."""
+    """Adds to the sums. RETURNING makes SQLAlchemy put many rows into one statement."""
     statement = insert(table)
     new = statement.excluded
     changes = {name: getattr(table, name) + new[name] for name in SUMS}

@@ -114,7 +114,7 @@ def upgrade() -> None:
         sa.Column("parked", sa.Text),
         sa.PrimaryKeyConstraint("id", name="pk_outbox"),
     )
-    # The outbox is a queue: its dead rows have to go before they slow down its reader.
+    # The outbox is a queue. Its dead rows must be removed before they slow down its reader.
     op.execute(
         "ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0,"
         " autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0)"

@@ -1,4 +1,4 @@
-"""Sums of days that came down to nothing have no row."""
+"""Removes the rows of days whose sums came down to zero."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""From when on a learner's completions are kept, once older ones were deleted."""
+"""Adds the time from which a learner's completions are kept, once older ones were deleted."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,7 @@
 """A completion's offset from UTC, the start of its day and its cohort.
 
-The columns may be null: rows from before have none, and a worker of the release before, which goes
-on while this one starts, leaves them out.
+The columns may be null: existing rows have no values, and workers of the release before, which go
+on while this one starts, leave them out.
 """
 
 import sqlalchemy as sa

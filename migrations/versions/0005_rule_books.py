@@ -1,8 +1,8 @@
 """Rule books in the database, walks over all learners, and how many exercises were passed.
 
 Learners name the rule book by which they are complete. The new columns may be null or have a
-default: a worker of the release before, which goes on while this one starts, leaves them out. It
-raises a learner's version without `rule_book_at`, so that the learner counts as incomplete and the
+default: workers of the release before, which go on while this one starts, leave them out. They
+raise a learner's version but not `rule_book_at`, so that the learner counts as incomplete and the
 walk derives it again.
 """
 

@@ -1,4 +1,4 @@
-"""What the fault tests break."""
+"""The deployments and servers that fault tests break."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.harness.deploying import deploy
 from tests.harness.ledger import Ledger
 from tests.harness.worker import Deployment
 
-#: Short limits, so that a fault of seconds is a long one; small batches, so that there are many.
+#: Short limits, so that a fault of seconds counts as long; small batches, so that there are many.
 _IMPATIENT = {
     "BATCH_MAX_EVENTS": "100",
     "OUTBOX_BATCH": "50",
@@ -45,7 +45,7 @@ class Deploy(Protocol):
 
 @pytest.fixture
 def ledger(record_property: Callable[[str, object], None]) -> Ledger:
-    """Where every round that came out well is entered."""
+    """The ledger into which every successful round is entered."""
     return Ledger(record_property)
 
 

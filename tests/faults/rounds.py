@@ -1,4 +1,4 @@
-"""How often a fault is tried: some seeds in every run of the tests, all of them on request."""
+"""How often a fault is tried: with some seeds in every run of the tests, with all on request."""
 
 from __future__ import annotations
 

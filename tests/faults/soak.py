@@ -1,4 +1,4 @@
-"""The soak: two workers drain a backlog and take a mixed load for minutes; nothing may grow.
+"""The soak: two workers drain a backlog, then take a mixed load for minutes; nothing may grow.
 
 python -m tests.faults.soak [--events N] [--minutes N] [--rate N]
 """
@@ -41,10 +41,10 @@ WORKERS: Final = 2
 _MIB: Final = 2**20
 _SAMPLE_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 1_800.0
-#: A quarter of a minute: a steady rate, then as much at once as comes in five seconds.
+#: A cycle has a steady rate, then a burst of as many events as come in five seconds.
 _CYCLE_SECONDS, _BURST_SECONDS = 15, 5
 _EVENTS_PER_LEARNER: Final = 20
-#: Of the load's time; caches fill and Python's arenas settle.
+#: Part of the load's time in which caches fill and Python's arenas settle.
 _WARM_UP: Final = 1 / 3
 #: At 400 events a second these are 20 bytes an event.
 _GROWTH_MIB_PER_MINUTE: Final = 0.5
@@ -54,7 +54,7 @@ _OUTBOX_GROWTH: Final = 500.0
 
 
 class Sample(NamedTuple):
-    """One look: minutes of load, MiB of each worker, rows of the outbox, connections."""
+    """One sample: minutes of load, MiB of each worker, rows of the outbox, connections."""
 
     minute: float
     resident: tuple[float, ...]
@@ -72,7 +72,7 @@ class Load:
         self.total = backlog + self.cycles * rate * (_CYCLE_SECONDS + _BURST_SECONDS)
 
     def records(self) -> Iterator[GeneratedRecord]:
-        """From the beginning."""
+        """All records, from the beginning."""
         return generate(
             self.total,
             11,
@@ -97,7 +97,7 @@ class Soak:
         self._ends: dict[int, int] = {}
 
     async def run(self) -> None:
-        """Send, drain, load, drain; the workers have to live to the end."""
+        """Send, drain, load, drain; the workers must live to the end."""
         records = self._load.records()
         await self._send(
             islice(records, self._load.backlog), self._bar("publishing", self._load.backlog)
@@ -118,7 +118,7 @@ class Soak:
                 assert await worker.terminate() == 0, worker.said()[-2_000:]
 
     async def reconciled(self) -> list[str]:
-        """What differs from what was sent."""
+        """The differences from what was sent."""
         learners = self._load.total // _EVENTS_PER_LEARNER
         advance = self._bar("reconciling learners", learners)
         return await reconcile_many(self._deployment, self._load.records(), advance)
@@ -168,7 +168,7 @@ class Soak:
                 connections=self._connections(),
             )
             if not self.samples or int(sample.minute) > int(self.samples[-1].minute):
-                self._progress.console.print(told(sample))
+                self._progress.console.print(report_line(sample))
             self.samples.append(sample)
             await asyncio.sleep(_SAMPLE_SECONDS)
 
@@ -187,7 +187,7 @@ class Soak:
         return partial(self._progress.advance, self._progress.add_task(name, total=total))
 
 
-def told(sample: Sample) -> str:
+def report_line(sample: Sample) -> str:
     """A line of the report."""
     resident = " and ".join(f"{mib:.1f}" for mib in sample.resident)
     return (
@@ -197,7 +197,7 @@ def told(sample: Sample) -> str:
 
 
 def complaints(samples: Sequence[Sample], pool_size: int, console: Console) -> list[str]:
-    """What grew, by the samples after the warm-up; the figures are printed."""
+    """A sentence for each thing that grew after the warm-up; prints the figures."""
     minutes = samples[-1].minute
     settled = [sample for sample in samples if sample.minute > minutes * _WARM_UP]
     wrong = []
@@ -222,7 +222,7 @@ def complaints(samples: Sequence[Sample], pool_size: int, console: Console) -> l
 
 
 async def soak(load: Load, directory: Path, stack: EmbeddedStack, progress: Progress) -> list[str]:
-    """What is wrong after a soak, a sentence each."""
+    """Run a soak; returns a sentence for each thing that is wrong."""
     migrate(stack.database.owner_url)
     deployment = await deploy(stack.broker.bootstrap, stack.database, directory, idempotent=False)
     run = Soak(deployment, load, progress)

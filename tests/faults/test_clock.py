@@ -1,4 +1,4 @@
-"""The worker's clock jumps while events flow; nothing is lost or doubled, and no alarm is false."""
+"""The worker's clock jumps while events flow; nothing is lost or doubled, no alarm is false."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_jumps(
 
 
 async def by_the_clock(worker: WorkerProcess, seconds: int) -> bool:
-    """Whether the last batch was committed by a clock that is so far off."""
+    """Whether the last batch was committed with a clock that is this far off."""
     stamp = await worker.metric("progress_last_progress_timestamp_seconds")
     return abs(stamp - time.time() - seconds) < 60
 
@@ -77,7 +77,7 @@ async def by_the_clock(worker: WorkerProcess, seconds: int) -> bool:
 async def test_what_a_late_clock_refused_is_told_and_comes_back(
     impatient: Deploy, broker: Broker, migrated_database: Database, clock: Clock
 ) -> None:
-    """To a clock that is behind, what happens now lies in the future: it is a dead letter."""
+    """With a clock that is behind, present events lie in the future and are dead-lettered."""
     deployment = await impatient(broker.bootstrap, migrated_database)
     event = completed("ada", completed_at=dt.datetime.now(dt.UTC).isoformat())
     clock.set_off(-HOUR)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 INJECTED = ("SerializationFailure 40001", "DeadlockDetected 40P01", "LockNotAvailable 55P03")
 
-#: What a number drawn from a sequence decides is a function of the seed, in whatever session.
+#: The number drawn from a sequence decides, so the result depends on the seed in any session.
 MISFORTUNE = """
 CREATE SEQUENCE drawn;
 CREATE FUNCTION misfortune() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -65,9 +65,9 @@ async def test_injected_at_every_statement(
         await traffic.send(rate=250)
         assert await traffic.differences() == []
         assert fleet.ends == [], fleet.last_words
-        told = [fleet.times_said(text) for text in INJECTED]
-    assert all(told)
-    ledger.add("deadlocks, serialization failures injected", traffic, sum(told))
+        counts = [fleet.times_said(text) for text in INJECTED]
+    assert all(counts)
+    ledger.add("deadlocks, serialization failures injected", traffic, sum(counts))
 
 
 @pytest.mark.parametrize("seed", rounds(quick=1, all_in_all=5))
@@ -93,7 +93,8 @@ async def test_deadlocks(
 async def fall_foul(url: str, fleet: Fleet) -> None:
     """Lock learners in the order opposite to the workers', so that one of them is the victim.
 
-    Whoever has waited for `deadlock_timeout` looks for a deadlock, once: a worker first.
+    A session looks for a deadlock once, after `deadlock_timeout`. A worker's is shorter, so it
+    looks first and is the victim.
     """
     connecting = psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=10)
     async with await connecting as other, asyncio.timeout(40):

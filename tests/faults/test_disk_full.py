@@ -75,7 +75,7 @@ async def test_no_room_for_tables(
     ledger: Ledger,
     seed: int,
 ) -> None:
-    """Postgres lives and refuses what needs another page."""
+    """Postgres stays up and refuses what needs another page."""
     move = sql.SQL("ALTER DATABASE {} SET TABLESPACE small")
     with psycopg.connect(cramped_tables.postgres.url(), autocommit=True) as connection:
         connection.execute(move.format(sql.Identifier(fragile_database.name)))
@@ -97,7 +97,7 @@ async def test_no_room_for_tables(
 
 @pytest.fixture(scope="module")
 def cramped_server() -> Iterator[Cramped]:
-    """All that Postgres writes, the log of transactions too, is on the small disk."""
+    """Everything that Postgres writes is on the small disk, the WAL too."""
     with contextlib.closing(Guard()) as guard:
         data = guard.directory / "data"
         data.mkdir()
@@ -140,7 +140,7 @@ async def test_no_room_for_the_log_of_transactions(
 
 
 def use_up_segment(postgres: Postgres) -> None:
-    """Have the next record need another file of the log: one that is there, or one too many."""
+    """Make the next record need another file of the WAL, an existing one or one too many."""
     with contextlib.suppress(psycopg.OperationalError):
         execute(postgres.url(), "SELECT pg_logical_emit_message(false, 'test', 'one record')")
         execute(postgres.url(), "SELECT pg_switch_wal()")

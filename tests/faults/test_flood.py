@@ -1,4 +1,4 @@
-"""A flood of broken records: all are dead-lettered, nothing stops, and somebody is told."""
+"""A flood of broken records: all are dead-lettered, nothing stops, and the alert fires."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_all_are_dead_lettered_and_the_next_good_ones_applied(
     for _ in range(2):
         await traffic.send(count)
         async with deployment.worker(await_ready=False) as worker:
-            # Ready comes later, when much of it may be done.
+            # Do not wait until it is ready: much of the work may be done by then.
             await wait_until(
                 partial(worker.has_said, "partition_consumer_started"), "the worker reads"
             )
@@ -64,7 +64,7 @@ async def test_all_are_dead_lettered_and_the_next_good_ones_applied(
 async def test_the_alert_is_raised(
     broker: Broker, migrated_database: Database, tmp_path: Path
 ) -> None:
-    """By our rules, on what a real Prometheus has scraped; it fires once that lasts."""
+    """Our rules raise it on what a real Prometheus has scraped; it is pending before it fires."""
     deployment = await deploy(broker.bootstrap, migrated_database, tmp_path, idempotent=False)
     port = deployment.environment()["WEB_PORT"]
     targets = {"progress-worker": [f"{LOOPBACK}:{port}"], "progress-api": []}

@@ -1,4 +1,4 @@
-"""The suite itself: a worker that loses a batch and an unlock does not pass it."""
+"""Tests the suite itself: a worker that loses a batch and an unlock does not pass."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ async def test_a_worker_that_forgets_is_found_out(
     traffic = Traffic(deployment, seed=0, count=600)
     await traffic.send()
     async with deployment.worker((sys.executable, str(Path(forgetful.__file__)))):
-        told = {sentence.partition(" ")[0] for sentence in await traffic.differences()}
-    assert {"completion", "learner_total", "learner_day", "achievement-unlocked"} <= told
+        reported = {sentence.partition(" ")[0] for sentence in await traffic.differences()}
+    assert {"completion", "learner_total", "learner_day", "achievement-unlocked"} <= reported

@@ -40,11 +40,11 @@ async def test_a_migration_under_running_workers(
     ledger: Ledger,
     seed: int,
 ) -> None:
-    """Two run at once; then a worker and a migration of the release before start anew."""
+    """Two migrations run at once; then a worker and a migration of this older release start."""
     scripts = tmp_path / "migrations"
     newest = newer_release.write_migrations(scripts)
     deployment = await impatient(broker.bootstrap, migrated_database)
-    # More than can flow while the migrations run, however slow the machine is.
+    # More than can be sent while the migrations run, however slow the machine is.
     traffic = Traffic(deployment, seed, count=20_000)
     rng = random.Random(seed)
     url = migrated_database.owner_url
@@ -74,7 +74,7 @@ async def test_a_migration_under_running_workers(
 
 
 async def batches(fleet: Fleet) -> list[float]:
-    """How many each worker has saved."""
+    """How many batches each worker has saved."""
     return [
         await worker.metric("progress_batch_seconds_count", step="save") for worker in fleet.workers
     ]

@@ -1,4 +1,4 @@
-"""New learners whose records come by several partitions at once: workers conflict, and go on."""
+"""New learners whose records are in several partitions: workers conflict, and go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Postgres only reads, as a standby does, while events flow; nothing is lost or doubled."""
+"""Postgres is read-only, like a standby, while events flow; nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_database_that_is_set_to_read_only(
 
 @asynccontextmanager
 async def read_only(database: Database) -> AsyncIterator[None]:
-    """Sessions that begin inside only read, and those from before are ended."""
+    """Sessions that begin inside `with` are read-only, and existing sessions are ended."""
     alter: LiteralString = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I "
     rest: LiteralString = " default_transaction_read_only{}', current_database()); END $$"
     with psycopg.connect(database.owner_url, autocommit=True, connect_timeout=10) as owner:
@@ -76,7 +76,7 @@ def primary() -> Iterator[Postgres]:
 async def test_a_failover_to_a_synchronous_standby(
     impatient: Deploy, broker: Broker, primary: Postgres, ledger: Ledger, seed: int
 ) -> None:
-    """Workers are sent to the standby before it is promoted, as by a name that moves too early."""
+    """Workers reach the standby before it is promoted, as with a DNS name that moves too early."""
     name = primary.create_database("progress").name
     migrate(primary.url(name))
     rng = random.Random(seed)

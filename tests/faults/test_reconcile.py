@@ -37,7 +37,7 @@ TABLES = (
 
 
 class Run:
-    """A deployment that took a few hundred records without a fault, and what it holds."""
+    """A deployment that processed a few hundred records without a fault, and its results."""
 
     def __init__(self, deployment: Deployment, traffic: Traffic, found: Outputs) -> None:
         self.deployment = deployment
@@ -50,7 +50,7 @@ class Run:
         return expect(sent, catalogue=catalogue, topic=self.deployment.completed)
 
     def findings(self) -> Outputs:
-        """A copy to spoil."""
+        """A copy of the results, to break."""
         return copy.deepcopy(self._found)
 
     def differences(self, found: Outputs) -> list[str]:
@@ -180,11 +180,11 @@ def test_a_dead_letter_of_another_topic_is_told(run: Run) -> None:
 
 
 def test_a_lost_event_is_told_in_every_table_that_it_touched(run: Run) -> None:
-    """As if a worker had committed the offset and not the event."""
+    """As if a worker had committed the offset but not the event."""
     event = next(r for r in reversed(run.sent) if r.kind == "fresh")
     more = run.expect([*run.sent, event._replace(completion=_another(event))])
-    told = differences(more, run.findings())
-    assert {"completion", "learner_total", "learner_day"} <= {one.split()[0] for one in told}
+    wrong = differences(more, run.findings())
+    assert {"completion", "learner_total", "learner_day"} <= {one.split()[0] for one in wrong}
 
 
 def _another(record: GeneratedRecord) -> Completion:
@@ -193,7 +193,7 @@ def _another(record: GeneratedRecord) -> Completion:
 
 
 class AnyOrder:
-    """The run as if nobody knew in which order the events of one of its learners arrived."""
+    """The run as if the order of one learner's events were unknown."""
 
     def __init__(self, run: Run) -> None:
         self.found = run.findings()
@@ -213,7 +213,7 @@ class AnyOrder:
         return differences(replace(self._expected, rows=rows), self.found)
 
     def place(self, table: str) -> int:
-        """Of a row that has to be there in any order; of unlocks the one that asks for least."""
+        """The place of a row that must exist in any order; the easiest one among unlocks."""
         own = [
             (row[-2] if table == "achievement_unlock" else 0, place)
             for place, row in enumerate(self.found.rows[table])
@@ -228,7 +228,7 @@ def test_in_any_order_nothing_else_may_differ(run: Run) -> None:
     for table in TABLES:
         place, rows = one.place(table), one.found.rows[table]
         row = rows.pop(place)
-        assert one.differences(), f"a row that {table} lacks is not told"
+        assert one.differences(), f"a row that {table} lacks is not reported"
         rows.insert(place, row)
     place, levels = one.place("skill_level"), one.found.rows["skill_level"]
     user_id, topic, level, *rest = levels[place]
@@ -240,7 +240,7 @@ def test_in_any_order_another_event_of_the_learner_may_be_the_trigger(run: Run) 
     one = AnyOrder(run)
     unlocks, place = one.found.rows["achievement_unlock"], one.place("achievement_unlock")
     user_id, name, *_, version, value, target, backdated = unlocks[place]
-    (told,) = [
+    (index,) = [
         number
         for number, announcement in enumerate(one.found.announcements)
         if (announcement.user_id, announcement.achievement_id) == (user_id, name)
@@ -248,7 +248,7 @@ def test_in_any_order_another_event_of_the_learner_may_be_the_trigger(run: Run) 
     for event in (one.events[-1], one.stranger):
         when = event.completed_at, event.local_day, event.event_id
         unlocks[place] = (user_id, name, *when, version, value, target, backdated)
-        one.found.announcements[told] = one.found.announcements[told]._replace(
+        one.found.announcements[index] = one.found.announcements[index]._replace(
             triggering_event_id=str(event.event_id)
         )
         assert (one.differences() == []) == (event is not one.stranger)
@@ -261,11 +261,11 @@ async def test_slice_by_slice_the_same_is_told(run: Run) -> None:
     assert compared == [5, 5, 2]
     event = next(r for r in reversed(run.sent) if r.kind == "fresh")
     lost = event._replace(completion=_another(event))
-    told = await reconcile_many(run.deployment, [*run.sent, lost], slice_size=5)
-    assert {"completion", "learner_total", "learner_day"} <= {one.split()[0] for one in told}
+    wrong = await reconcile_many(run.deployment, [*run.sent, lost], slice_size=5)
+    assert {"completion", "learner_total", "learner_day"} <= {one.split()[0] for one in wrong}
     broken = next(r for r in run.sent if r.reason)
-    told = await reconcile_many(run.deployment, [*run.sent, broken], slice_size=5)
-    assert [one for one in told if one.startswith("the dead letters lack a record")] == told != []
+    wrong = await reconcile_many(run.deployment, [*run.sent, broken], slice_size=5)
+    assert [one for one in wrong if one.startswith("the dead letters lack a record")] == wrong != []
 
 
 async def test_rows_are_read_as_they_are_now(run: Run) -> None:

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.integration
 
 PARTS = ("ingest", "relay", "commands")
 SILENT = {"obstacles": [f"Kafka does not answer: {', '.join(PARTS)}."]}
-#: With these a silence of four seconds is long, for the watchdog too: it must not end the worker.
+#: With these, a silence of four seconds is long even for the watchdog, which must not end the
+#: worker.
 QUICK = {
     "KAFKA_REQUEST_TIMEOUT_SECONDS": "2",
     "KAFKA_REBALANCE_TIMEOUT_SECONDS": "4",
@@ -149,7 +150,7 @@ async def test_a_postgres_that_is_away_is_logged_once_by_every_part(
             await wait_until(partial(applied, deployment), "it applies again")
             await wait_until(partial(worker.has_said, "database_silent_over"), "it is well again")
             logged = times(worker)
-    errors = 4  # that one outage may have: ended, refused, no connection, too slow
+    errors = 4  # an outage may have these: ended, refused, no connection, too slow
     assert 1 <= logged["transient_failure", "ingest"] <= errors, logged
     assert logged["transient_failure_over", "ingest"] == 1
     assert logged["database_silent", None] <= errors

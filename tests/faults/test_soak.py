@@ -1,4 +1,4 @@
-"""The soak's judgement: what grows is told, what only wavers is not."""
+"""The soak's judgement: it reports what grows, and not what only wavers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def samples(
     outbox: Callable[[float], int] = lambda _: 0,
     connections: int = 8,
 ) -> list[Sample]:
-    """Ten minutes of two workers that warm up and then waver, the second of which may do more."""
+    """Ten minutes of two workers that warm up and then waver; the second may also grow."""
     rng = random.Random(7)
     found = []
     for number in range(int(minutes * 30)):

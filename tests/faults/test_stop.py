@@ -25,9 +25,9 @@ pytestmark = pytest.mark.integration
 _DRAIN_SECONDS = 2.0
 #: What the event loop, the client libraries and a busy machine may add.
 _MORE_SECONDS = 5.0
-#: So long the worker is left with its work before it is asked to stop.
+#: How long the worker works before it is asked to stop.
 _LOOK_SECONDS = 1.5
-#: All longer than a stop may take: a stop that waits for one of these is too late.
+#: All are longer than a stop may take: a stop that waits for one of these is too late.
 _PATIENT = {
     "DRAIN_TIMEOUT_SECONDS": f"{_DRAIN_SECONDS}",
     "DATABASE_CONNECT_TIMEOUT_SECONDS": "20",
@@ -49,12 +49,12 @@ class Surroundings:
     postgres: Proxy
 
     def inflict(self, fault: str) -> None:
-        """Any of `kafka_cut`, `kafka_stall`, `postgres_cut`, `postgres_stall`."""
+        """Cause `kafka_cut`, `kafka_stall`, `postgres_cut` or `postgres_stall`."""
         name, _, way = fault.partition("_")
         getattr(getattr(self, name), way)()
 
     async def give_work(self) -> None:
-        """Records for ingest, and commands."""
+        """Send records for ingest, and commands."""
         await self.deployment.publish(*(completed(f"learner-{n}") for n in range(20)))
         commands = [recalculation("learner-1"), recalculation("learner-2")]
         await self.deployment.kafka.publish(self.deployment.commands, commands)
@@ -65,7 +65,7 @@ class Surroundings:
         return learners == [(20,)] and [*(await self.committed()).values()] == [20, 2]
 
     async def committed(self) -> dict[str, int]:
-        """How far the worker's two groups are in their topics."""
+        """The offsets that the worker's two groups have committed."""
         deployment = self.deployment
         found = {
             deployment.completed: deployment.group,
@@ -92,7 +92,7 @@ async def surroundings(
 
 
 async def stop(worker: WorkerProcess, signum: signal.Signals) -> None:
-    """Send the signal; the worker ends in time, with the status of an orderly stop."""
+    """Send the signal; the worker must end in time with status 0."""
     started = time.monotonic()
     worker.process.send_signal(signum)
     assert await worker.ended() == 0, worker.said()

@@ -1,4 +1,4 @@
-"""Topics change under the workers: partitions are added, topics missing, records deleted."""
+"""Topics change while workers run: partitions are added, topics missing, records deleted."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ async def test_the_topic_comes_after_the_workers(
     await deployment.kafka.delete(deployment.completed)
     async with Fleet(deployment, 2, await_ready=False) as fleet:
 
-        async def told() -> bool:
+        async def reported() -> bool:
             sentence = f"the topic {deployment.completed} does not exist yet"
             return [sentence in worker.said() for worker in fleet.workers] == [True, True]
 
-        await wait_until(told, "both workers say what they wait for")
+        await wait_until(reported, "both workers say what they wait for")
         await create_topics(deployment.settings())
         traffic = Traffic(deployment, seed, count=1_500)
         await traffic.send()
@@ -99,7 +99,7 @@ async def test_the_relay_waits_for_its_topics(
 
 
 async def _missed(worker: WorkerProcess, topics: set[str]) -> str:
-    """The one of these topics for which the relay waits, if it does."""
+    """The topic among these that the relay waits for, or an empty text."""
     said = worker.said()
     sentence = "Kafka did not acknowledge a record of {}: Unknown"
     return next((topic for topic in topics if sentence.format(topic) in said), "")

@@ -24,9 +24,9 @@ from tests.harness.worker import WorkerProcess
 
 pytestmark = pytest.mark.integration
 
-#: Between the two halves of what has to happen both.
+#: The steps between two writes that must both happen.
 CRUCIAL = ["database_committed", "produced"]
-#: The relay may get through with all that 400 events unlock at once.
+#: The relay may publish everything that 400 events unlock in a single go.
 RELAYED = {"read_from_outbox", "produced", "deleted"}
 LAUNCHER = str(Path(die_at.__file__))
 

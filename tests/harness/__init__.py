@@ -1,1 +1,1 @@
-"""What integration tests share: real workers as processes, Kafka, Postgres, and events."""
+"""Shared by integration tests: real workers as processes, Kafka, Postgres, and events."""

@@ -1,8 +1,8 @@
-"""What may have come of events that were applied in an order which nobody knows.
+"""The possible results of events that were applied in an unknown order.
 
-A learner whose key moved to another partition has events in both, and either may be read first.
-That decides a level's previous one, an unlock's trigger, and whether a rule held for a while
-before a revision. It decides nothing else, which stays to be compared as it is.
+A learner whose key moved to another partition has events in both, and either may be read first. The
+order decides a level's previous level, an unlock's trigger, and whether a rule held for a while
+before a revision. Everything else is compared as usual.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def as_it_may_have_come(
     learners: frozenset[str],
     catalogue: str,
 ) -> Rows:
-    """The expected rows, but for these learners what was found wherever some order leads to it.
+    """The expected rows; for these learners, the found rows that some order leads to.
 
-    `expected` is what the order leads to in which the events were sent.
+    `expected` holds the rows for the order in which the events were sent.
     """
     by_learner: dict[str, list[Completion]] = defaultdict(list)
     for event in events:
@@ -46,7 +46,7 @@ def as_it_may_have_come(
 
 
 class _Levels:
-    """Levels are what the last revisions say, whichever way they were reached."""
+    """Levels follow from the last revisions, whatever the order."""
 
     def __init__(self, events: list[Completion], _catalogue: Mapping[str, Any]) -> None:
         self._done = counting(events)
@@ -63,7 +63,7 @@ class _Levels:
 
 
 class _Unlocks:
-    """An unlock is due where its rule holds in the end, and may be there where it ever held."""
+    """An unlock must exist if its rule holds at the end, and may exist if it ever held."""
 
     def __init__(self, events: list[Completion], catalogue: Mapping[str, Any]) -> None:
         self._version = catalogue["version"]

@@ -40,9 +40,9 @@ appender.stdout.layout.pattern = %d %p %c{1} %m%n
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """Listeners over TLS: one takes these users by SCRAM, one whoever `authority` certified.
+    """Two TLS listeners: one for these users by SCRAM, one for certificates of `authority`.
 
-    With an administrator, everybody else by these listeners may do only what is allowed.
+    With an administrator, all other users of these listeners may do only what is allowed.
     """
 
     certificate: Certificate
@@ -53,7 +53,7 @@ class Security:
 
     @property
     def format_options(self) -> list[str]:
-        """Makes the users while the storage is formatted."""
+        """The options that create the users while the storage is formatted."""
         return [
             f"--add-scram={mechanism}=[name={user},password={password}]"
             for mechanism in _SCRAM
@@ -70,7 +70,7 @@ class Security:
         }
 
     def settings(self, keystore: Path) -> dict[str, object]:
-        """What a node is told, its key and its certificate in one PEM file."""
+        """The settings of a node; its key and its certificate are in one PEM file."""
         keystore.write_bytes(
             self.certificate.key.read_bytes() + self.certificate.chain.read_bytes()
         )
@@ -92,7 +92,7 @@ class Security:
 
 
 class Node(Server):
-    """A broker and controller; what it has stored outlives its restarts."""
+    """A broker and controller. It keeps its data when it restarts."""
 
     name: ClassVar[str] = "kafka"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -193,9 +193,9 @@ class Node(Server):
 class Cluster:
     """One node or three on free ports of this machine, which end with this process.
 
-    Raises UnavailableError, when it is made, where Java or the jars are missing. `advertised`
-    names the port by which clients are told to reach the only node: a proxy's. `security` adds
-    listeners that let nobody in without credentials.
+    The constructor raises UnavailableError if Java or the jars are missing. `advertised` is the
+    port that the only node tells its clients, a proxy's. `security` adds listeners that need
+    credentials.
     """
 
     def __init__(
@@ -230,16 +230,16 @@ class Cluster:
 
     @property
     def bootstrap(self) -> str:
-        """The bootstrap servers, the nodes themselves and no proxy."""
+        """The bootstrap servers: the nodes themselves, not a proxy."""
         return ",".join(f"{LOOPBACK}:{port}" for port in self.ports)
 
     @property
     def voters(self) -> str:
-        """The controllers, as Kafka wants them named."""
+        """The controllers, in the form that Kafka expects."""
         return ",".join(f"{node.number}@{LOOPBACK}:{node.controller_port}" for node in self.nodes)
 
     def start(self) -> None:
-        """Start all nodes that do not run; none is ready before most are."""
+        """Start all nodes that are not running. They need a majority to become ready."""
         with ThreadPoolExecutor(max_workers=len(self.nodes)) as pool:
             starts = [pool.submit(node.start) for node in self.nodes]
         for start in starts:

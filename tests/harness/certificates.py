@@ -1,4 +1,4 @@
-"""A certificate authority of a test, and what it signs for servers of this machine."""
+"""A certificate authority for tests, and the certificates that it signs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Certificate(NamedTuple):
 
 
 class Authority:
-    """Signs certificates; `file` holds its own, which whoever trusts it is given."""
+    """Signs certificates; `file` holds its own, for those who trust it."""
 
     def __init__(self, directory: Path, name: str = "authority") -> None:
         self._directory = directory

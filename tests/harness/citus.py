@@ -1,8 +1,8 @@
-"""What Citus refuses, told of a statement by its text and by the plan that Postgres makes of it.
+"""Finds what Citus would refuse about a statement, from its text and Postgres's plan.
 
 Tables are distributed by user_id. A statement that finds every row of a learner table by user_id is
-sent to the rows' nodes; found on Citus 13.2: locking several learners' rows by SELECT, MERGE, and
-functions in SQL with parameters are refused, and so is a change of user_id.
+sent to the rows' nodes. Citus 13.2 was seen to refuse SELECTs that lock the rows of several
+learners, MERGE, SQL functions with parameters, and changes of user_id.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def tables_of(statement: str) -> set[str]:
 
 
 def functions_of(connection: psycopg.Connection[Any]) -> list[str]:
-    """The functions that a database has beside Postgres's own and those of extensions."""
+    """The functions of a database, without Postgres's own and those of extensions."""
     rows = connection.execute(
         "SELECT p.oid::regprocedure::text FROM pg_proc p"
         " WHERE pronamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')"
@@ -57,7 +57,7 @@ def functions_of(connection: psycopg.Connection[Any]) -> list[str]:
 
 
 def _assignments(query: str) -> str:
-    """What an update sets."""
+    """The assignments of an UPDATE."""
     found = re.search(r"\bSET\b(.*?)(\bWHERE\b|\bFROM\b|$)", query, re.DOTALL)
     return "" if found is None else found[1]
 

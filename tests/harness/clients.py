@@ -1,4 +1,4 @@
-"""Clients that ask nothing, or never finish."""
+"""Clients that send nothing or never finish a request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 PATIENCE_SECONDS = 20
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"
 HALF_A_HEAD = REQUEST[:-2] + b"X-"
-#: What takes too long, and what is sent of it now and then.
+#: The beginning of a request that takes too long, and the piece that is sent now and then.
 SLOW = {
     "nothing": (b"", b""),
     "half a head": (HALF_A_HEAD, b""),
@@ -30,7 +30,7 @@ SLOW = {
 
 @contextmanager
 def clients(address: tuple[str, int], count: int, sent: bytes) -> Iterator[None]:
-    """So many connections, on each of which this is sent and nothing is read."""
+    """Open `count` connections, send this on each, and read nothing."""
     with ExitStack() as stack:
         for _ in range(count):
             connection = socket.create_connection(address, PATIENCE_SECONDS)
@@ -39,7 +39,7 @@ def clients(address: tuple[str, int], count: int, sent: bytes) -> Iterator[None]
 
 
 def seconds_open(address: tuple[str, int], sent: bytes, drip: bytes) -> float:
-    """How long a server leaves a connection open on which little comes, now and then."""
+    """How long a server keeps a connection open on which a little arrives now and then."""
     started = time.monotonic()
     with socket.create_connection(address, PATIENCE_SECONDS) as connection:
         connection.sendall(sent)

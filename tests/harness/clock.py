@@ -1,6 +1,6 @@
-"""A clock that is set while programs run by it: theirs alone, and not the one that only ascends.
+"""A clock that can be changed while programs use it; other programs do not notice.
 
-It is libfaketime's, which stands between a program and the C library.
+libfaketime stands between a program and the C library. The monotonic clock is not changed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from tests.harness.waiting import LIMIT_SECONDS
 
 
 class NoFaketimeError(Exception):
-    """Where the program `faketime` is not installed."""
+    """The program `faketime` is not installed."""
 
 
 class Clock:
-    """Shows the right time at first."""
+    """A clock that shows the right time at first."""
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / "clock"
@@ -26,13 +26,13 @@ class Clock:
         self.set_off(0)
 
     def set_off(self, seconds: int) -> None:
-        """Show a time that is so much later than the right one; seen within a second."""
+        """Be ahead of the right time by this much; programs notice within a second."""
         new = self._file.with_suffix(".new")
         new.write_text(f"{seconds:+d}\n")
         new.replace(self._file)
 
     def command(self, *program: str) -> tuple[str, ...]:
-        """The command line by which a program runs by this clock."""
+        """The command line that runs a program with this clock."""
         return (
             "env",
             f"LD_PRELOAD={self._library}",
@@ -47,7 +47,7 @@ def _library() -> str:
     faketime = shutil.which("faketime")
     if faketime is None:
         raise NoFaketimeError("there is no program faketime")
-    # The variant for programs with threads; the program knows where it lies.
+    # `faketime` knows where its library for programs with threads is.
     command = [faketime, "-m", "-f", "+0", "printenv", "LD_PRELOAD"]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True, env=os.environ

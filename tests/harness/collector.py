@@ -1,4 +1,4 @@
-"""A collector of spans: takes OTLP over HTTP as a real one does, and keeps what came."""
+"""A collector of spans: takes OTLP over HTTP as a real one does, and keeps all spans."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Collector(ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """What PROGRESS_TRACING_ENDPOINT is."""
+        """The value for PROGRESS_TRACING_ENDPOINT."""
         return f"http://{LOOPBACK}:{self.server_port}"
 
 
@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing on standard error."""
+        """Write nothing to standard error."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The demo as a process, what it says, and every process below it."""
+"""The demo as a process, with its output and every process below it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT_SECONDS = 90.0
 
 @dataclass
 class Demo:
-    """A running demo, what it says, and every process below it that was ever seen."""
+    """A running demo, its output, and every process that was ever seen below it."""
 
     process: subprocess.Popen[str]
     directory: Path
@@ -33,7 +33,7 @@ class Demo:
         return "".join(self.lines)
 
     def wait_for(self, text: str) -> None:
-        """Until it says so."""
+        """Wait until its output holds the text."""
         deadline = time.monotonic() + LIMIT_SECONDS
         while text not in self.output:
             self.look()
@@ -42,7 +42,7 @@ class Demo:
             time.sleep(0.05)
 
     def wait(self) -> int:
-        """Until it ends; its exit status."""
+        """Wait until it ends; returns its exit status."""
         deadline = time.monotonic() + LIMIT_SECONDS
         while self.process.poll() is None:
             self.look()
@@ -59,14 +59,14 @@ class Demo:
             found = set(below)
 
     def pid_of(self, command: str) -> int:
-        """The process whose command line ends so."""
+        """The process whose command line ends with `command`."""
         self.look()
         found = [pid for pid, line in self.seen.items() if line.endswith(command)]
         assert len(found) == 1, f"{command} is not one of {self.seen}"
         return found[0]
 
     def end(self) -> None:
-        """End it, and at once what takes its time to stop; its guard removes the rest."""
+        """End it. Processes that take long to stop are killed; its guard removes the rest."""
         self.look()
         self.process.kill()
         for pid, _, command in running():
@@ -74,7 +74,7 @@ class Demo:
                 os.kill(pid, signal.SIGKILL)
 
     def left(self) -> list[str]:
-        """What is still there of it."""
+        """The processes and files of it that still exist."""
         there = {pid for pid, _, _ in running()}
         processes = [command for pid, command in self.seen.items() if pid in there]
         return processes + [str(path) for path in self.directory.iterdir()]
@@ -96,9 +96,9 @@ def running() -> list[tuple[int, int, str]]:
 
 @contextmanager
 def demo(*arguments: str, rules: str | None = None) -> Iterator[Demo]:
-    """A demo in a session of its own, with settings around that it must not follow.
+    """A demo in a session of its own, with environment variables that it must ignore.
 
-    It must follow the rule book, which lies in its working directory.
+    It must use the rule book in its working directory.
     """
     with TemporaryDirectory() as name, TemporaryDirectory() as home:
         directory = Path(name)

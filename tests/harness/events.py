@@ -1,4 +1,4 @@
-"""ExerciseCompleted events as dictionaries and as records, good unless told otherwise."""
+"""ExerciseCompleted events as dictionaries and as records, valid unless a test changes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENVELOPE: WireHeaders = (
     ("content-type", b"application/json"),
 )
 
-#: A small catalogue, so that tests do not change with the one that ships.
+#: A small catalogue, so that tests do not depend on the built-in one.
 CATALOGUE = """
 version: 7
 achievements:
@@ -87,7 +87,7 @@ class Record:
 
 
 def wires(events: Iterable[Event | Wire]) -> list[Wire]:
-    """Events as records to send; what is a record already stays as it is."""
+    """Events as records to send; records stay as they are."""
     return [event if isinstance(event, Wire) else wire(event) for event in events]
 
 

@@ -1,4 +1,4 @@
-"""Workers of one deployment under a supervisor, which starts again whichever ends by itself."""
+"""Workers of one deployment under a supervisor that replaces those that end by themselves."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Fleet:
 
     @property
     def workers(self) -> Sequence[WorkerProcess]:
-        """Those that run now, the oldest first."""
+        """The workers that run now, the oldest first."""
         return [worker for worker in self._workers if worker.process.poll() is None]
 
     async def scale(self, size: int) -> None:
-        """Start or stop workers; those that stop do so in order, and within a time limit."""
+        """Start or stop workers; those that stop must do so in order and within a time limit."""
         while len(self._posts) < size:
             self._posts.append(asyncio.create_task(self._supervise()))
         surplus, self._posts = self._posts[size:], self._posts[:size]
@@ -62,23 +62,23 @@ class Fleet:
         await asyncio.gather(*surplus, return_exceptions=True)
 
     def kill(self, number: int = 0) -> None:
-        """SIGKILL for one of those that run, if there is one."""
+        """Send SIGKILL to one of the running workers, if there is one."""
         if number < len(self.workers):
             self.workers[number].kill()
 
     async def ready(self) -> bool:
-        """Whether every worker is there and ready."""
+        """Whether every worker is running and ready."""
         if len(self.workers) < len(self._posts):
             return False
         answers = [await worker.get("/readyz") for worker in self.workers]
         return all(answer is not None and answer.status_code == 200 for answer in answers)
 
     def times_said(self, text: str) -> int:
-        """How often the text is in the logs of those that run now."""
+        """How often the text is in the logs of the running workers."""
         return sum(worker.said().count(text) for worker in self.workers)
 
     async def says(self, text: str) -> None:
-        """Wait until one of those that run now says it, from this moment on."""
+        """Wait until one of the running workers logs it, from this moment on."""
         before = self.times_said(text)
 
         async def said() -> bool:

@@ -11,7 +11,7 @@ from progress_worker.generator.wire import binary
 
 
 def broken(good: Iterable[GeneratedRecord]) -> Iterator[GeneratedRecord]:
-    """The same events, each spoilt on its way."""
+    """The same events, each broken on its way."""
     for record, (reason, spoil) in zip(good, cycle(SPOILS), strict=False):
         completion = record.completion
         assert completion is not None

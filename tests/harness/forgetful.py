@@ -1,6 +1,6 @@
 """Runs a worker that breaks its promises: it skips one batch and one look into the outbox.
 
-What it skips counts as done: offsets are committed and rows deleted. Proves that the fault suite
+What it skips counts as done: offsets are committed and rows deleted. It proves that the fault suite
 would notice.
 """
 

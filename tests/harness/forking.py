@@ -1,4 +1,4 @@
-"""Programs of ours in forked processes that have imported everything: a start takes no second."""
+"""Runs our programs in forked processes that have imported everything, which starts faster."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Place = Path | None
 
 
 class Forked:
-    """A call in a process of its own, with just these variables, to be treated as a Popen.
+    """A call in a process of its own with just these variables; behaves like a Popen.
 
-    `said` gets its output, and what it says on standard error if `complained` is not given.
+    `said` gets its output, and its standard error too if `complained` is not given.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Forked:
         return self._process.exitcode
 
     def wait(self, seconds: float) -> int:
-        """Its exit status; raises TimeoutExpired when it runs on."""
+        """Its exit status; raises TimeoutExpired if it is still running."""
         self._process.join(seconds)
         status = self.poll()
         if status is None:

@@ -1,4 +1,4 @@
-"""A Postgres that is frozen: it takes connections, as its kernel does, and says nothing."""
+"""A frozen Postgres: the kernel still accepts connections, but nothing answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from progress_worker.embedded.postgres import Postgres
 @contextmanager
 def frozen(server: Postgres) -> Iterator[None]:
     """No process of the server runs inside `with`."""
-    # First the one that starts others.
+    # Stop the parent first, so that it starts no others.
     pids = [server.pid]
     os.kill(server.pid, signal.SIGSTOP)
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text("ascii")

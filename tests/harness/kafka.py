@@ -1,4 +1,4 @@
-"""The broker as tests use it: topics, records in one batch, everything a topic holds."""
+"""The broker as tests use it: topics, records in one batch, everything in a topic."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from progress_worker.kafka.clients import READ_COMMITTED
 from tests.harness.waiting import LIMIT_SECONDS, wait_until
 
 _BATCH_BYTES = 1_000_000
-#: Where a record batch keeps its checksum, and where what it covers begins (Kafka's format 2).
+#: Where a record batch has its checksum, and where the checked bytes begin (Kafka's format 2).
 _CRC_AT, _CHECKED_FROM = 17, 21
 
 
@@ -35,7 +35,7 @@ class Kafka:
             await admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics])
 
     async def delete(self, *topics: str) -> None:
-        """Remove topics with all that they hold."""
+        """Remove topics and all their records."""
         async with self._admin() as admin:
             await admin.delete_topics(list(topics))
 
@@ -77,7 +77,7 @@ class Kafka:
     async def publish_renamed(
         self, topic: str, partition: int, wires: Sequence[Wire], old: bytes, new: bytes
     ) -> None:
-        """Send one batch with some bytes replaced: what no well-behaved client would send."""
+        """Send one batch with some bytes replaced, which no well-behaved client would do."""
         assert len(old) == len(new)
         async with self._producer() as producer:
             batch = producer.create_batch()
@@ -93,7 +93,7 @@ class Kafka:
     async def read(
         self, topic: str, count: int, wanted: Callable[[Any], bool] = lambda _record: True
     ) -> list[Any]:
-        """At least `count` records that are wanted, from the beginning of the topic on."""
+        """At least `count` of the wanted records, from the beginning of the topic."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap,
             auto_offset_reset="earliest",

@@ -1,4 +1,4 @@
-"""What Apache Kafka runs on: a Java that is new enough, and its jars."""
+"""What Apache Kafka needs: a Java that is new enough, and its jars."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def java() -> str:
     found = shutil.which("java")
     if found is None:
         raise UnavailableError(f"there is no java (Java {_OLDEST_JAVA} or newer runs Kafka)")
-    told = subprocess.run(
+    output = subprocess.run(
         [found, "-version"], capture_output=True, text=True, timeout=_JAVA_SECONDS, check=False
     ).stderr
-    version = re.search(r'version "(\d+)', told)
+    version = re.search(r'version "(\d+)', output)
     if version is None or int(version[1]) < _OLDEST_JAVA:
         raise UnavailableError(f"{found} is older than Java {_OLDEST_JAVA}, which Kafka needs")
     return found

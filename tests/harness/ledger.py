@@ -1,4 +1,4 @@
-"""The account of a run of faults: how many rounds, faults and events, all of them reconciled."""
+"""Counts the rounds, faults and events of the fault tests that were reconciled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.harness.traffic import Traffic
 
-#: Under which name a test's report carries its entries.
+#: The name of the property that holds the entries in a test's report.
 PROPERTY = "fault survived"
 NOTE = "noted"
 
@@ -16,16 +16,16 @@ Properties = Iterable[tuple[str, object]]
 
 @dataclass(frozen=True)
 class Ledger:
-    """Enters rounds into the report of their test, which leaves the process that ran it."""
+    """Enters rounds into their test's report, which is passed on to the main process."""
 
     record: Callable[[str, object], None]
 
     def add(self, name: str, traffic: Traffic, faults: int) -> None:
-        """One round that came out without a difference."""
+        """Enter one round that ended without a difference."""
         self.record(PROPERTY, [name, faults, len(traffic.sent)])
 
     def note(self, sentence: str) -> None:
-        """Something that was measured on the way."""
+        """Enter something that was measured on the way."""
         self.record(NOTE, sentence)
 
 
@@ -45,7 +45,7 @@ class _Sum:
 
 
 def account(reports: Iterable[Properties]) -> list[str]:
-    """A line for each name that tests' reports carry, and their sum; nothing for no entries."""
+    """A line for each name in the tests' reports, and their sum; empty without entries."""
     sums: dict[str, _Sum] = {}
     whole = _Sum()
     notes: list[str] = []

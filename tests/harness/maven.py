@@ -1,4 +1,4 @@
-"""What tests need of Maven Central: fetched once into a cache outside the tree."""
+"""Fetches what tests need from Maven Central, once, into a cache outside the tree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FETCH_SECONDS = 300.0
 
 
 class UnavailableError(Exception):
-    """A server of Maven Central's cannot run on this machine; the message says what is missing."""
+    """A server from Maven Central cannot run here; the message says what is missing."""
 
 
 def fetched(pom: Path) -> Path:
@@ -45,9 +45,9 @@ def fetched(pom: Path) -> Path:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One process at a time: Maven's own store is not made for two.
+    """One process at a time, because Maven's own store does not support two.
 
-    Nobody waits for longer than Maven may take, or than its process lives.
+    A wait ends when the holder's process ends, or after the time that Maven may take.
     """
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

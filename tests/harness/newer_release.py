@@ -1,6 +1,6 @@
 """Runs `progress-worker migrate` as a later release would: `newer_release.py DIRECTORY`.
 
-The directory holds that release's migrations: ours, and some that ours does not know.
+The directory holds that release's migrations: ours, and some that this release does not know.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from pathlib import Path
 from progress_worker import cli
 from progress_worker.storage.schema import revisions
 
-#: What later revisions may do while workers run, one after the other.
+#: Changes that later revisions may make while workers run, one after the other.
 UPGRADES = (
     # A column that nobody fills yet.
     """
     op.add_column("completion", sa.Column("note", sa.Text))
     """,
-    # An index that locks nobody out, outside of a transaction.
+    # An index that is built without a lock, outside of a transaction.
     """
     with op.get_context().autocommit_block():
         op.create_index(
             "ix_completion_day", "completion", ["local_day"], postgresql_concurrently=True
         )
     """,
-    # Another type of a column that workers read: what they have prepared is stale. Its binary form
-    # stays, since workers copy rows in by it.
+    # Another type for a column that workers read, so that prepared statements become stale. Its
+    # binary form is the same, because workers copy rows in that form.
     """
     op.alter_column("completion", "exercise_id", type_=sa.String(256))
     """,

@@ -1,4 +1,4 @@
-"""The release before a migration, as the history has it: the real code, not a likeness."""
+"""The real code of the release before a migration, from the history."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SECONDS = 30.0
 
 
 class UnknownHistoryError(Exception):
-    """This is no checkout with the history that it takes."""
+    """This is not a checkout with the history that is needed."""
 
 
 def older_release(directory: Path, revision: str) -> Sequence[str]:
-    """Unpack the release before that migration; returns what its `progress-worker` is.
+    """Unpack the release before that migration; returns the command of its `progress-worker`.
 
     Raises UnknownHistoryError.
     """

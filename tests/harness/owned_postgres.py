@@ -1,4 +1,4 @@
-"""PostgreSQL as operators are given it: its databases' owner is no superuser, and logins matter."""
+"""A PostgreSQL where the owner of databases is no superuser and logins need passwords."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ host  all  all          all           scram-sha-256
 class OwnedPostgres(Postgres):
     """A server with one role beside the superuser, which may create databases and roles.
 
-    Addresses of whoever is not the superuser hold PASSWORD, which each has to be given.
+    The addresses of other users hold PASSWORD; tests must give each user that password.
     """
 
     def __init__(self, owner: str) -> None:
@@ -38,9 +38,9 @@ class OwnedPostgres(Postgres):
         self._execute("GRANT pg_monitor, pg_signal_backend TO {}", self.owner)
 
     def migrated_database(self, name: str = "progress") -> Database:
-        """A database of the owner's as `migrate` and a first password leave it.
+        """A database of the owner, migrated, with passwords for the roles.
 
-        Its `owner_url` is the superuser's, as everywhere.
+        Its `owner_url` is the superuser's, as in all tests.
         """
         execute(self.url(user=self.owner), f"CREATE DATABASE {name}")
         owner = self.url(name, self.owner)

@@ -14,7 +14,7 @@ from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.embedded.server import Server
 
-#: Debian keeps it where a user's PATH does not look.
+#: Debian keeps it in a directory that is not in a user's PATH.
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 
 _CONFIGURATION = """
@@ -50,7 +50,7 @@ class PgBouncer(Server):
         self._mode = mode
 
     def behind(self, url: str) -> str:
-        """The same address by way of the pooler."""
+        """The same address through the pooler."""
         return url.replace(f":{self._postgres.port}/", f":{self.port}/")
 
     def _prepare(self) -> None:

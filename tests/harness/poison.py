@@ -1,7 +1,7 @@
-"""Hostile records with what becomes of each: applied, or set aside for a reason.
+"""Hostile records with the outcome of each: applied, or dead-lettered for a reason.
 
-Beyond what breaks one rule of the contract, which the tests of decoder and dead letters do: here is
-what parsers, encodings, clocks, file systems and SQL have been fooled with elsewhere.
+The tests of the decoder and of dead letters break one rule of the contract each. These records go
+further: they have fooled parsers, encodings, clocks, file systems and SQL elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from progress_worker.generator.wire import Wire
 from tests.harness.events import ENVELOPE
 
 R = Reason
-#: What is stored as any other completion.
+#: The record is stored like any other completion.
 APPLIED: Final = None
 MAX_VALUE_BYTES: Final = 65_536
 
@@ -75,7 +75,7 @@ class _Case:
         headers: Any = ENVELOPE,
         key: bytes | None = None,
     ) -> Hostile:
-        """The record; its key is its learner unless told otherwise."""
+        """The record; by default its key is its learner."""
         key = self.user_id.encode() if key is None else key
         value = self.value() if value is None else value
         return Hostile(self.name, Wire(key, value, headers), outcome, self.event_id)
@@ -188,7 +188,7 @@ def _json() -> Iterator[Hostile]:
 
 
 def _duplicates() -> Iterator[Hostile]:
-    """The last one counts, as in every reader of JSON that we know of."""
+    """Duplicate keys: the last one counts, as in every JSON parser that we know of."""
     for name, last, outcome in (
         ("grade", b"101", R.SCHEMA_VIOLATION),
         ("grade", b"70", APPLIED),
@@ -349,7 +349,7 @@ def _zones() -> Iterator[Hostile]:
         yield case.hostile(APPLIED, case.value(timezone=json.dumps(zone)))
 
 
-#: Text that means something to somebody else: to terminals, browsers, spreadsheets, SQL, arrays.
+#: Text with a meaning for terminals, browsers, spreadsheets, SQL or arrays.
 TEXTS: Final = (
     *("\u202egnirts", "\u2066a\u2069", "a\u200bb", "\u200d", "\ufeffa", "\u00ad", "\ufff9a\ufffb"),
     *("\uffff", "\ufdd0", "\ue000", "\U0010ffff", "e\u0301", "é", "ﬃ", "ǅ", "ß", "ı", "\u2028"),

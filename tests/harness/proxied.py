@@ -12,7 +12,7 @@ from progress_worker.embedded.ports import LOOPBACK
 
 
 class AdvertisedBroker(Broker):
-    """An embedded broker that tells its clients another port, a proxy's."""
+    """An embedded broker that advertises another port to its clients, a proxy's."""
 
     def __init__(self, advertised: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class AdvertisedBroker(Broker):
 
 
 def through(database: Database, port: int) -> Database:
-    """The database as its worker sees it through a proxy; its owner goes straight to it."""
+    """The database with the worker's address through a proxy; the owner's stays direct."""
     name = database.worker_url.rpartition("/")[2]
     user = database.worker_url.partition("//")[2].partition("@")[0]
     return replace(database, worker_url=f"postgresql://{user}@{LOOPBACK}:{port}/{name}")

@@ -1,4 +1,4 @@
-"""A TCP proxy between a worker and what it depends on, which can be cut, stalled and slowed."""
+"""A TCP proxy between a worker and a dependency. It can be cut, stalled and slowed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONNECT_SECONDS = 10.0
 class Proxy:
     """Passes connections on from `port` to `target_port`, both on this machine.
 
-    The port is known at once, so that a server can be told to advertise it before it starts.
+    The port is known at once, so that a server can advertise it from its start.
     """
 
     def __init__(self, target_port: int | None = None) -> None:
@@ -51,11 +51,11 @@ class Proxy:
             writer.transport.abort()
 
     def stall(self) -> None:
-        """Take what is sent and pass nothing on until `restore`; nobody is told."""
+        """Take what is sent and pass nothing on until `restore`; connections stay open."""
         self._passing.clear()
 
     def slow(self, delay_seconds: float) -> None:
-        """Hold back everything for a while, each way, until `restore`."""
+        """Delay everything, in both directions, until `restore`."""
         self._delay = delay_seconds
 
     def restore(self) -> None:
@@ -74,7 +74,7 @@ class Proxy:
             if not self._cut:
                 await self._connect(reader, writer)
         except (OSError, TimeoutError):
-            pass  # the target is away, or one of them hung up: so does the proxy
+            pass  # the target is away or one side hung up, so the proxy hangs up too
         finally:
             writer.transport.abort()
             self._writers.discard(writer)

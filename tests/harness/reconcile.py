@@ -1,4 +1,4 @@
-"""Compares what was sent with everything that came of it, learner by learner, byte by byte."""
+"""Compares what was sent with every result, learner by learner, byte by byte."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.harness.any_order import as_it_may_have_come
 from tests.harness.storage import fetch
 from tests.harness.truth import Row, Rows, expected_rows
 
-#: The contract's; not imported, so that a change of it is noticed.
+#: The contract's namespace; it is not imported, so that a change is noticed.
 _NAMESPACE = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
 
 _SUMS: LiteralString = (
     "completions, graded, grade_hundredths, time_spent_seconds, hints_used, passed"
 )
-#: The columns that say what happened; not how often a learner was saved or when.
+#: The columns that are compared: all but how often and when a learner was saved.
 _COLUMNS: dict[str, LiteralString] = {
     "learner": "user_id, active_days, timezone, timezone_at, timezone_event_id",
     "completion": "user_id, event_id, revision, revoked, exercise_id, topic, difficulty, "
@@ -63,13 +63,13 @@ class PublishedLetter(NamedTuple):
     headers: tuple[tuple[str, bytes], ...]
 
 
-#: A letter and where its record stood: topic, partition, offset.
+#: A letter and the place of its record: topic, partition, offset.
 Found = tuple[PublishedLetter, tuple[str, int, int]]
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Everything that Postgres and Kafka must hold once all is drained."""
+    """Everything that Postgres and Kafka must hold once all records are processed."""
 
     rows: Rows
     letters: Counter[PublishedLetter]
@@ -78,7 +78,7 @@ class Expected:
 
 @dataclass
 class Outputs:
-    """Everything that Postgres and Kafka hold once all is drained."""
+    """Everything that Postgres and Kafka hold once all records are processed."""
 
     rows: Rows
     announcements: list[PublishedUnlock]
@@ -111,7 +111,7 @@ def find_rows(owner_url: str, learners: Sequence[str] | None = None) -> Rows:
 
 
 def expect(sent: Sequence[GeneratedRecord], *, catalogue: str, topic: str) -> Expected:
-    """What must be there; `sent` is in the order in which each learner's records went to `topic`.
+    """What must exist; `sent` is in the order in which each learner's records went to `topic`.
 
     `catalogue` is the YAML by which achievements are earned.
     """
@@ -125,9 +125,9 @@ def expect(sent: Sequence[GeneratedRecord], *, catalogue: str, topic: str) -> Ex
 
 
 def differences(expected: Expected, found: Outputs) -> list[str]:
-    """What differs from what must be true, a sentence each; empty when nothing does.
+    """A sentence for each difference.
 
-    Rows are there just once; announcements and dead letters at least once.
+    Rows must exist exactly once, announcements and dead letters at least once.
     """
     return [
         *(s for table in _COLUMNS for s in _rows(table, expected.rows[table], found.rows[table])),
@@ -144,7 +144,7 @@ def reconcile(
     topic: str,
     unordered: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """What was sent against everything that came of it; empty when nothing differs.
+    """The differences between what must follow from `sent` and what was found.
 
     The events of `unordered` learners may have arrived in any order.
     """
@@ -193,14 +193,14 @@ def _letters(expected: Expected, found: Iterable[Found]) -> Iterator[str]:
     # A record that was dead-lettered twice has one origin.
     there = Counter(letter for letter, _ in set(found))
     for letter in (wanted - there).elements():
-        yield f"the dead letters lack a record: {_told(letter)}"
+        yield f"the dead letters lack a record: {_described(letter)}"
     for letter in there.keys() - wanted.keys():
-        yield f"the dead letters have a record that was not sent broken: {_told(letter)}"
+        yield f"the dead letters have a record that was not sent broken: {_described(letter)}"
     for origin in {origin for _, origin in found if origin[0] != expected.topic}:
         yield f"a dead letter says that it comes from {origin}"
 
 
-def _told(letter: PublishedLetter) -> str:
+def _described(letter: PublishedLetter) -> str:
     return f"{letter.reason} {letter.key!r} {(letter.value or b'')[:80]!r}"
 
 

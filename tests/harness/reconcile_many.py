@@ -1,7 +1,7 @@
 """Reconciles hundreds of thousands of records, some hundred learners at a time.
 
-To count anew after every event takes about a millisecond each. So the first slice is compared in
-full, and of all others everything but what the order of arrival decides: what triggered an unlock,
+Counting again after every event takes about a millisecond each. So only the first slice is compared
+in full. For all others, what the order of arrival decides is left out: what triggered an unlock,
 and what a level was before.
 """
 
@@ -39,14 +39,14 @@ async def reconcile_many(
     *,
     slice_size: int = 500,
 ) -> list[str]:
-    """What differs; `sent` is in order, `advance` is told of learners that were compared."""
+    """The differences; `sent` is in order, `advance` gets the number of compared learners."""
     settings = deployment.settings()
     read = partial(read_topic, settings, limit_seconds=_READ_SECONDS)
     by_learner, broken = _sorted(sent)
     announced: dict[str, list[PublishedUnlock]] = defaultdict(list)
     for record in await read(settings.unlocked_topic):
-        told = announcement(record)
-        announced[told.user_id].append(told)
+        unlock = announcement(record)
+        announced[unlock.user_id].append(unlock)
     letters = [letter(r) for r in await read(settings.dead_letter_topic)]
     catalogue = deployment.catalogue.read_text(encoding="utf-8")
     no_rows: Rows = defaultdict(list)

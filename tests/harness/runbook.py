@@ -1,4 +1,4 @@
-"""What docs/operations.md has its reader type, section by section."""
+"""The commands of docs/operations.md, section by section."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-#: A view's settings of tokens, where nobody asks it for a learner.
+#: Settings of tokens for a view that is not asked for a learner.
 TOKENS = {"JWT_ISSUER": "https://issuer.test", "JWT_AUDIENCE": "progress", "JWT_SECRET": 8 * "four"}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
@@ -37,7 +37,7 @@ def commands() -> Iterator[RunbookCommand]:
 
 
 def command(section: str, part: str, examples: Mapping[str, str] | None = None) -> str:
-    """The one command of a section that holds `part`, other names in place of its examples."""
+    """The one command of a section that holds `part`; `examples` replaces names in it."""
     (text,) = (c.text for c in commands() if c.section == section and part in c.text)
     for example, name in (examples or {}).items():
         assert example in text, f"{example} is not in {text}"
@@ -46,6 +46,6 @@ def command(section: str, part: str, examples: Mapping[str, str] | None = None) 
 
 
 def _without_code_headings(page: str) -> str:
-    """Comments of a shell at the beginning of a line would be taken for headings."""
+    """The page without shell comments, which look like headings."""
     assert not re.search(r"^```console\n(?:(?!```).*\n)*# ", page, re.MULTILINE)
     return page

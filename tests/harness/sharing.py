@@ -1,4 +1,4 @@
-"""Which tests run in one process when there are several: those that share a server."""
+"""Keeps tests that share a server in one process when there are several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from xdist.scheduler import LoadScopeScheduling
 
-#: Directories whose tests share one that is too dear to be started in each process.
+#: Directories whose tests share a server that is too expensive to start in each process.
 _TOGETHER = {"tests/kafka", "tests/page"}
 
 

@@ -16,7 +16,7 @@ _PIECES = (1_048_576, 4_096)
 
 
 class CannotMountError(Exception):
-    """Where this process may not mount a file system."""
+    """This process may not mount a file system."""
 
 
 class SmallDisk:
@@ -28,7 +28,7 @@ class SmallDisk:
         self._balloon = directory / "balloon"
 
     def mount(self) -> None:
-        """Raises CannotMountError where this process may not."""
+        """Mount it. Raises CannotMountError."""
         if os.geteuid() != 0 or not shutil.which("mount"):
             raise CannotMountError("only root mounts a small disk")
         owner = self.directory.stat()
@@ -36,7 +36,7 @@ class SmallDisk:
         _run("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.directory))
 
     def unmount(self) -> None:
-        """Take it away, whoever still uses it."""
+        """Unmount it, even if it is still in use."""
         _run("umount", "--lazy", str(self.directory))
 
     @contextmanager

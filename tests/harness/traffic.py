@@ -1,4 +1,4 @@
-"""Generated events on their way to the workers, whatever happens to the broker meanwhile."""
+"""Sends generated events to the workers, whatever happens to the broker meanwhile."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _DRAIN_SECONDS = 90.0
 
 
 class Traffic:
-    """A seeded stream of records, sent to a deployment at a rate; what was sent is kept.
+    """A seeded stream of records, sent to a deployment at a rate; it keeps what was sent.
 
-    A chunk that was not acknowledged is sent again, as a producer would that lost the answer:
-    the workers may see it twice, and no learner's events in another order.
+    A chunk that was not acknowledged is sent again, as by a producer that lost the answer. So the
+    workers may see it twice, but they see each learner's events in order.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Traffic:
     ) -> None:
         """`records` are sent instead of generated ones."""
         self.sent: list[GeneratedRecord] = []
-        #: Where each of them lies, the partition and the offset.
+        #: The partition and the offset of each sent record.
         self.places: list[tuple[int, int]] = []
         self._deployment = deployment
         self._settings = deployment.settings()
@@ -94,7 +94,7 @@ class Traffic:
         return frozenset(user_id for user_id, some in partitions.items() if len(some) > 1)
 
     def forget(self, kept: Callable[[int, int], bool]) -> int:
-        """Take what Kafka deleted out of the account, by partition and offset; returns how many."""
+        """Forget the records that Kafka deleted, by partition and offset; returns how many."""
         left = [
             (record, place)
             for record, place in zip(self.sent, self.places, strict=True)
@@ -136,17 +136,17 @@ class Traffic:
                 await producer.stop()
 
     async def drained(self, limit_seconds: float = _DRAIN_SECONDS) -> None:
-        """Wait until every record is committed and every consequence published."""
+        """Wait until every record is committed and the outbox is empty."""
         await wait_until(self._committed, "all offsets are committed", limit_seconds)
         await wait_until(self._published, "the outbox is empty", limit_seconds)
 
     async def differences(self) -> list[str]:
-        """Drain, read everything back and compare; empty when all is as it must be."""
+        """Drain, read everything back, and return the differences."""
         await self.drained()
         return await self.compared()
 
     async def compared(self) -> list[str]:
-        """The same without waiting."""
+        """The differences now, without waiting."""
         found = await find(self._settings, self._deployment.database.owner_url)
         catalogue = self._deployment.catalogue.read_text(encoding="utf-8")
         return reconcile(
@@ -159,7 +159,7 @@ class Traffic:
 
     async def _committed(self) -> bool:
         topic, group = self._deployment.completed, self._deployment.group
-        # The embedded broker answers only for partitions that are named.
+        # The embedded broker answers only for partitions that are named in the request.
         partitions = [TopicPartition(topic, number) for number in self._ends]
         admin = AIOKafkaAdminClient(**client_options(self._settings))
         try:

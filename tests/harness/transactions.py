@@ -1,4 +1,4 @@
-"""A producer that writes in transactions; Apache Kafka alone has them."""
+"""A producer that writes in transactions, which need Apache Kafka."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from progress_worker.generator.wire import Wire
 from tests.harness.events import Event, wires
 from tests.harness.waiting import LIMIT_SECONDS
 
-#: The broker aborts what stays open for longer.
+#: The broker aborts transactions that stay open for longer.
 _LONGEST_MS = 300_000
 
 
@@ -26,7 +26,7 @@ class Transactions:
         self._partition = partition
 
     async def begin(self, *events: Event | Wire) -> None:
-        """Open a transaction and write these into it."""
+        """Open a transaction and write these events into it."""
         async with asyncio.timeout(LIMIT_SECONDS):
             await self._producer.begin_transaction()
             for wire in wires(events):
@@ -39,14 +39,14 @@ class Transactions:
                 )
 
     async def commit(self, *events: Event | Wire) -> None:
-        """Commit these, or what is open."""
+        """Commit these events, or the open transaction."""
         if events:
             await self.begin(*events)
         async with asyncio.timeout(LIMIT_SECONDS):
             await self._producer.commit_transaction()
 
     async def abort(self, *events: Event | Wire) -> None:
-        """Abort these, or what is open."""
+        """Abort these events, or the open transaction."""
         if events:
             await self.begin(*events)
         async with asyncio.timeout(LIMIT_SECONDS):
@@ -57,7 +57,7 @@ class Transactions:
 async def transactions(
     bootstrap: str, topic: str, partition: int = 0
 ) -> AsyncIterator[Transactions]:
-    """Such a producer; what it leaves open at the end is aborted."""
+    """A producer with transactions; one that is open at the end is aborted."""
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         transactional_id=f"t-{uuid4().hex}",

@@ -1,4 +1,4 @@
-"""Whether something grows: the straight line through its samples, and how sure that is."""
+"""Whether something grows: the straight line through its samples, and its error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Trend(NamedTuple):
 
 
 def trend(samples: Sequence[tuple[float, float]]) -> Trend:
-    """Of points (x, y), three of them at least."""
+    """The trend of points (x, y); at least three."""
     xs, ys = zip(*samples, strict=True)
     slope, intercept = linear_regression(xs, ys)
     rest = sum((y - intercept - slope * x) ** 2 for x, y in samples)

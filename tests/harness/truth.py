@@ -1,6 +1,6 @@
-"""The rows that must come of the events that were sent, by the naive model of progress.
+"""The rows that must follow from the sent events, by the naive model of progress.
 
-The model counts anew after every event, since the order of arrival decides what triggered an
+The model counts again after every event, because the order of arrival decides what triggered an
 unlock and what a level was before. For many events it can count once, at the end.
 """
 
@@ -38,7 +38,7 @@ def expected_rows(events: Iterable[Completion], catalogue: str, *, stepwise: boo
 
 
 class _Learner:
-    """One learner's events, told one by one."""
+    """One learner's events, taken one by one."""
 
     def __init__(self, user_id: str, catalogue: Mapping[str, Any]) -> None:
         self._user_id = user_id

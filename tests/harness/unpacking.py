@@ -1,4 +1,4 @@
-"""Unpacks tar archives that we trust, on every Python that the project takes."""
+"""Unpacks tar archives that we trust, on every Python that the project supports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def unpack(archive: tarfile.TarFile, directory: Path) -> None:
-    """Filters came with Python 3.11.4, and later ones warn where none is named."""
+    """Unpack with a filter where Python has them (3.11.4); later ones warn without one."""
     if hasattr(tarfile, "data_filter"):
         archive.extractall(directory, filter="data")
     else:

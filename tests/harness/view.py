@@ -1,4 +1,4 @@
-"""A view as a process of its own, by its command."""
+"""A view as a process, started by its command."""
 
 from __future__ import annotations
 

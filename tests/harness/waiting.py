@@ -1,4 +1,4 @@
-"""Waiting for something to become true, never for ever."""
+"""Waits for something to become true, within a limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: More than anything here takes on a busy machine.
+#: Longer than anything here takes on a busy machine.
 LIMIT_SECONDS = 45.0
 
 

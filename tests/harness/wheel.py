@@ -1,4 +1,4 @@
-"""The wheel of this checkout, and programs run as whoever installs it would."""
+"""Builds the wheel of this checkout, and runs programs with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build_wheel(directory: Path, environment: Mapping[str, str]) -> Path:
 def succeed(
     command: Sequence[str | Path], directory: Path, seconds: float, environment: Mapping[str, str]
 ) -> str:
-    """What the command prints; it has to succeed."""
+    """The output of the command, which must succeed."""
     done = run(command, directory, seconds, environment)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -31,7 +31,7 @@ def succeed(
 def run(
     command: Sequence[str | Path], directory: Path, seconds: float, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """The same where it may fail."""
+    """Run the command; it may fail."""
     return subprocess.run(
         command,
         cwd=directory,

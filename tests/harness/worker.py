@@ -1,4 +1,4 @@
-"""A worker as a process of its own, and what it needs around it."""
+"""A worker as a process, and the deployment that it belongs to."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class WorkerProcess:
         return answer is not None and answer.status_code == 200
 
     async def get(self, path: str) -> httpx.Response | None:
-        """The answer of the worker's web server, None while it does not listen."""
+        """The answer of the worker's web server; None while it does not listen."""
         async with httpx.AsyncClient(timeout=5) as client:
             try:
                 return await client.get(self._url + path)
@@ -144,7 +144,7 @@ class Deployment:
     directory: Path
     catalogue: Path
     variables: dict[str, str] = field(default_factory=dict)
-    #: Where a fixture started a worker: that one.
+    #: The worker that a fixture started, if it started one.
     running: WorkerProcess = field(init=False)
     _started: int = field(init=False, default=0)
 
@@ -202,7 +202,7 @@ class Deployment:
         )
 
     def settings(self, **changes: str) -> Settings:
-        """The same for a part of the worker that runs in this process."""
+        """The settings for a part of the worker that runs in this process."""
         variables = self.environment(**changes)
         return load_settings(**{name.lower(): value for name, value in variables.items()})
 

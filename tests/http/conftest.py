@@ -1,4 +1,4 @@
-"""Views to ask, on databases of their own."""
+"""Views on databases of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.http.stage import Stage, StageMaker, open_stage
 
 @pytest.fixture
 async def stages() -> AsyncIterator[StageMaker]:
-    """Makes stages on a given database, with other settings than the usual."""
+    """Makes stages on a given database, with settings beside the usual ones."""
     async with AsyncExitStack() as stack:
 
         async def make(database: Database, **options: object) -> Stage:

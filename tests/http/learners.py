@@ -1,4 +1,4 @@
-"""Learners as the worker keeps them, by its rules, without its ways of loading and saving."""
+"""Learners by the worker's rules, but without its code for loading and saving."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Served:
 
     @property
     def address(self) -> tuple[str, int]:
-        """What a socket connects to."""
+        """The address for a socket."""
         return LOOPBACK, self.settings.view_port
 
     def headers(self, user_id: str = "ada", scope: str = "") -> dict[str, str]:
@@ -59,7 +59,7 @@ class Served:
 def serve_view(
     database: Database, log: Path = Path(os.devnull), **environment: str
 ) -> Iterator[Served]:
-    """Start a view on the database; it is ended by a signal that lets requests finish."""
+    """Start a view on the database; at the end a signal lets its requests finish."""
     port = free_port()
     view = {
         **_ENVIRONMENT,
@@ -95,7 +95,7 @@ def _wait_until_ready(url: str, process: Forked) -> None:
 
 
 def add_completions(database: Database, user_id: str, count: int) -> None:
-    """So many completions, a second apart, without anything derived from them."""
+    """Add `count` completions, a second apart, without anything derived from them."""
     with psycopg.connect(database.owner_url) as connection:
         connection.execute(
             """

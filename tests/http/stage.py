@@ -45,7 +45,7 @@ NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
 
 class Event(TypedDict, total=False):
-    """What a completion may say other than the usual."""
+    """The fields of a completion that a test may set."""
 
     user_id: str
     topic: str
@@ -61,7 +61,7 @@ class Event(TypedDict, total=False):
 
 
 def completion_at(at: str, **event: Unpack[Event]) -> Completion:
-    """A completion at that moment; what is not given is an easy exercise of ada's."""
+    """A completion at that moment; by default an easy exercise of ada's."""
     completed_at = dt.datetime.fromisoformat(at)
     zone, grade = event.get("timezone"), event.get("grade", 80)
     return Completion(
@@ -95,7 +95,7 @@ class Clock:
 
 
 class Stage:
-    """A view, what it reads, and who asks it."""
+    """A view, its database and clock, and a client."""
 
     def __init__(self, database: Database, settings: ViewSettings, book: RuleBook) -> None:
         self.database = database
@@ -108,13 +108,13 @@ class Stage:
         self._learners = Learners(database, book)
 
     async def complete(self, at: str, **event: Unpack[Event]) -> UUID:
-        """What one event leads to by the worker's rules; returns its id."""
+        """Apply one completion by the worker's rules; returns its id."""
         arrival = completion_at(at, **event)
         await self._learners.apply(arrival)
         return arrival.event_id
 
     def token(self, user_id: str = "ada", /, **claims: object) -> str:
-        """A good token, but for the claims that are given; None leaves one out."""
+        """A good token with these claims changed; None leaves a claim out."""
         now = dt.datetime.now(dt.UTC)
         good = {"sub": user_id, "iss": ISSUER, "aud": AUDIENCE, "exp": now + dt.timedelta(hours=1)}
         merged = {name: value for name, value in (good | claims).items() if value is not None}
@@ -143,7 +143,7 @@ class Stage:
         )
 
     async def read(self, path: str, user_id: str = "ada", /, **query: Any) -> Any:
-        """The body of an answer that has to be 200."""
+        """The body of an answer that must be 200."""
         answer = await self.get(path, user_id, **query)
         assert answer.status_code == 200, answer.text
         return answer.json()

@@ -1,4 +1,4 @@
-"""Every path's answer, to the field."""
+"""Every field of every path's answer."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ async def test_badges(ada: Stage) -> None:
 
 
 def figures(count: int, grade: float | None, seconds: int, hints: int) -> dict[str, Any]:
-    """What the statistics say of one sum."""
+    """The statistics of one sum."""
     return {
         "exercises_completed": count,
         "average_grade": grade,

@@ -48,7 +48,7 @@ def served(populated: Database) -> Iterator[Served]:
 def attack(
     served: Served, directory: Path, cases: int, phases: Sequence[str]
 ) -> subprocess.CompletedProcess[str]:
-    """One run over the whole document, with so many random cases per path."""
+    """One run over the whole document; `cases` is the number of random cases per path."""
     options = {
         "--checks": "all",
         "--phases": ",".join(phases).lower(),

@@ -1,4 +1,4 @@
-"""Tokens: which are taken, which are not, and how little a refusal says."""
+"""Tokens: which are accepted, which are refused, and how little a refusal says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entity tags, and what an answer costs: its round trips are counted on the wire."""
+"""Entity tags, and the round trips that an answer costs, counted on the wire."""
 
 from __future__ import annotations
 

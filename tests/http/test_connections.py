@@ -1,4 +1,4 @@
-"""Clients that ask nothing, or never finish: they stop neither other clients nor the probes."""
+"""Clients that send nothing or never finish stop neither other clients nor the probes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UNREAD = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: test\r\n\r\n"
 
 
 class Cramped(NamedTuple):
-    """A view that may open few files, with a port for its metrics, and what it logs."""
+    """A view that may open few files, the port of its metrics, and its log."""
 
     served: Served
     metrics_port: int

@@ -1,4 +1,4 @@
-"""Today is the learner's: midnight, both DST changes, a leap day, and the ends of the earth."""
+"""Today is the learner's day: midnight, both DST changes, a leap day, extreme zones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The export: complete, correct in a spreadsheet, from one moment, and given back when cut off."""
+"""The export: complete, correct in a spreadsheet, from one moment, released when cut off."""
 
 from __future__ import annotations
 

@@ -26,13 +26,13 @@ from tests.http.served import Served, add_completions, serve_view
 pytestmark = pytest.mark.integration
 
 COMPLETIONS = 150_000
-#: More than sockets hold, so that an export that nobody reads stays open.
+#: More than socket buffers hold, so that an export that nobody reads stays open.
 MANY = 50_000
-#: Held at once, the rows of this export would take some hundred megabytes.
+#: The rows of this export would take some hundred megabytes if held at once.
 ALLOWED_GROWTH = 8 * 1024 * 1024
-#: More learners than connections for exports, each with an export that sockets do not hold.
+#: More learners than connections for exports. Their exports do not fit into socket buffers.
 SLOW = ("ada", "cem", "dan")
-#: Ends what reads an export's completions just now; no row where nothing does.
+#: Ends the sessions that read an export's completions; no row if there is none.
 END_THE_READING: Final[LiteralString] = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE application_name = 'progress-view' AND query LIKE 'FETCH%' AND state <> 'idle'"
@@ -115,7 +115,7 @@ def test_clients_that_read_slowly_hold_up_nobody(served: Served, database: Datab
                 f"{served.url}/api/progress{path}", headers=served.headers("bob"), timeout=TIMEOUT
             )
             assert answer.status_code == 200
-            # A byte now and then does not make a client a fast one.
+            # A client that reads a byte now and then is still slow.
             assert all(client.recv(1) for client in slow)
         open_snapshots = fetch(
             database.owner_url,
@@ -194,7 +194,7 @@ def test_exports_that_wait_take_so_much_memory_and_no_more() -> None:
 
 
 def kept(spool: Spool, text: str) -> str:
-    """The text as it comes out of a spool."""
+    """The text after it went through a spool."""
     spool.write(text)
     spool.finish()
     return b"".join(spool.portions()).decode()

@@ -65,7 +65,7 @@ class Issuer:
                     self.send_header(name, value)
                 self.end_headers()
                 body = issuer.body or json.dumps({"keys": issuer.keys}).encode()
-                with suppress(ConnectionError):  # the view hangs up on what is too much for it
+                with suppress(ConnectionError):  # the view hangs up if the answer is too long
                     while issuer.dripping and body:
                         self.wfile.write(body[:1])
                         body = body[1:]

@@ -1,4 +1,4 @@
-"""Long answers: work that grows with the learner and no faster, beside the event loop."""
+"""Long answers: the work grows only linearly, and runs beside the event loop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from progress_worker.storage.read.views import LearnerView, Stamp, StatisticsVie
 from tests.http.stage import CATALOGUE, NOON, Stage
 
 LONG = 1_000_000
-#: Decoding what was read, and writing what was made of it.
+#: The functions that decode what was read and write the answer.
 STEPS = {("views.py", "_lines"), ("responses.py", "to_json"), ("templating.py", "render")}
 PATHS = (
     *("", "/achievements", "/badges", "/statistics", "/statistics?period=monthly"),
@@ -92,7 +92,7 @@ async def test_nobody_waits_for_ever_for_a_long_answer(monkeypatch: pytest.Monke
 
 
 def fill(stage: Stage, topics: int) -> None:
-    """Give ada so many topics, each on a day of its own, and a year of active days."""
+    """Give ada this many topics, each on a day of its own, and a year of active days."""
     with psycopg.connect(stage.database.owner_url) as connection:
         for statement in (
             "INSERT INTO learner (user_id, version, active_days, counters) SELECT 'ada', 1,"

@@ -1,4 +1,4 @@
-"""After a move to a zone that is behind, days after today are shown wherever they count."""
+"""After a move to a zone that is behind, days after today are shown where they count."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_range_that_the_last_active_day_makes_too_long_is_refused(moved:
 
 async def test_a_day_after_today_counts_as_active_today(stage: Stage) -> None:
     await stage.complete("2026-11-23T10:30:00Z", timezone=AHEAD)
-    # The zone of an exercise that counts on no day of its own: the only active day is the 24th.
+    # Only the zone changes, as by an exercise without a day: the only active day is the 24th.
     with psycopg.connect(stage.database.owner_url) as connection:
         connection.execute("UPDATE learner SET timezone = %s", [BEHIND])
     stage.clock.set("2026-11-23T10:45:00Z")

@@ -1,4 +1,4 @@
-"""Postgres is away, slow, full or not ours to write to: the view says so, and recovers."""
+"""Postgres is away, slow, full or read-only: the view says so, and recovers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.http.wire import tapped
 pytestmark = pytest.mark.integration
 
 PATHS = ("", "/achievements", "/statistics", "/history", "/skill-levels/x", "/export")
-#: What a busy machine may add to a limit; waiting for a cancelled statement adds more.
+#: A busy machine may add this to a limit; waiting for a cancelled statement would add more.
 SLACK_SECONDS = 3.0
 LEARNERS = ("ada", "bob")
 QUICK = {
@@ -92,7 +92,7 @@ async def test_postgres_stops_and_comes_back(
 async def test_a_restart_between_two_requests_goes_unnoticed(
     own_postgres: Postgres, own_database: Database, stages: StageMaker
 ) -> None:
-    # Time enough for a start that goes on while the view connects.
+    # Enough time for Postgres to start while the view connects.
     stage = await stages(own_database, view_pool_timeout_seconds=5)
     await asyncio.gather(
         *(stage.read("") for _ in range(5)), *(stage.get("/export", name) for name in LEARNERS)
@@ -144,7 +144,7 @@ async def test_a_frozen_server_holds_no_request_beyond_its_limit(
             headers = {"Authorization": f"Bearer {stage.token()}"}
             return (await stage.client.get(path, headers=headers)).status_code
 
-    # Connections that lie in the pool, and later those that have to be made.
+    # First with connections from the pool, later with new ones.
     assert {await ask(path) for path in paths} == {200}
     with frozen(own_postgres):
         for _ in range(2):

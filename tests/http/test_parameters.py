@@ -1,4 +1,4 @@
-"""Parameters are taken as they are written, given once, and checked before anything else."""
+"""Parameters are read as written, may be given once, and are checked first."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def query_parameters() -> list[tuple[str, str]]:
 
 
 async def assert_refused(stage: Stage, path: str, query: list[tuple[str, Any]]) -> None:
-    """422 that names the first parameter, whatever the client has already."""
+    """The answer is 422 and names the first parameter, whatever the client has cached."""
     for headers in ({}, {"If-None-Match": "*"}):
         answer = await stage.client.get(
             f"{PREFIX}{path}",

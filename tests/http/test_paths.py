@@ -1,4 +1,4 @@
-"""A path is answered when it is exactly a route's, and a topic is found by exactly its name."""
+"""A path must match a route exactly, and a topic is found by its exact name."""
 
 from __future__ import annotations
 

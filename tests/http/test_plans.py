@@ -1,4 +1,4 @@
-"""Each statement reads one learner by index, however many there are."""
+"""Each statement reads one learner by index, however many learners there are."""
 
 from __future__ import annotations
 

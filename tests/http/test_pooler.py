@@ -1,4 +1,4 @@
-"""The view behind the real PgBouncer in transaction mode, and whom a pooler is refused."""
+"""The view behind the real PgBouncer in transaction mode; other programs refuse a pooler."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pgbouncer(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[Pg
 
 @pytest.fixture
 def pooled(migrated_database: Database, pgbouncer: PgBouncer) -> Database:
-    """The database as whoever comes by way of the pooler sees it."""
+    """The database with addresses that go through the pooler."""
     behind = pgbouncer.behind
     return replace(
         migrated_database,
@@ -70,7 +70,7 @@ def be_rude(database: Database) -> None:
 
 
 async def fill(stage: Stage) -> None:
-    """A learner with something on every path."""
+    """Add a learner with something on every path."""
     for minute in range(5):
         await stage.complete(f"2026-11-23T10:0{minute}:00Z", timezone="Europe/Berlin")
     add_completions(stage.database, "ada", 1_200)

@@ -1,4 +1,4 @@
-"""What the server, the database, the role or the environment set decides nothing of an answer."""
+"""Settings of the server, database, role or environment do not change an answer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def set_for_the_view(database: Database, settings: dict[str, str]) -> None:
 
 
 async def answers(stage: Stage) -> dict[str, Any]:
-    """What the view says on every path."""
+    """The view's answer on every path."""
     return {path: await stage.read(path) for path in PATHS}
 
 
@@ -98,7 +98,7 @@ async def test_an_export_has_a_time_limit_whatever_its_reader_does(
 
 
 async def read_slowly(stage: Stage, pause_seconds: float) -> bytes:
-    """The body of a JSON export, as a client reads it that pauses after each piece."""
+    """The body of a JSON export, read by a client that pauses after each piece."""
     received: list[bytes] = []
 
     async def receive() -> Message:

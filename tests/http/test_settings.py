@@ -1,4 +1,4 @@
-"""The view starts without a word of Kafka, and says in one sentence what it lacks."""
+"""The view starts without settings of Kafka, and says in one sentence what it lacks."""
 
 from __future__ import annotations
 

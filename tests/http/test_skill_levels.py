@@ -1,4 +1,4 @@
-"""Skill levels and the way to the next one, to the field."""
+"""Every field of skill levels and of the way to the next one."""
 
 from __future__ import annotations
 

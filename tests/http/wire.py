@@ -33,7 +33,7 @@ class Wire:
         finally:
             for direction in directions:
                 direction.cancel()
-            # Whoever hangs up first may do so in the middle of anything.
+            # Either side may hang up in the middle of anything.
             await asyncio.gather(*directions, return_exceptions=True)
             for end in (writer, upstream_writer):
                 end.close()
@@ -62,7 +62,7 @@ class Wire:
 
 @asynccontextmanager
 async def tapped(database: Database) -> AsyncIterator[tuple[Wire, Database]]:
-    """The database behind such a wire."""
+    """The database behind a wire."""
     parts = urlsplit(database.view_url)
     assert parts.hostname is not None
     assert parts.port is not None

@@ -37,7 +37,7 @@ def catalogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def deploy(kafka: Kafka, catalogue_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
-    """Names a deployment on a database; its topics are not made."""
+    """Names a deployment on a database; does not make its topics."""
 
     def new(database: Database) -> Deployment:
         prefix = f"t{uuid4().hex[:10]}-"
@@ -49,7 +49,7 @@ def deploy(kafka: Kafka, catalogue_file: Path, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def named(deploy: Deploy, postgres: Postgres) -> Deployment:
-    """A deployment of which nothing exists but its settings."""
+    """A deployment of which only the settings exist."""
     return deploy(postgres.database("nowhere"))
 
 

@@ -1,4 +1,4 @@
-"""A Postgres that is too slow for a whole batch is given less of it, and every record once."""
+"""A Postgres that is too slow for a whole batch gets smaller ones, and every record once."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_the_next_batch_begins_with_the_size_that_worked_and_grows_again(
         worked = max(transactions(owner))
         assert worked < RECORDS
         execute(owner, "TRUNCATE completion")
-        await parts.apply(some_records())  # with no try that takes too long
+        await parts.apply(some_records())  # no try takes too long
         assert max(transactions(owner)) <= worked
         execute(owner, "DROP TRIGGER slow ON completion")
         execute(owner, "TRUNCATE completion")

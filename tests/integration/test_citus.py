@@ -1,7 +1,7 @@
 """The way to Citus stays open: the tables, every statement, and the command that distributes them.
 
-Citus itself is not to be had here. What it takes and refuses was tried on Citus 13.2; the tests
-hold the statements that a worker really sends against that.
+Citus itself is not available here. What it accepts and refuses was tried on Citus 13.2. The tests
+compare the statements that a worker really sends with that.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SELECT DISTINCT query FROM pg_stat_statements
 WHERE userid = 'progress_worker'::regrole
 AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-#: So that there is something to forget and something to count anew.
+#: The first makes completions old enough to be deleted, the second takes a learner's counts.
 AGED: LiteralString = (
     "UPDATE completion SET completed_at = '2020-01-01', stored_at = '2020-01-01'"
     " WHERE user_id <= (SELECT user_id FROM learner ORDER BY user_id OFFSET 3 LIMIT 1)"
@@ -50,7 +50,7 @@ OUTDATED: LiteralString = (
 
 @pytest.fixture(scope="module")
 def watched_postgres() -> Iterator[Postgres]:
-    """A server that remembers every statement."""
+    """A server that keeps every statement that it runs."""
     server = Postgres(durable=False)
     server._settings = server._settings | {
         "shared_preload_libraries": "pg_stat_statements",
@@ -65,7 +65,7 @@ def watched_postgres() -> Iterator[Postgres]:
 async def deployment(
     broker: Broker, watched_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployment:
-    """A worker that has done all that a worker does."""
+    """A deployment whose worker has done everything that a worker does."""
     database = watched_postgres.create_database("watched")
     execute(database.owner_url, "CREATE EXTENSION pg_stat_statements")
     migrate(database.owner_url)
@@ -84,7 +84,7 @@ async def deployment(
 
 
 async def do_everything(deployment: Deployment) -> None:
-    """Events of every kind, counts and zones found anew, a recalculation, a retention's end."""
+    """Events of every kind, counts and zones from stored completions, commands, a retention."""
     traffic = Traffic(deployment, seed=5, count=900, learners=30)
     await traffic.send(600)
     await traffic.drained()
@@ -110,7 +110,7 @@ def sent(url: str) -> list[str]:
 
 @pytest.fixture
 def connection(migrated_database: Database) -> Iterator[psycopg.Connection[Any]]:
-    """A session that plans as the worker's do, without rows to mislead it."""
+    """A session with the worker's planner settings, without rows that mislead it."""
     with psycopg.connect(migrated_database.owner_url, autocommit=True) as session:
         session.execute("SET enable_seqscan = off")
         yield session
@@ -217,7 +217,7 @@ def test_a_database_without_citus_is_named(migrated_database: Database) -> None:
     assert done.stderr.startswith("This database has no Citus: run CREATE EXTENSION citus")
 
 
-#: Stands in for Citus as far as the command sees it: it keeps what it was asked for.
+#: Replaces Citus as far as the command can see, and keeps what it was asked for.
 STAND_IN: tuple[LiteralString, ...] = (
     "CREATE TABLE pg_dist_partition (logicalrelid regclass PRIMARY KEY, asked text)",
     """CREATE FUNCTION create_distributed_table(

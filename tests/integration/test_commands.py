@@ -1,4 +1,4 @@
-"""Commands: a recalculation puts right what is stored, adds what is earned, takes nothing away."""
+"""Commands: a recalculation corrects what is stored, adds unlocks, and takes none away."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Learner:
         self.url = deployment.database.owner_url
 
     async def finish(self) -> None:
-        """Two topics at intermediate, one day after another."""
+        """Reach intermediate in two topics, on consecutive days."""
         events = [
             completed(self.id, topic=topic, completed_at=f"2026-03-{day:02}T10:00:00Z")
             for topic in ("sets", "graphs")
@@ -150,7 +150,7 @@ async def test_with_a_topic_no_other_topic_gets_a_level(learner: Learner) -> Non
 
 
 async def test_a_command_for_nobody_is_done(shared: Deployment, learner: Learner) -> None:
-    """It is followed by one for somebody, on every partition, and changes nothing."""
+    """A command for a learner follows on every partition; nothing else changes."""
     stranger = f"stranger-{uuid4().hex[:8]}"
     await shared.kafka.publish(
         shared.commands,

@@ -1,4 +1,4 @@
-"""Producers choose their compression; the worker reads every one that Kafka has."""
+"""The worker reads every compression that producers may choose."""
 
 from __future__ import annotations
 

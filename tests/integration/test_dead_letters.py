@@ -1,4 +1,4 @@
-"""Every rule of the contract broken once: the record is set aside as it came, others count."""
+"""Breaks every rule of the contract once: the record is dead-lettered unchanged, others count."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 Spoil = Callable[[Event], Wire]
 
-#: Stands in what must not be repeated in a header or a log.
+#: A text in the records that must not be repeated in a header or a log.
 SECRET = "sésame"
 
 
@@ -150,7 +150,7 @@ CASES: dict[str, tuple[Reason, Spoil]] = {
 
 
 class Aftermath(NamedTuple):
-    """What was sent, and what became of it; the letters by case."""
+    """What was sent, and the results; the letters by case."""
 
     deployment: Deployment
     sent: dict[str, Any]
@@ -185,7 +185,7 @@ async def aftermath(shared: Deployment) -> Aftermath:
 
 
 def original(letter: Any) -> int:
-    """The offset of the record of partition 0 that a letter holds, -1 for another one."""
+    """The offset of the record of partition 0 that a letter holds; -1 for other records."""
     headers = dict(letter.headers)
     if headers["dlq.original-partition"] != b"0" or not headers["dlq.original-topic"].endswith(
         b"-completed"
@@ -243,7 +243,7 @@ async def test_dead_letters_are_counted_by_reason(shared: Deployment, aftermath:
 
 
 async def test_a_header_name_that_is_not_text_is_no_hindrance(shared: Deployment) -> None:
-    """No client of ours can write such a record; it counts, and a broken one is set aside."""
+    """Our client cannot write such a record. A good one counts, a broken one is dead-lettered."""
     learner = f"named-{uuid4().hex}"
     odd: Any = (*ENVELOPE, ("an-odd-name", b"kept"), ("none", None))
     batch = [

@@ -1,4 +1,4 @@
-"""The demo as a process: true, complete, and gone when it ends, however it ends."""
+"""The demo as a process: correct, complete, and leaving nothing, however it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ achievements:
 
 
 def assert_nothing_left(started: Demo) -> None:
-    """Whatever the demo had started has ended by now, or does so within seconds."""
+    """Everything that the demo had started has ended, or ends within seconds."""
     deadline = time.monotonic() + 20
     while started.left() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -121,7 +121,7 @@ def test_interrupted_it_ends_all(moment: str) -> None:
         started.process.send_signal(signal.SIGINT)
         assert started.wait() in {130, -signal.SIGINT}
         assert started.left() == []
-        # Before the command runs, Python is still loading it and says so in its own way.
+        # Before the command runs, Python is still loading it and may print a traceback.
         assert not moment or "Traceback" not in started.output
 
 

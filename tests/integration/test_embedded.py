@@ -35,7 +35,7 @@ pytestmark = pytest.mark.integration
 
 BOUND_SECONDS = 20.0
 
-#: A parent that starts a stack, says where it is, and waits to be told to end or to be killed.
+#: A parent that starts a stack, prints where it is, and waits for a signal.
 PARENT = """
 import sys
 from progress_worker.demo.stack import EmbeddedStack
@@ -49,7 +49,7 @@ with EmbeddedStack(durable=False) as stack:
 
 @dataclass(frozen=True)
 class Remains:
-    """What a stack leaves behind if it is not cleaned up."""
+    """Everything that a stack would leave behind if it were not cleaned up."""
 
     directory: Path
     pids: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""docs/first-event.md: every command and every program of the page, run as they stand."""
+"""docs/first-event.md: every command and every program of the page, run unchanged."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SECTIONS = dict(re.findall(r"^## (.+?)$\n(.*?)(?=^## |\Z)", PAGE.read_text("utf-
 FILE = re.compile(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-#: What a shell is told with the compose stack, and what stands for its containers here.
+#: The lines for a shell with the compose stack; here a script replaces its containers.
 (WITH_DOCKER,) = re.findall(r"^```bash\n(.*?)^```$", SECTIONS["Start with Docker"], re.M | re.S)
 CONTAINERS = """#!/bin/sh
 test "$1 $2" = "exec -T" || exit 64
 program=$(basename "$4"); shift 4; exec "$program" "$@"
 """
 
-#: What a section needs beyond Python.
+#: The programs that a section needs beside Python.
 PROGRAMS = {
     "Publish with Kafka's console producer": (),
     "Publish with Python": (),
@@ -45,7 +45,7 @@ PROGRAMS = {
 
 @pytest.fixture(scope="module")
 def export() -> Iterator[str]:
-    """The line that a running demo has its reader paste."""
+    """The line that a running demo prints for its reader to paste."""
     with demo("--keep", "--count", "20", "--learners", "2") as started:
         started.wait_for("until Ctrl-C")
         (line,) = re.findall(r"^export KAFKA=.*$", started.output, re.MULTILINE)

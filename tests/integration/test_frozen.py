@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 LIMIT_SECONDS = 1.0
-#: What a busy machine may add; waiting for a cancelled statement adds more.
+#: A busy machine may add this; waiting for a cancelled statement would add more.
 SLACK_SECONDS = 3.0
 
 
@@ -45,7 +45,7 @@ async def test_no_wait_goes_beyond_its_limit(server: Postgres) -> None:
 
     await asyncio.gather(ask(), ask())
     with frozen(server):
-        # First connections that are open, then those that have to be made, then none that is free.
+        # First with open connections, then with new ones, then with none free.
         for _ in range(3):
             failed = await asyncio.gather(ask(), ask(), ask(), return_exceptions=True)
             assert {type(error) for error in failed} <= {TooSlowError, TransientError}

@@ -25,7 +25,7 @@ LIMIT_SECONDS = 60.0
 
 @pytest.fixture
 def environment(broker: Broker, topic_prefix: str) -> dict[str, str]:
-    """The variables of topics of our own, and nothing of a database."""
+    """The variables of this test's topics, without a database."""
     return {
         f"{PREFIX}KAFKA_BOOTSTRAP": broker.bootstrap,
         f"{PREFIX}KAFKA_IDEMPOTENT_PRODUCER": "false",
@@ -70,11 +70,11 @@ def test_an_interrupted_run_tells_how_much_was_published(environment: dict[str, 
             assert process.poll() is None
             assert time.monotonic() < deadline
         process.send_signal(signal.SIGINT)
-        told, complaints = process.communicate(timeout=LIMIT_SECONDS)
+        output, complaints = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 130
     assert "Traceback" not in complaints
-    published = int(told.removeprefix("Published ").split()[0].replace(",", ""))
-    # A chunk of ten whose acknowledgement was not awaited any more may be there too.
+    published = int(output.removeprefix("Published ").split()[0].replace(",", ""))
+    # A chunk of ten may be there whose acknowledgement was no longer awaited.
     assert 40 <= published <= len(asyncio.run(read_all(environment))) <= published + 10
 
 

@@ -1,4 +1,4 @@
-"""Housekeeping: old completions go and nothing that was made of them; Kafka's refusals go too."""
+"""Housekeeping deletes old completions, nothing derived from them, and refused records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARKED_RETENTION = {"PARKED_RETENTION_DAYS": "30"}
 
 @dataclass
 class House:
-    """A worker's parts, and a housekeeping for whose steps nobody waits."""
+    """A worker's parts, and a housekeeping that runs step by step."""
 
     deployment: Deployment
     parts: Projection
@@ -46,12 +46,12 @@ class House:
         return Housekeeping(settings, self.parts.engine, self.parts.metrics, step_rows=step_rows)
 
     async def apply(self, *events: Event) -> None:
-        """As a partition consumer does: again, where the learner was changed meanwhile."""
+        """Apply them as a partition consumer does: again, if the learner was changed meanwhile."""
         apply = partial(self.parts.apply, records(*events))
         await self.parts.retry.run("ingest", apply)
 
     async def apply_long_ago(self, *events: Event) -> None:
-        """Events that are stored since their completion."""
+        """Apply events that were stored at the time of their completion."""
         await self.apply(*events)
         execute(self.url, "UPDATE completion SET stored_at = completed_at")
 
@@ -59,7 +59,7 @@ class House:
         return {str(row[0]) for row in fetch(self.url, "SELECT event_id FROM completion")}
 
     def derived(self) -> dict[str, Rows]:
-        """Everything that was made of completions."""
+        """Everything that was derived from completions."""
         found = progress(self.url)
         del found["completion"]
         found["learner"] = fetch(
@@ -68,7 +68,7 @@ class House:
         return found
 
     def reasons(self) -> list[str]:
-        """Why records wait in the outbox to be dead-lettered, the first one first."""
+        """The reasons of the dead letters in the outbox, in order."""
         rows = fetch(self.url, "SELECT headers FROM outbox WHERE topic LIKE '%%dlq' ORDER BY id")
         return [dict(headers)["dlq.reason"] for (headers,) in rows]
 
@@ -126,7 +126,7 @@ async def test_what_cannot_be_told_from_a_repeat_is_dead_lettered(house: House) 
 
 
 async def test_a_worker_that_remembers_the_learner_is_not_fooled(house: House) -> None:
-    """Its save fails, as the learner was changed, and it loads the learner anew."""
+    """Its save fails because the learner was changed, and it loads the learner again."""
     old = completed("ada", completed_at=OLD)
     await house.apply_long_ago(old)
     await house.housekeeping().step()
@@ -255,7 +255,7 @@ async def test_no_step_reads_a_whole_table(house: House) -> None:
 
 
 def explain(database: Database) -> None:
-    """Postgres tells the plan of each statement to every new connection."""
+    """Make Postgres send the plan of each statement to every new connection."""
     for setting in (
         "session_preload_libraries = 'auto_explain'",
         "auto_explain.log_min_duration = 0",
@@ -310,7 +310,7 @@ async def test_the_leaders_heir_goes_on(deployment: Deployment) -> None:
 
 
 async def passed(worker: WorkerProcess) -> float:
-    """When the worker last came to the end of the completions, 0 if never."""
+    """When the worker last reached the end of the completions; 0 if never."""
     return await worker.metric("progress_housekeeping_passed_timestamp_seconds")
 
 

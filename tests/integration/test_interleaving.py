@@ -1,4 +1,4 @@
-"""Another transaction commits while a learner is read: a conflict, never a contradiction."""
+"""Another transaction commits while a learner is read: a conflict, never mixed data."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def decoded(events: list[Event]) -> list[Completion]:
 async def test_a_commit_between_two_reads(
     projected: Projection, migrated_database: Database, lock: LiteralString
 ) -> None:
-    """The batch has read the learners' rows when the lock stops it, and reads the rest after."""
+    """A lock stops the batch after it has read the learners' rows; it reads the rest later."""
     url = migrated_database.owner_url
     old = week("known")
     await projected.apply(records(*old))

@@ -1,4 +1,4 @@
-"""The lag of partitions, and latencies of records that carry no time."""
+"""The lag of partitions, and latencies of records without a usable time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 PARTITIONS = 4
 #: Unknown, none, seconds instead of milliseconds, microseconds instead of milliseconds.
 NO_TIMES = (-1, 0, 1_764_090_000, 1_764_090_000_000_000)
-#: No test takes so long.
+#: Longer than any test takes.
 A_WHILE = 600
 LATENCY = "progress_unlock_commit_latency_seconds"
 

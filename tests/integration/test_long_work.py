@@ -1,4 +1,4 @@
-"""A learner with many completions gets the time that it takes, and nobody waits for it."""
+"""A learner with many completions gets enough time, and nothing else waits for it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_the_time_limit_grows_with_the_completions(
 
 
 async def test_a_command_in_the_way_of_none_but_its_learner(shared: Deployment) -> None:
-    """A locked learner's commands wait; those of others behind them, in their partition, do not."""
+    """A locked learner's commands wait; later ones for others in the partition do not."""
     url = shared.database.owner_url
     locked, free = "a locked learner", "a free learner"
     await shared.publish(completed(locked), completed(free))

@@ -1,4 +1,4 @@
-"""The hostile records all at once: through a broker, a worker and Postgres, and none is lost."""
+"""All hostile records at once, through a broker, a worker and Postgres; none is lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _stored(record: Hostile) -> tuple[Any, ...]:
 
 
 def _expect(letters: list[Any], broken: list[Hostile]) -> None:
-    """The letters in the order of the records; each with its record's bytes and its reason."""
+    """The letters are in the order of the records; each has its record's bytes and its reason."""
     found = sorted(letters, key=lambda letter: int(_about(letter, "dlq.original-offset")))
     for letter, (_name, wire, reason, _event_id) in zip(found, broken, strict=True):
         assert (letter.key, letter.value) == (wire.key, wire.value)
@@ -55,5 +55,5 @@ def _expect(letters: list[Any], broken: list[Hostile]) -> None:
 
 
 def _about(letter: Any, name: str) -> Any:
-    """What we wrote, which stands after whatever the producer wrote under that name."""
+    """Our header, which comes after any header of the producer with that name."""
     return dict(letter.headers)[name]

@@ -1,4 +1,4 @@
-"""The roles have just what they need: every privilege counted, and the rest tried in vain."""
+"""The roles have only what they need: every privilege is listed, others are refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GRANTED: Final = {
     },
 }
 
-#: Whatever is granted to a role itself, or to everybody: on tables, columns, sequences and schemas.
+#: All privileges of a role or of PUBLIC on tables, columns, sequences and schemas.
 PRIVILEGES: Final[LiteralString] = """
 WITH granted (kind, name, acl) AS (
     SELECT 'relation', relname, relacl FROM pg_class WHERE relnamespace = 'public'::regnamespace

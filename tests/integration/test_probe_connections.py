@@ -1,4 +1,4 @@
-"""Clients that ask nothing, or never finish, do not keep the worker's probes from answering."""
+"""Clients that send nothing or never finish do not keep the worker's probes from answering."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_more_connections_than_files(deployment: Deployment) -> None:
 
 @pytest.fixture
 async def impatient(named: Deployment) -> AsyncIterator[tuple[str, int]]:
-    """Where the probes of a worker that does nothing else listen."""
+    """The address of the probes of a worker that does nothing else."""
     settings = named.settings()
     app = create_app(settings)
     server = ProbeServer(app, HEAD_SECONDS)

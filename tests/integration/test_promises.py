@@ -1,4 +1,4 @@
-"""The effect of a record in Postgres is exactly once, whatever repeats, order, cuts and crashes."""
+"""A record takes effect in Postgres exactly once, despite repeats, disorder, cuts and crashes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ END = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
 @pytest.fixture
 def fresh(postgres: Postgres, migrated_template: str, project: Project) -> Fresh:
-    """Another database and what fills it, as often as a test compares."""
+    """Makes another database and the parts that fill it, for comparisons."""
 
     @asynccontextmanager
     async def new() -> AsyncIterator[tuple[Projection, str]]:
@@ -125,7 +125,7 @@ async def test_any_order_and_repeats_give_the_same_progress(fresh: Fresh, seed: 
         for piece in cuts(shuffled, rng, 40):
             await disordered.apply(piece)
         found = progress(url, any_order=True)
-    # What was unlocked on the way may differ where an event is taken back; the rest may not.
+    # Unlocks may differ because events are revoked; everything else must be equal.
     del found["achievement_unlock"], expected["achievement_unlock"]
     assert levels_above_beginner(found.pop("skill_level")) == levels_above_beginner(
         expected.pop("skill_level")
@@ -141,7 +141,7 @@ def levels_above_beginner(rows: Rows) -> Rows:
 async def test_two_workers_on_the_same_learners_apply_each_event_once(
     fresh: Fresh, project: Project, postgres: Postgres
 ) -> None:
-    """As a zombie and its successor would, each with learners cached that the other changes."""
+    """Like a zombie and its successor: each has cached learners that the other changes."""
     batch = generated(400, 7)
     rng = random.Random(7)
     async with fresh() as (alone, url):
@@ -267,7 +267,7 @@ async def test_an_unlock_and_its_message_come_once(
 async def test_a_connection_lost_before_the_commit_leaves_nothing(
     projected: Projection, migrated_database: Database
 ) -> None:
-    """A lock holds the batch up in the middle of its transaction; then its session is ended."""
+    """A lock stops the batch in the middle of its transaction; then its session is ended."""
     url = migrated_database.owner_url
     await projected.apply(records(completed("ada")))
     before = progress(url), outbox(url)

@@ -1,7 +1,7 @@
-"""Real events of 478 learners through broker, worker and Postgres, compared with what is known.
+"""Real events of 478 learners through broker, worker and Postgres, with known results.
 
-The data are not part of the project: the tests are skipped where `PROGRESS_TEST_DATA`, or else the
-folder next to the checkout, does not hold them.
+The data are not part of the project. The tests are skipped unless `PROGRESS_TEST_DATA`, or the
+folder next to the checkout, holds them.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ Learner = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
-    """What happened, in order."""
+    """All events, in order."""
     with gzip.open(DATA / "events.jsonl.gz", "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Learner]:
-    """What is true of each learner, of all that is known the part that we derive."""
+    """The known progress of each learner, as far as we derive it."""
     users = json.loads((DATA / "expected.json").read_text(encoding="utf-8"))["users"]
     assert len(users) == 478
     names = EMPTY.keys()
@@ -118,7 +118,7 @@ def disordered(events: list[Event], rng: Random) -> list[Event]:
 
 
 async def drain(deployment: Deployment, events: list[Event]) -> None:
-    """Publish the events and wait until a worker has dealt with every one of them."""
+    """Publish the events and wait until a worker has processed all of them."""
     await deployment.publish(*events)
     async with deployment.worker() as worker:
 
@@ -130,7 +130,7 @@ async def drain(deployment: Deployment, events: list[Event]) -> None:
 
 
 def learners(url: str) -> dict[str, Learner]:
-    """What the view's role reads of every learner, in the shape of what is expected."""
+    """Every learner as the view's role reads it, in the same form as `expected`."""
     found: dict[str, Learner] = defaultdict(lambda: json.loads(json.dumps(EMPTY)))
     for user_id, timezone, active_days in fetch(
         url, "SELECT user_id, timezone, active_days FROM learner"

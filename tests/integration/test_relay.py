@@ -1,4 +1,4 @@
-"""The relay: in order per key, deleted once acknowledged, one at a time, nothing in its way."""
+"""The relay keeps the order of keys, deletes what is acknowledged, and works alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 @asynccontextmanager
 async def relaying(deployment: Deployment, **changes: str) -> AsyncIterator[Worker]:
-    """A worker's relay alone, at work in this process."""
+    """The relay of a worker without its other services, running in this process."""
     worker = Worker(deployment.settings(**changes))
     await worker.relay.start()
     try:
@@ -183,7 +183,7 @@ async def test_one_of_two_relays_leads_and_the_other_takes_over(deployment: Depl
 
 
 async def test_what_cannot_be_deleted_is_not_sent_over_and_over(deployment: Deployment) -> None:
-    """Postgres only reads, as a standby does: what was sent could not be deleted."""
+    """Postgres is read-only, like a standby: what was sent could not be deleted."""
     await owe(deployment, *numbered(deployment.unlocked, 10))
     url = deployment.database.owner_url
     name = sql.Identifier(deployment.database.name)
@@ -218,7 +218,7 @@ async def test_a_record_too_large_for_kafka_is_parked_and_holds_up_no_other(
 async def test_what_came_before_a_missing_topics_record_is_sent_once(
     deployment: Deployment, apache_kafka: Cluster
 ) -> None:
-    """The embedded broker makes a topic that is asked for."""
+    """The embedded broker creates a topic that a client asks for."""
     deployment.kafka = Kafka(apache_kafka.bootstrap)
     await deployment.kafka.create(deployment.unlocked)
     missing = f"{deployment.unlocked}-later"
@@ -237,7 +237,7 @@ async def test_what_came_before_a_missing_topics_record_is_sent_once(
 
 
 async def test_a_stopped_relay_leaves_each_record_on_one_side(deployment: Deployment) -> None:
-    """Either Kafka has it or the outbox: a stop doubles nothing."""
+    """Either Kafka has it or the outbox has it: a stop doubles nothing."""
     await owe(deployment, *numbered(deployment.unlocked, 2000))
 
     async def begun() -> bool:

@@ -1,4 +1,4 @@
-"""No setting of the server, a database, a role or the environment decides what is counted."""
+"""Settings of the server, a database, a role or the environment do not change what is counted."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def day(number: int, user_id: str = "ada") -> Event:
 
 
 async def restarted(project: Project, database: Database) -> None:
-    """Three days, a restart, and days that follow on and that do not."""
+    """Apply three days, restart, and apply more days, some consecutive and some not."""
     for days in (DAYS_BEFORE, DAYS_AFTER):
         async with project(database) as parts:
             await parts.apply(records(*map(day, days)))
@@ -169,12 +169,12 @@ def test_a_database_that_cannot_store_every_text_is_refused(
     )
     done = run_command(variables, command)
     assert done.returncode == 1
-    told = " ".join((done.stdout + done.stderr).split())
+    output = " ".join((done.stdout + done.stderr).split())
     encoding = narrow_database.name.removeprefix("narrow_").upper()
     assert (
         f"The database {narrow_database.name} has the encoding {encoding} and cannot store every "
         "text: use a database that was created with ENCODING 'UTF8' TEMPLATE template0."
-    ) in told
+    ) in output
 
 
 async def test_a_value_that_cannot_be_sent_is_poison(
@@ -223,7 +223,7 @@ async def test_a_schema_that_is_not_looked_into_is_named(
 
 
 def alter(database: Database, settings: Mapping[str, str], *, role: str | None = None) -> None:
-    """Set them for a role in this database, or for everybody but the owner's own sessions."""
+    """Set them for a role in this database, or for every session that is not the owner's."""
     who = "DATABASE {database}" if role is None else "ROLE {role} IN DATABASE {database}"
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         for name, value in settings.items():

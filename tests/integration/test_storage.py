@@ -1,4 +1,4 @@
-"""The database: migrations, roles, keys, plans, and what goes in comes out."""
+"""The database: migrations, roles, keys, plans, and data that is read back unchanged."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_migration_waits_for_the_lock_of_another(database: Database) -> None:
 def test_a_migration_that_has_to_wait_makes_nobody_wait_for_long(
     migrated_database: Database,
 ) -> None:
-    """A long transaction reads a table; what the migration wants of it waits, others read on."""
+    """A long transaction reads a table. The migration waits for it; others can still read."""
     url = migrated_database.owner_url
     with (
         psycopg.connect(url) as reader,
@@ -381,7 +381,7 @@ async def test_a_conflict_leaves_the_other_learners_in_the_cache(
     async with project(migrated_database) as parts:
         await parts.apply(records(completed("ada"), completed("bob")))
         execute(migrated_database.owner_url, "UPDATE learner SET version = version + 1")
-        for user_id in ("ada", "bob"):  # bob's turn is a conflict only if bob is still cached
+        for user_id in ("ada", "bob"):  # bob conflicts only if bob is still cached
             with pytest.raises(LearnerChangedError):
                 await parts.apply(records(completed(user_id)))
         await parts.apply(records(completed("ada"), completed("bob")))
@@ -480,7 +480,7 @@ def revoked_first(user_id: str) -> dict[str, object]:
 
 @pytest.fixture
 def plans(migrated_database: Database) -> list[str]:
-    """The plans of 10,000 learners' database, told by Postgres to every new connection."""
+    """The plans of a database with 10,000 learners; Postgres sends them to new connections."""
     for statement in SEED:
         execute(migrated_database.owner_url, statement)
     for setting in (

@@ -1,4 +1,4 @@
-"""Tracing: spans of batches, unlocks and sends, the traces they are part of, and none when off."""
+"""Tracing: spans of batches, unlocks and sends, their traces, and no spans when it is off."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ async def traced(named: Deployment, migrated_database: Database) -> AsyncIterato
 
 
 def traceparent() -> str:
-    """A sampled one."""
+    """A sampled `traceparent`."""
     return f"00-{uuid4().hex}-{uuid4().hex[:16]}-01"
 
 
-def told(event: Event, trace: str | None) -> Wire:
+def in_trace(event: Event, trace: str | None) -> Wire:
     """The event as a record that belongs to a trace."""
     headers = ENVELOPE if trace is None else (*ENVELOPE, ("traceparent", trace.encode()))
     return wire(event, headers)
@@ -138,7 +138,7 @@ async def test_a_batch_is_a_span_with_its_steps_and_their_numbers(traced: Traced
 
 async def test_an_unlock_goes_on_with_the_trace_of_its_record(traced: Traced) -> None:
     trace = traceparent()
-    await traced.apply(told(completed("ada"), trace))
+    await traced.apply(in_trace(completed("ada"), trace))
     batch, created = traced.span("process exercises"), traced.span("create " + unlocked(traced))
     (headers,) = traced.sent()
     assert headers["traceparent"] == f"00-{place(created.context)}-01"
@@ -177,7 +177,7 @@ def value_of_outbox(traced: Traced) -> bytes:
 async def test_without_a_sampled_trace_the_header_is_passed_on(
     traced: Traced, trace: str | None
 ) -> None:
-    await traced.apply(told(completed("ada"), trace))
+    await traced.apply(in_trace(completed("ada"), trace))
     (headers,) = traced.sent()
     assert headers.get("traceparent") == trace
     assert traced.span("process exercises").links == ()
@@ -191,15 +191,15 @@ async def test_a_sampler_that_wants_nothing_breaks_no_trace(
     trace = traceparent()
     silent = Tracing(named.settings(), SimpleSpanProcessor(traced.exporter))
     async with projection(named.settings(), silent) as parts:
-        await parts.apply(records(told(completed("ada"), trace)))
+        await parts.apply(records(in_trace(completed("ada"), trace)))
     assert traced.exporter.get_finished_spans() == ()
     assert [headers["traceparent"] for headers in traced.sent()] == [trace]
 
 
 async def test_links_are_bounded_and_go_to_sampled_traces(traced: Traced) -> None:
-    lost = [told(completed("ada"), UNSAMPLED) for _ in range(20)]
+    lost = [in_trace(completed("ada"), UNSAMPLED) for _ in range(20)]
     traces = [traceparent() for _ in range(150)]
-    await traced.apply(*lost, *(told(completed("ada"), trace) for trace in traces))
+    await traced.apply(*lost, *(in_trace(completed("ada"), trace) for trace in traces))
     batch = traced.span("process exercises")
     assert [place(link.context) for link in batch.links] == [*map(middle, traces[:128])]
     assert batch.dropped_links == 0
@@ -209,7 +209,7 @@ async def test_links_are_bounded_and_go_to_sampled_traces(traced: Traced) -> Non
 
 async def test_unlocks_beyond_the_bound_keep_the_trace_of_their_record(traced: Traced) -> None:
     traces = {f"learner-{n}": traceparent() for n in range(150)}
-    await traced.apply(*(told(completed(name), trace) for name, trace in traces.items()))
+    await traced.apply(*(in_trace(completed(name), trace) for name, trace in traces.items()))
     created = traced.spans("create " + unlocked(traced))
     sent = [headers["traceparent"] for headers in traced.sent()]
     assert [place(span.parent) for span in created] == [*map(middle, traces.values())][:128]
@@ -227,7 +227,7 @@ async def test_a_dead_letter_keeps_the_header_that_it_came_with(traced: Traced) 
 async def test_a_batch_that_fails_says_why_and_unlocks_nothing(traced: Traced) -> None:
     """The unlock's span is that of the try that was committed."""
     trace = traceparent()
-    record = told(completed("ada"), trace)
+    record = in_trace(completed("ada"), trace)
     with psycopg.connect(traced.url, autocommit=True) as connection:
         connection.execute(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
@@ -262,7 +262,7 @@ async def test_a_dead_letter_of_a_command_has_a_span(traced: Traced) -> None:
 
 async def test_no_span_holds_what_a_learner_is_called_or_did(traced: Traced) -> None:
     event = completed("a-name-to-hide", exercise_id="secret-exercise", topic="secret-topic")
-    await traced.apply(told(event, traceparent()), Wire(b"a-name-to-hide", b"secret", ENVELOPE))
+    await traced.apply(in_trace(event, traceparent()), Wire(b"a-name-to-hide", b"secret", ENVELOPE))
     told_all = "".join(span.to_json() for span in traced.exporter.get_finished_spans())
     assert "process exercises" in told_all
     assert "a-name-to-hide" not in told_all
@@ -274,7 +274,7 @@ async def test_a_trace_goes_through_worker_kafka_and_collector(deployment: Deplo
     with collecting() as collector:
         async with deployment.worker(TRACING_ENDPOINT=collector.endpoint) as worker:
             await deployment.publish(
-                *(told(completed(f"learner-{n}"), trace) for n, trace in enumerate(traces))
+                *(in_trace(completed(f"learner-{n}"), trace) for n, trace in enumerate(traces))
             )
             found = await deployment.kafka.read(deployment.unlocked, 3)
             await wait_until(lambda: published(deployment), "the outbox is empty")
@@ -309,7 +309,7 @@ def number(span: Any, name: str) -> int:
 async def test_a_collector_that_is_away_holds_up_nothing(deployment: Deployment) -> None:
     endpoint = f"http://{LOOPBACK}:{free_port()}"
     async with deployment.worker(TRACING_ENDPOINT=endpoint) as worker:
-        await deployment.publish(told(completed("ada"), traceparent()))
+        await deployment.publish(in_trace(completed("ada"), traceparent()))
         await deployment.kafka.read(deployment.unlocked, 1)
         await wait_until(lambda: published(deployment), "the outbox is empty")
         assert await worker.terminate() == 0

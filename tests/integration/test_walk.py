@@ -32,7 +32,7 @@ pytestmark = pytest.mark.integration
 
 Project = Callable[[Database], AbstractAsyncContextManager[Projection]]
 
-#: Another filter, another target, another threshold, an achievement less and three more.
+#: The newer book has another filter, target and threshold, one achievement less and three more.
 NEWER = (
     (
         CATALOGUE.replace(
@@ -66,12 +66,12 @@ class Ruled:
         await activate(self.parts, text)
 
     async def apply(self, *events: Event) -> None:
-        """As a partition consumer does: again, where a learner was changed meanwhile."""
+        """Apply them as a partition consumer does: again, if a learner was changed meanwhile."""
         apply = partial(self.parts.apply, records(*events))
         await self.parts.retry.run("ingest", apply)
 
     async def walk_on(self, most: int = 10_000) -> None:
-        """Steps until a pass finds nobody to be moved."""
+        """Take steps until a pass finds nobody to move."""
         worked = 1
         while worked and most:
             worked, finished = 0, False
@@ -81,7 +81,7 @@ class Ruled:
 
 
 async def activate(parts: Projection, text: str) -> None:
-    """What the start of a worker with that rule book does, and others learn of it."""
+    """Do what the start of a worker with that rule book does; others notice it."""
     own = RuleBooks(read_rule_book(text))
     async with connect(parts.engine) as connection:
         await rulebooks.settle(connection, own, text)
@@ -114,7 +114,7 @@ def history(user_id: str, rng: random.Random) -> list[Event]:
 
 
 def derived(url: str) -> dict[str, Rows]:
-    """Everything but what the order of arrival decides, and which book an unlock is by."""
+    """Every row, without what the order of arrival decides and the book of an unlock."""
     found = progress(url, any_order=True)
     found["achievement_unlock"] = sorted(fetch(url, UNLOCKS))
     return found
@@ -156,7 +156,7 @@ async def test_the_end_is_that_of_the_newer_book_alone(
     found, expected = derived(ruled.url), derived(twin.url)
     for table in found.keys() - {"achievement_unlock", "skill_level"}:
         assert found[table] == expected[table], table
-    # What a revocation took back may have been unlocked before it, by one book or the other.
+    # Either book may have unlocked something before a revocation took its completion back.
     steady = {user for user in users if not any("revoked" in each for each in streams[user])}
     assert monotone(found, steady) == monotone(expected, steady) != set()
     assert levels(ruled.url) == levels(twin.url)
@@ -167,7 +167,7 @@ async def test_the_end_is_that_of_the_newer_book_alone(
 
 
 def monotone(rows: dict[str, Rows], users: set[str]) -> set[tuple[str, str]]:
-    """The unlocks of these learners whose rules a further exercise can only help."""
+    """The unlocks of these learners by rules that a further exercise cannot break."""
     names = {"first", "three", "two_days", "easy_one", "two_easy", "wider"}
     return {
         (user, name) for user, name in rows["achievement_unlock"] if user in users and name in names
@@ -196,7 +196,7 @@ def walk_of(ruled: Ruled, page: int) -> Walk:
 async def twin(
     postgres: Postgres, migrated_template: str, project: Project
 ) -> AsyncIterator[Ruled]:
-    """A database of its own, in which the newer rule book is the only one."""
+    """Another database, in which the newer rule book is the only one."""
     name = f"twin_{random.SystemRandom().getrandbits(48):x}"
     database = postgres.create_database(name, migrated_template)
     try:
@@ -216,7 +216,7 @@ async def differences(ruled: Ruled) -> list[Difference]:
 
 
 async def test_a_learner_is_folded_by_the_own_book_until_the_walk_comes(ruled: Ruled) -> None:
-    """So nobody is unlocked by the new rules out of turn, and the walk dates what was earned."""
+    """So nobody is unlocked early by the new rules, and the walk backdates what was earned."""
     first = completed("ada", difficulty="easy", completed_at="2026-03-01T10:00:00Z")
     await ruled.apply(first)
     await ruled.activate(NEWER)
@@ -249,7 +249,7 @@ async def test_a_cached_learner_who_was_moved_is_loaded_again(ruled: Ruled) -> N
 
 
 async def test_a_learner_whom_an_older_release_saved_is_derived_by_the_walk(ruled: Ruled) -> None:
-    """Such a release knows other filters, and nothing of how many exercises were passed."""
+    """Such a release has other filters and does not count passed exercises."""
     events = [completed("ada", difficulty="hard") for _ in range(2)]
     await ruled.apply(*events)
     before = derived(ruled.url)
@@ -423,7 +423,7 @@ async def _fill(deployment: Deployment) -> None:
 async def test_a_running_worker_takes_up_a_newer_book_and_moves_everybody(
     deployment: Deployment,
 ) -> None:
-    """The second worker brings the book; whichever of the two leads walks."""
+    """The second worker brings the book; the one that leads runs the walk."""
     url = deployment.database.owner_url
     newer = deployment.directory / "newer.yaml"
     newer.write_text(NEWER)

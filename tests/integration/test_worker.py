@@ -1,4 +1,4 @@
-"""Workers as processes: probes, stops, crashes, sharing, outages, and starts in vain."""
+"""Workers as processes: probes, stops, crashes, sharing, outages, and failed starts."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_the_unlocks_on_kafka_are_those_in_postgres(shared: Deployment) ->
 
 
 async def test_a_stopped_worker_has_committed_what_it_applied(deployment: Deployment) -> None:
-    """Started by Faust's own command; its successor reads nothing again."""
+    """It is started by Faust's own command; its successor reads nothing again."""
     sent = events(600)
     async with deployment.worker(FAUST) as worker:
         await deployment.publish(*sent)
@@ -195,7 +195,7 @@ async def test_a_restart_of_postgres_loses_and_doubles_nothing(
 async def test_level_changes_are_told_only_if_asked_for(deployment: Deployment) -> None:
     url = deployment.database.owner_url
 
-    async def told(learner: str, **changes: str) -> list[tuple[str, str]]:
+    async def published(learner: str, **changes: str) -> list[tuple[str, str]]:
         level_up = [completed(learner, grade=70) for _ in range(10)]
         async with projection(deployment.settings(**changes)) as parts:
             await parts.apply(records(*level_up))
@@ -203,8 +203,8 @@ async def test_level_changes_are_told_only_if_asked_for(deployment: Deployment) 
         values = [json.loads(value) for topic, value in rows if topic == deployment.levels]
         return [(value["previous_level"], value["level"]) for value in values]
 
-    assert await told("ada") == []
-    assert await told("bob", EMIT_LEVEL_CHANGES="true") == [("beginner", "intermediate")]
+    assert await published("ada") == []
+    assert await published("bob", EMIT_LEVEL_CHANGES="true") == [("beginner", "intermediate")]
 
 
 @pytest.mark.parametrize(
