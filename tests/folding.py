@@ -1,4 +1,4 @@
-"""Learners in memory, loaded and saved batch by batch in just the way that Postgres does it."""
+"""Learners in memory, loaded and saved batch by batch as with Postgres."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Rows:
 
 
 class Store:
-    """Applies batches; what it tells the outside is kept in `effects`, arrival by arrival."""
+    """Applies batches; `effects` keeps what would be published, arrival by arrival."""
 
     def __init__(self, book: RuleBook) -> None:
         self.books = {book.version: book}
@@ -124,7 +124,7 @@ class Store:
                     yield stored
 
     def _save(self, state: LearnerState) -> None:
-        """Nothing but what is marked as dirty."""
+        """Save only what is marked as dirty."""
         rows, dirty = self._rows(state.user_id), state.dirty
         rows.rule_book = state.rule_book or 0
         rows.runs = list(state.active_days.runs)
@@ -136,7 +136,7 @@ class Store:
 
 
 def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
-    """The zone that the latest completion names which counts and names one."""
+    """The zone of the latest completion that counts and names a zone."""
     return max(
         (
             (c.completed_at, c.event_id, c.timezone)

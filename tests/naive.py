@@ -1,6 +1,6 @@
-"""Progress counted anew from the completions themselves: slow, and too simple to be wrong.
+"""Progress counted again from all completions: slow, and too simple to be wrong.
 
-It shares the completion with the worker's rules, and no line besides.
+It shares only the class `Completion` with the worker's rules.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Thresholds = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 class Sums(NamedTuple):
-    """Of some completions; the grades are hundredths of a percent."""
+    """The sums of some completions; grades are in hundredths of a percent."""
 
     completions: int
     graded: int
@@ -76,7 +76,7 @@ def naive_progress(
 
 
 def longest_streak(days: Iterable[dt.date]) -> int:
-    """Day by day: how many active ones follow on each other at most."""
+    """The most active days in a row, counted day by day."""
     active = set(days)
     longest = 0
     for day in active:

@@ -1,4 +1,4 @@
-"""The published schemas: they are the models', they accept what the models accept, they hold."""
+"""The published schemas: generated from the models, and accepting what the models accept."""
 
 from __future__ import annotations
 

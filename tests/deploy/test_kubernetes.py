@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: valid, hardened, and of one mind with settings and rules."""
+"""The Kubernetes manifests: valid, hardened, and consistent with settings and rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine that lacks something is told so in one sentence."""
+"""On a machine that lacks something, make says so in one sentence."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _make(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [program, *arguments],
         cwd=directory,
-        # What an outer make hands down would change what this one prints.
+        # Variables of an outer make would change the output of this one.
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,

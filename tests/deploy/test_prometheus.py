@@ -1,4 +1,4 @@
-"""What Prometheus records and alerts on: every alert fires when it should, and only then."""
+"""The rules for Prometheus: every alert fires when it should, and only then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is committed: lock files that hold, and nothing of the machine it was written on."""
+"""What is committed: complete lock files, and nothing about the author's machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fuzzes the decoder, guided by what of it each record reaches: `make fuzz`.
+"""Fuzzes the decoder, guided by the code that each record reaches: `make fuzz`.
 
 Its arguments are libFuzzer's. A record that breaks a promise is printed, and written as a file that
 may be given as an argument to try it again.
@@ -16,13 +16,13 @@ import atheris
 from tests.fuzz.inputs import DICTIONARY, made, packed
 from tests.harness.poison import hostile_records
 
-# The slow reading too: its lines tell the fuzzer of rules that the decoder leaves to Rust.
+# The plain reader too: it shows the fuzzer rules that the decoder checks in Rust.
 with atheris.instrument_imports(include=["progress_worker", "tests.fuzz"]):
     from tests.fuzz.checking import check
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
-    """Another input: as often a new event as other bytes, which seldom leave JSON whole."""
+    """Another input: half are new events, half are changed bytes, which mostly break the JSON."""
     random = Random(seed)
     if random.random() < 0.5:
         return made(random)[:max_size]

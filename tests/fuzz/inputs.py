@@ -1,4 +1,4 @@
-"""A fuzzer's bytes as records: a byte for the envelope, then what it leaves open."""
+"""Turns a fuzzer's bytes into records: a byte for the envelope, then the rest."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ DICTIONARY = "".join(
 
 
 def unpacked(data: bytes) -> tuple[Mode, Wire]:
-    """The record that some bytes stand for; any do."""
+    """The record for these bytes; any bytes have one."""
     first, rest = data[:1] or b"\0", data[1:]
     mode = Mode(first[0] % len(Mode))
     key: bytes | None = None
@@ -89,7 +89,7 @@ def packed(wire: Wire) -> bytes:
 
 
 def _taken(data: bytes) -> tuple[bytes, bytes]:
-    """What a byte says the length of, and the rest."""
+    """Split off as many bytes as the first byte says."""
     length = data[0] if data else 0
     return data[1 : 1 + length], data[1 + length :]
 

@@ -1,4 +1,4 @@
-"""The contract of exercise-completed read slowly: Python's own parsers, a rule a line."""
+"""A plain, slow reader of exercise-completed: Python's own parsers, one rule per line."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _is_json(media_type: str) -> bool:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """What is overwritten has to be text too."""
+    """Members that a later one overwrites must be valid text too."""
     for _name, content in pairs:
         _walk(content, _has_no_surrogate)
     return dict(pairs)

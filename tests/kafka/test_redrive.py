@@ -24,7 +24,7 @@ BROKEN = Wire(b"user-1", b'{"exercise_id": "secret\x1b[31m', ENVELOPE)
 
 @pytest.fixture
 async def letters(deployment: Deployment) -> AsyncIterator[Deployment]:
-    """A running worker that took one event, was refused three by Postgres, and read one wreck."""
+    """A running worker: it applied one event, Postgres refused three, and one was unreadable."""
     url = deployment.database.owner_url
     execute(url, "ALTER TABLE completion ADD CONSTRAINT no_graphs CHECK (topic <> 'graphs')")
     async with deployment.worker():
@@ -118,7 +118,7 @@ async def test_list_and_show(letters: Deployment) -> None:
 
 
 async def test_commands_have_dead_letters_of_their_own(deployment: Deployment) -> None:
-    """Those that an earlier release wrote among the events' go back to their topic too."""
+    """Command letters that an earlier release wrote to the events' topic go back too."""
     kafka, topic = deployment.kafka, deployment.command_dead_letters
     broken = recalculation("ada", topic=5)
     earlier = recalculation("bob", topic=6)

@@ -1,4 +1,4 @@
-"""SCRAM over TLS against Apache Kafka: what works with it, and what is said where it does not."""
+"""SCRAM over TLS against Apache Kafka: everything works, and each mistake gets a sentence."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def cluster(authority: Authority) -> Iterator[Cluster]:
-    """One node that takes one user by SCRAM, and on another port whoever the authority knows."""
+    """One node with a port for one user by SCRAM and a port for clients with certificates."""
     security = Security(authority.issue(HOST), authority.file, HOST, {USER: PASSWORD})
     yield from cluster_or_skip(security=security)
 
@@ -57,7 +57,7 @@ async def deployment(
 
 @pytest.fixture
 def by_certificate(cluster: Cluster, authority: Authority) -> dict[str, str]:
-    """The settings of one that is known by its certificate alone."""
+    """The settings of a client that logs in by its certificate."""
     own = authority.issue("a-worker")
     return {
         "KAFKA_BOOTSTRAP": f"{HOST}:{cluster.nodes[0].mutual_port}",

@@ -20,7 +20,7 @@ from tests.harness.worker import Deployment, WorkerProcess, run_command
 
 pytestmark = pytest.mark.integration
 
-#: For a worker that is quick to see a stall, and how long it takes until it would have ended.
+#: A short limit for stalls, and the time after which a stalled worker would have ended.
 STALL_TIMEOUT_SECONDS = "3"
 UNTIL_IT_ENDS_SECONDS = 7
 #: The worker observes its lag every second.
@@ -65,7 +65,7 @@ async def lag(worker: WorkerProcess, partition: str = "0") -> tuple[float, float
 
 
 async def without_lag(worker: WorkerProcess) -> None:
-    """Wait until nothing waits, and see that this stays so in silence."""
+    """Wait until no record waits, and check that this stays so without new records."""
 
     async def none() -> bool:
         return await lag(worker) == (0, 0)
@@ -140,7 +140,7 @@ async def test_a_partition_that_ends_with_a_control_record_has_no_lag(
             await applied(deployment, "kept")
             await without_lag(worker)
             await committed(deployment, 2)
-            # Nothing but what is aborted, for longer than a stall takes.
+            # For longer than a stall takes, all records are aborted.
             until = time.monotonic() + UNTIL_IT_ENDS_SECONDS
             while time.monotonic() < until:
                 await producer.abort(completed("rolled-back"))

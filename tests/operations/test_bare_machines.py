@@ -1,4 +1,4 @@
-"""Machines that lack something: no HOME, no user of that number, nothing that can be written."""
+"""Machines without a HOME, without a user of the process's number, or without a writable disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way of a broken set-up ends a start with one sentence, which names what to mend."""
+"""Every broken set-up ends the start with one sentence that names what to repair."""
 
 from __future__ import annotations
 

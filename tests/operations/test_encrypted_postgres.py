@@ -1,4 +1,4 @@
-"""Postgres by `sslmode=verify-full`: all that works with it, and what is said where it does not."""
+"""Postgres with `sslmode=verify-full`: everything works, and each mistake gets a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runbook's address with two servers: whoever has it finds the one that takes writes."""
+"""The runbook's address with two servers: clients find the one that accepts writes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_workers_and_views_find_the_new_primary(broker: Broker, tmp_path: 
         name = primary.create_database("progress").name
         migrate(primary.url(name))
         await standby.followed()
-        # Not the primary first: the address and no luck has to find it.
+        # The standby comes first, so that the primary is not found by luck.
         ports = f"{standby.port},{primary.port}"
         examples = {"one,two": "127.0.0.1,127.0.0.1", "5432,5432": ports, "…": "not-asked-for"}
         line = command("Fail over", "target_session_attrs", examples)

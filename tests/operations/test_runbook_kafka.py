@@ -1,4 +1,4 @@
-"""What the runbook does with Kafka's own programs, but for its replay."""
+"""The runbook's commands with Kafka's own programs, except the replay."""
 
 from __future__ import annotations
 

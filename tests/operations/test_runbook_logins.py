@@ -1,4 +1,4 @@
-"""The runbook's logins and rights in Kafka, and how one login follows the other."""
+"""The runbook's logins and rights in Kafka, and the change from one login to the next."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Administration(Terminal):
         return self.run(typed.replace("--bootstrap-server", with_login))
 
     def grant(self, user: str) -> None:
-        """All that the page has a worker's user allowed to."""
+        """Grant everything that the page grants to a worker's user."""
         for line in (c.text for c in commands() if c.section == RIGHTS):
             ours = line.replace(f"User:{USER}", f"User:{user}")
             for example, name in self._names.items():

@@ -1,4 +1,4 @@
-"""The release before and this one, worker by worker, there and back, while events flow."""
+"""Workers are replaced one by one, from the release before to this one and back, under load."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.faults]
 async def test_workers_of_two_releases_side_by_side(
     broker: Broker, database: Database, tmp_path: Path, before: str
 ) -> None:
-    """In the end the walk derives again whom the older release saved last."""
+    """At the end the walk derives the learners again that the older release saved last."""
     try:
         older = older_release(tmp_path / "older", before)
     except UnknownHistoryError as error:
@@ -41,7 +41,7 @@ async def test_workers_of_two_releases_side_by_side(
     url = database.owner_url
     assert await migrated(older, url) < head_revision()
     deployment = await deploy(broker.bootstrap, database, tmp_path, idempotent=False)
-    # More than can flow meanwhile, however slow the machine is.
+    # More than can be sent meanwhile, however slow the machine is.
     traffic = Traffic(deployment, seed=1, count=20_000)
     async with AsyncExitStack() as stack:
 
@@ -67,7 +67,8 @@ async def test_workers_of_two_releases_side_by_side(
         await wait_until(partial(all_complete, url), "the walk has derived everybody")
         differences = await traffic.differences()
         if before == "0004":
-            # Of a completion, that release stores no offset. What is lost would lack in the sums.
+            # That release stores no offset with a completion. If one were lost, sums would differ
+            # too.
             differences = [text for text in differences if not text.startswith("completion ")]
         assert differences == []
 

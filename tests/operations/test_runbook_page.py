@@ -1,4 +1,4 @@
-"""docs/operations.md does not rot: what it has its reader type works, what it names exists."""
+"""docs/operations.md is up to date: its commands work, and the names in it exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = PAGE.parents[1]
 TEXT = PAGE.read_text(encoding="utf-8")
 OURS = "progress-worker "
 
-#: Needs the extension; tests/integration/test_citus.py holds what it does.
+#: Needs the extension; tests/integration/test_citus.py tests it.
 CITUS = "Distribute the database"
 #: What a reader fills in.
 BLANKS = {"BETWEEN … AND …": "BETWEEN '2026-11-22' AND '2026-11-23'", "PID": "0", "…": "x"}
@@ -76,7 +76,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 
 
 def to_psql() -> Iterator[str]:
-    """What is typed to psql, and what sentences say in SQL."""
+    """All SQL of the page: what is typed to psql, and SQL in sentences."""
     for command in commands():
         if command.section != CITUS and re.match(r'psql .*"\$(OWNER|SUPERUSER)"', command.text):
             yield command.text.partition("\\\n  | kafka-")[0]

@@ -65,7 +65,7 @@ async def committed(deployment: Deployment) -> dict[int, int]:
 
 
 async def announced(deployment: Deployment) -> list[tuple[bytes, bytes]]:
-    """Key and value of all that was published of unlocks, by their ids."""
+    """Key and value of every published unlock, sorted by id."""
     unlocks = fetch(deployment.database.owner_url, "SELECT 1 FROM achievement_unlock")
     found = await deployment.kafka.read(deployment.unlocked, len(unlocks))
     return sorted((record.key, record.value) for record in found)

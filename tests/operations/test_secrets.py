@@ -58,7 +58,7 @@ def with_password(url: str, password: str = PASSWORD) -> str:
 
 @pytest.fixture
 async def deployment(broker: Broker, migrated_database: Database, tmp_path: Path) -> Deployment:
-    """A deployment full of secrets, which tells as much as it ever does."""
+    """A deployment full of secrets, which logs as much as it can."""
     database = migrated_database
     made = await deploy(broker.bootstrap, database, tmp_path, idempotent=False)
     made.variables |= TOKENS | {
@@ -72,7 +72,7 @@ async def deployment(broker: Broker, migrated_database: Database, tmp_path: Path
 
 
 def command_lines(*pids: int) -> Iterator[str]:
-    """Of the processes and of all that they started, as anybody may read them."""
+    """The command lines of the processes and their children, as anybody may read them."""
     for pid in pids:
         process = psutil.Process(pid)
         for each in (process, *process.children(recursive=True)):

@@ -49,7 +49,7 @@ def completion(
     seconds: int = 600,
     number: int = 0,
 ) -> Completion:
-    """One exercise, so many days back in the morning."""
+    """One exercise, in the morning, this many days ago."""
     local = NOON.astimezone(zone(ZONE)).replace(hour=8) - dt.timedelta(days=back)
     return Completion(
         user_id=user_id,

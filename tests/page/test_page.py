@@ -37,7 +37,7 @@ def policy(answer: httpx.Response) -> dict[str, str]:
 
 
 def assert_refused(answer: httpx.Response, status: int) -> None:
-    """A page for a person that tells nothing and is kept nowhere."""
+    """The answer is a page for people, reveals nothing and is not cached."""
     assert answer.status_code == status
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"

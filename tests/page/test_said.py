@@ -1,4 +1,4 @@
-"""What the page says on the learner's own days, and when there is little or nothing left to say."""
+"""The page's words for the learner's own days, and when there is little or nothing to show."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def sums(totals: Totals) -> Sums:
 
 
 def assert_is_naive(state: LearnerState, arrivals: Sequence[Completion]) -> None:
-    """The state says what counting anew says; sums of nothing may be left in it."""
+    """The state equals a new count of everything; sums of zero may be left in it."""
     naive = naive_progress(arrivals, THRESHOLDS)
     assert sums(state.overall) == naive.overall
     totals = {tuple(cell): sums(t) for cell, t in state.totals.items() if t != Totals()}
@@ -103,7 +103,7 @@ def without_zeros(stored_sums: dict[Any, Totals]) -> dict[Any, Totals]:
 def test_batches_change_nothing_at_all(
     arrivals: list[Completion], lengths: list[int], others: list[int]
 ) -> None:
-    """Neither what is stored, nor what others are told, nor the order in which they are told."""
+    """Neither what is stored, nor what is published, nor its order."""
     one, other = stored(BOOK, arrivals, lengths), stored(BOOK, arrivals, others)
     assert one.effects == other.effects
     assert one.learners == other.learners
@@ -121,7 +121,7 @@ def test_a_repeated_stream_changes_nothing(arrivals: list[Completion], lengths: 
 
 @given(histories())
 def test_level_changes_lead_from_one_level_to_the_next(arrivals: list[Completion]) -> None:
-    """Told one after the other they form a chain that ends at the level that holds."""
+    """They form a chain that ends at the present level."""
     store = stored(BOOK, arrivals)
     at: dict[tuple[str, str], str] = {}
     for arrival, effects in zip(arrivals, store.effects, strict=True):

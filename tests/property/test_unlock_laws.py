@@ -20,7 +20,7 @@ from tests.naive import counting, measured
 def test_a_rule_unlocks_with_the_first_event_after_which_it_holds(
     arrivals: list[Completion],
 ) -> None:
-    """And with that event only; of one event's unlocks the rule book decides the order."""
+    """It unlocks with that event only. The rule book decides the order of one event's unlocks."""
     store = stored(BOOK, arrivals)
     unlocked: dict[str, set[int]] = {user_id: set() for user_id in store.learners}
     for position, (arrival, effects) in enumerate(zip(arrivals, store.effects, strict=True)):

@@ -36,7 +36,7 @@ def batch(offset: int, attributes: int, key: bytes, *, emptied: bool = False) ->
 
 
 def marker(offset: int, kind: int, *, emptied: bool = False) -> bytes:
-    """What ends a transaction: 0 aborts it, 1 commits it."""
+    """The marker that ends a transaction: kind 0 aborts it, kind 1 commits it."""
     key = struct.pack(">HH", 0, kind)
     return batch(offset, _TRANSACTIONAL | _CONTROL, key, emptied=emptied)
 

@@ -33,7 +33,7 @@ def records() -> list[GeneratedRecord]:
 
 @pytest.fixture(scope="module")
 def completions(records: list[GeneratedRecord]) -> list[Completion]:
-    """What was completed, each once, as it was first said."""
+    """Each completion once, as it was first sent."""
     return [record.completion for record in records if record.completion and record.kind in NEW]
 
 
@@ -68,7 +68,7 @@ def test_any_arguments_give_exactly_the_count_within_the_window(
 
 
 def check_kinds(records: Iterable[GeneratedRecord]) -> None:
-    """Each record is to those before it what its kind says."""
+    """Each record relates to the ones before it as its kind says."""
     said: dict[UUID, list[GeneratedRecord]] = defaultdict(list)
     for record in records:
         if record.completion is None:

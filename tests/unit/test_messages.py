@@ -1,4 +1,4 @@
-"""What is written by hand for speed is what the published models say."""
+"""Messages that are written by hand for speed equal those of the published models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch of observations is told as the same ones by one."""
+"""A batch of observations gives the same metrics as single observations."""
 
 from __future__ import annotations
 

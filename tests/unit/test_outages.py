@@ -1,4 +1,4 @@
-"""What lasts is logged when it begins, now and then, and when it is over; libraries are thinned."""
+"""Outages are logged at the beginning, now and then, and at the end; library logs are thinned."""
 
 from __future__ import annotations
 

@@ -35,5 +35,5 @@ def test_a_hostile_record(record: Hostile) -> None:
 
 @pytest.mark.parametrize("record", RECORDS, ids=range(len(RECORDS)))
 def test_what_is_promised_of_any_record_holds(record: Hostile) -> None:
-    """As `make fuzz` has it, which begins with these."""
+    """`make fuzz` checks the same promises, beginning with these records."""
     check(packed(record.wire))

@@ -164,7 +164,7 @@ def test_the_latest_completion_that_names_a_zone_decides(ada: Learner) -> None:
     ada.sees(completion(3, completed_at=at(11)))
     assert zone_of(ada) == "Europe/Berlin"
     ada.sees(completion(4, completed_at=at(10), timezone="Asia/Kolkata"))
-    assert zone_of(ada) == "Asia/Kolkata"  # of equal instants the higher id
+    assert zone_of(ada) == "Asia/Kolkata"  # the higher id wins if the instants are equal
 
 
 def test_a_regrade_of_the_latest_completion_does_not_lose_the_zone(ada: Learner) -> None:
@@ -191,7 +191,7 @@ def test_the_zone_is_lost_when_its_completion_falls_back(
 
 
 def test_a_filter_without_a_count_is_left_out_until_everything_is_counted(ada: Learner) -> None:
-    """As for a learner whom an older release counted last, by other filters."""
+    """For example, a learner whom an older release saved last, with other filters."""
     ada.state.counters = BOOK.counters.known({"difficulty=easy": 4})
     assert ada.state.counters == {}
     assert "hard" not in ada.unlocks(completion(1, difficulty="hard"))

@@ -1,4 +1,4 @@
-"""The rule book: what is wrong with one is said in a sentence; the one that ships is worth it."""
+"""Each mistake in a rule book gets a sentence, and the built-in one makes sense."""
 
 from __future__ import annotations
 

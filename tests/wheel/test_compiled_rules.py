@@ -1,4 +1,4 @@
-"""The wheel with compiled rules, as the image has it: it passes the tests of the rules."""
+"""The wheel with compiled rules, as in the image, passes the tests of the rules."""
 
 from __future__ import annotations
 

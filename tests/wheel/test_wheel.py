@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the programs are of an environment that holds the wheel and what it requires."""
+    """The programs' directory of an environment with the wheel and its requirements."""
     directory = tmp_path_factory.mktemp("alone")
     venv.create(directory / "venv", with_pip=True, symlinks=True)
     programs = directory / "venv" / "bin"
