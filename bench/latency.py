@@ -196,7 +196,7 @@ def _told(latency: Latency) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="How late events are at a steady rate.")
     parser.add_argument("--rates", default="500,2000", help="events a second, one after the other")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long each")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds for each rate")
     parser.add_argument("--bootstrap", help="an empty Kafka instead of the embedded broker")
     return parser.parse_args()
 

@@ -82,7 +82,7 @@ def apply(
         return _NOTHING_TO_PUBLISH[Outcome.DUPLICATE]
     state.dirty.changed = True
     changed = SUMS_BIT
-    if stored is None and not arrival.revoked:  # as nearly always
+    if stored is None and not arrival.revoked:  # nearly always true
         outcome = Outcome.APPLIED
         changed |= _put_in(book, state, arrival)
         name_zone(state, arrival)

@@ -52,7 +52,7 @@ class ActiveDays:
     def add(self, day: dt.date) -> bool:
         """Make a day active; False when it already was. Joins the runs on both its sides."""
         ordinal, runs = day.toordinal(), self.runs
-        if runs and ordinal >= runs[-1][0]:  # as nearly always
+        if runs and ordinal >= runs[-1][0]:  # nearly always true
             first, last = runs[-1]
             if ordinal <= last:
                 return False

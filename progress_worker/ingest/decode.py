@@ -69,7 +69,7 @@ class Decoder:
                 raise PoisonError(
                     Reason.TIME_OUT_OF_RANGE, "completed_at: not a UTC time"
                 ) from None
-        if EARLIEST_COMPLETION <= completed_at <= now:  # as nearly always
+        if EARLIEST_COMPLETION <= completed_at <= now:  # nearly always true
             return completed_at
         if completed_at < EARLIEST_COMPLETION:
             raise PoisonError(Reason.TIME_OUT_OF_RANGE, "completed_at: before 2000-01-01")

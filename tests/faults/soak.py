@@ -250,8 +250,8 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
-    parser.add_argument("--events", type=int, default=500_000, help="of the backlog")
-    parser.add_argument("--minutes", type=float, default=10, help="of mixed load")
+    parser.add_argument("--events", type=int, default=500_000, help="events in the backlog")
+    parser.add_argument("--minutes", type=float, default=10, help="minutes of mixed load")
     parser.add_argument("--rate", type=int, default=300, help="events a second between bursts")
     return parser.parse_args()
 
