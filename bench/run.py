@@ -138,7 +138,7 @@ def _save(results: Results) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="How fast the worker drains a backlog.")
     names = ", ".join(contestant.name for contestant in (*EVERYONE, *ON_REQUEST))
-    parser.add_argument("--quick", action="store_true", help="worker and ceiling only; saves nothing")
+    parser.add_argument("--quick", action="store_true", help="worker and ceiling; saves nothing")
     parser.add_argument("--events", type=int, help=f"size of the full work (default: {_EVENTS:,})")
     parser.add_argument("--rounds", type=int, default=3, help="results are their medians")
     parser.add_argument("--only", help=f"some of {names}; saves nothing")

@@ -50,7 +50,7 @@ class Workload:
 
     @cached_property
     def learners(self) -> dict[str, Derived]:
-        """Every learner as the worker has to store them."""
+        """Every learner as the worker must store them."""
         return derive_learners(self.expected.completions.values(), self.book)
 
     @property

@@ -1,4 +1,4 @@
-"""Assembles a learner's state from rows, whoever read them: the worker or the view."""
+"""Assembles a learner's state from the rows that the worker or the view has read."""
 
 from __future__ import annotations
 
