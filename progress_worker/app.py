@@ -75,7 +75,6 @@ class Worker:
         rules = load_rules(settings)
         self.books = RuleBooks(rules.book)
         messages = Messages(
-            source=settings.event_source,
             consumer_group=settings.consumer_group,
             unlocked_topic=settings.unlocked_topic,
             level_topic=settings.level_topic,

@@ -22,6 +22,9 @@ from progress_worker.events.models import (
 )
 from progress_worker.storage.write.outbox import OutboxRecord
 
+#: The `ce_source` of every event that the worker publishes.
+EVENT_SOURCE: Final = "/progress-worker"
+
 
 class Record(Protocol):
     """What we need of a consumer's record."""
@@ -45,9 +48,8 @@ class DeadLetter(NamedTuple):
 
 @dataclass(frozen=True)
 class Messages:
-    """Builds outgoing records for the topics and the source of this deployment."""
+    """Builds outgoing records for the topics of this deployment."""
 
-    source: str
     consumer_group: str
     unlocked_topic: str
     level_topic: str
@@ -72,7 +74,7 @@ class Messages:
             f'"rule_version":{unlock.rule_version},'
             f'"backdated":{"true" if unlock.backdated else "false"}}}'
         )
-        headers = binary_headers(event_id, self.source, ACHIEVEMENT_UNLOCKED, time, traceparent)
+        headers = binary_headers(event_id, EVENT_SOURCE, ACHIEVEMENT_UNLOCKED, time, traceparent)
         return OutboxRecord(self.unlocked_topic, user_id.encode(), value.encode(), headers)
 
     def _description(self, unlock: Unlock) -> str:
@@ -108,7 +110,7 @@ class Messages:
             average_grade=change.average_grade,
         )
         time = utc_text(change.changed_at)
-        headers = binary_headers(str(event_id), self.source, SKILL_LEVEL_CHANGED, time, traceparent)
+        headers = binary_headers(str(event_id), EVENT_SOURCE, SKILL_LEVEL_CHANGED, time, traceparent)
         value = event.model_dump_json().encode()
         return OutboxRecord(self.level_topic, change.user_id.encode(), value, headers)
 

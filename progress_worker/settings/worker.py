@@ -105,9 +105,6 @@ class Settings(KafkaSettings):
         "book. It waits while the lag grows.",
     )
 
-    event_source: str = Field(
-        default="/progress-worker", min_length=1, description="The `ce_source` of published events."
-    )
     tracing_endpoint: HttpUrl | None = Field(
         default=None,
         description="Where the worker sends spans by OTLP over HTTP, for example "

@@ -79,6 +79,7 @@ def test_other_commands(command: str, variables: dict[str, str], own: str) -> No
     [
         ({"LANES": "none"}, "PROGRESS_LANES is wrong: "),
         ({"LANEZ": "3"}, "PROGRESS_LANEZ is set and nothing reads it; did you mean PROGRESS_LANES"),
+        ({"EVENT_SOURCE": "/mine"}, "PROGRESS_EVENT_SOURCE is set and nothing reads it"),
         ({"ZZZZZZZZ": "3"}, "PROGRESS_ZZZZZZZZ is set and nothing reads it."),
         ({"DATABASE_URL": "mysql://w@db/p"}, "PROGRESS_DATABASE_URL is wrong: it must begin"),
         ({"DATABASE_URL": f"postgresql://w:{PASSWORD}@x@db/p"}, "PROGRESS_DATABASE_URL is wrong:"),
