@@ -131,7 +131,10 @@ class Contestants:
             PREFIX + "KAFKA_BOOTSTRAP": self._bootstrap,
             "PYTHONPATH": str(_ROOT),
         }
-        return variables | self._stack.environment() | own
+        defaults = self._stack.environment()
+        if self._bootstrap != self._stack.broker.bootstrap:
+            del defaults[PREFIX + "KAFKA_FETCH_MAX_WAIT_SECONDS"]  # meant for the embedded broker
+        return variables | defaults | own
 
     def check(self) -> None:
         """Raises TrialError, with the end of its output, if a process has ended."""

@@ -83,14 +83,16 @@ class EmbeddedStack:
     def environment(self) -> dict[str, str]:
         """The `PROGRESS_*` variables of a worker and a view on this stack.
 
-        The broker lets a group wait for half the session timeout, so that is short, and the time
-        limits that must stay below it with it.
+        The broker lets a group wait for half the session timeout. So that timeout is short, and so
+        are the time limits that must stay below it. The broker answers a fetch only when its time
+        is over, not when a record arrives. So that time is short too.
         """
         variables = {
             "KAFKA_BOOTSTRAP": self.broker.bootstrap,
             "KAFKA_IDEMPOTENT_PRODUCER": "false",
             "KAFKA_SESSION_TIMEOUT_SECONDS": "4",
             "KAFKA_REBALANCE_TIMEOUT_SECONDS": "10",
+            "KAFKA_FETCH_MAX_WAIT_SECONDS": "0.05",
             "TOPIC_REPLICATION": "1",
             "DATABASE_URL": self.database.worker_url,
             "MIGRATE_DATABASE_URL": self.database.owner_url,

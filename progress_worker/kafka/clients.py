@@ -128,7 +128,7 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
         "rebalance_timeout_ms": int(settings.kafka_rebalance_timeout_seconds * 1000),
         "max_poll_interval_ms": 2**31 - 1,
         "max_partition_fetch_bytes": 1024 * 1024,
-        "fetch_max_wait_ms": 50,  # the embedded broker answers late, not when records arrive
+        "fetch_max_wait_ms": int(settings.kafka_fetch_max_wait_seconds * 1000),
     }
 
 

@@ -110,7 +110,9 @@ class Messages:
             average_grade=change.average_grade,
         )
         time = utc_text(change.changed_at)
-        headers = binary_headers(str(event_id), EVENT_SOURCE, SKILL_LEVEL_CHANGED, time, traceparent)
+        headers = binary_headers(
+            str(event_id), EVENT_SOURCE, SKILL_LEVEL_CHANGED, time, traceparent
+        )
         value = event.model_dump_json().encode()
         return OutboxRecord(self.level_topic, change.user_id.encode(), value, headers)
 

@@ -68,6 +68,12 @@ class KafkaSettings(SharedSettings):
     kafka_metadata_max_age_seconds: Seconds = Field(
         default=60.0, ge=1, description="Added partitions are read within this time."
     )
+    kafka_fetch_max_wait_seconds: Seconds = Field(
+        default=0.5,
+        ge=0.001,
+        description="How long a broker may hold back the answer to a fetch while there is nothing "
+        "to read. Lower it only if the broker does not answer as soon as a record arrives.",
+    )
 
     consumer_group: str = Field(
         default="progress-worker",
@@ -115,6 +121,12 @@ class KafkaSettings(SharedSettings):
             yield (
                 f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
                 f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}."
+            )
+        wait, limit = self.kafka_fetch_max_wait_seconds, self.kafka_request_timeout_seconds
+        if wait >= limit:
+            yield (
+                f"{PREFIX}KAFKA_FETCH_MAX_WAIT_SECONDS is {wait:g}: it must be shorter than "
+                f"{PREFIX}KAFKA_REQUEST_TIMEOUT_SECONDS, which is {limit:g}."
             )
         owners: dict[str, str] = {}
         for name in TOPIC_SETTINGS:

@@ -172,7 +172,8 @@ class Deployment:
     def environment(self, **changes: str) -> dict[str, str]:
         """The variables of a worker, without their prefix; each call has another web port.
 
-        The broker lets a group wait for half the session timeout, so that is short.
+        The embedded broker lets a group wait for half the session timeout, and answers a fetch only
+        when its time is over. So both are short.
         """
         return (
             {
@@ -180,6 +181,7 @@ class Deployment:
                 "KAFKA_IDEMPOTENT_PRODUCER": "false",
                 "KAFKA_SESSION_TIMEOUT_SECONDS": "2",
                 "KAFKA_REBALANCE_TIMEOUT_SECONDS": "10",
+                "KAFKA_FETCH_MAX_WAIT_SECONDS": "0.05",
                 "CONSUMER_GROUP": self.group,
                 "COMPLETED_TOPIC": self.completed,
                 "UNLOCKED_TOPIC": self.unlocked,
