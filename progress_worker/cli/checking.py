@@ -1,4 +1,4 @@
-"""What looks at a deployment: `doctor`, `config check`, `rules check`; and `topics`."""
+"""Commands that check a deployment: `doctor`, `config check`, `rules check` and `topics`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 checking_cli = typer.Typer()
-topics_cli = typer.Typer(help="Make and compare the Kafka topics.", no_args_is_help=True)
-config_cli = typer.Typer(help="Say what the settings amount to.", no_args_is_help=True)
+topics_cli = typer.Typer(help="Create and check the Kafka topics.", no_args_is_help=True)
+config_cli = typer.Typer(help="Check the settings.", no_args_is_help=True)
 rules_cli = typer.Typer(
-    help="Look at a rule book: achievements, level thresholds.", no_args_is_help=True
+    help="Check a rule book: achievements, level thresholds.", no_args_is_help=True
 )
 for name, group in (("topics", topics_cli), ("config", config_cli), ("rules", rules_cli)):
     checking_cli.add_typer(group, name=name)
@@ -33,7 +33,7 @@ def topics_create() -> None:
 
 @topics_cli.command("check")
 def topics_check(as_json: _Json = False) -> None:
-    """Compare the topics with what this deployment wants; exit status 1 when they differ."""
+    """Compare the topics with what this deployment needs; exit status 1 if they differ."""
     from progress_worker.kafka.topics import check_topics  # noqa: PLC0415
     from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
 
@@ -49,11 +49,12 @@ def topics_check(as_json: _Json = False) -> None:
 @config_cli.command("check")
 def config_check(
     command: Annotated[
-        Literal["worker", "api", "migrate"], typer.Option("--for", help="Whose settings.")
+        Literal["worker", "api", "migrate"],
+        typer.Option("--for", help="The command whose settings to check."),
     ] = "worker",
     as_json: _Json = False,
 ) -> None:
-    """Say what a command would use and from where; exit status 1 when something is wrong."""
+    """Print the settings that a command would use; exit status 1 if something is wrong."""
     from progress_worker.doctor.configuration import Command, check_configuration  # noqa: PLC0415
 
     checked = check_configuration(Command(command))
@@ -78,11 +79,11 @@ def config_check(
 @rules_cli.command("check")
 def rules_check(
     file: Annotated[
-        Path | None, typer.Argument(help="By default PROGRESS_CATALOGUE_FILE, else the built-in.")
+        Path | None, typer.Argument(help="By default PROGRESS_CATALOGUE_FILE, or the built-in one.")
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Say in a sentence each what is wrong or suspicious; exit status 1 when something is wrong."""
+    """Print a sentence for each mistake or suspicion; exit status 1 if something is wrong."""
     from progress_worker.domain.suspicions import suspicions  # noqa: PLC0415
     from progress_worker.settings.rules import load_rules  # noqa: PLC0415
     from progress_worker.settings.shared import load_shared_settings  # noqa: PLC0415
@@ -101,11 +102,11 @@ def rules_check(
 def doctor(
     command: Annotated[
         Literal["worker", "api"] | None,
-        typer.Option("--for", help="What is examined; by default what the settings speak of."),
+        typer.Option("--for", help="What to examine; by default what is set."),
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Connect to everything, say what is wrong; exit status 1 when anything is."""
+    """Connect to everything and print what is wrong; exit status 1 if anything is."""
     if not asyncio.run(_examine(command, as_json=as_json)):
         raise typer.Exit(1)
 

@@ -190,7 +190,7 @@ def _settings() -> KafkaSettings:
 
 
 def _topic(settings: KafkaSettings, chosen: str | None) -> str:
-    """The dead-letter topic that is meant; only those of this deployment are."""
+    """The chosen dead-letter topic. It must be one of this deployment."""
     topics = settings.dead_letter_topic, settings.commands_dead_letter_topic
     if chosen is None:
         return topics[0]

@@ -1,4 +1,4 @@
-"""The command with its groups, and what ends it when something fails."""
+"""The command with its groups, and how it ends when something fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ cli = typer.Typer(
     help="Turns a stream of finished exercises into learners' progress.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,  # a box would wrap what is read in a pipe or a log
+    rich_markup_mode=None,  # a box would wrap lines in a pipe or a log
     pretty_exceptions_enable=False,
 )
 cli.add_typer(dlq_cli, name="dlq")
@@ -33,8 +33,8 @@ cli.command()(verify)
 
 
 def main() -> None:
-    """Run a command; an error of ours is one sentence on standard error and exit status 1."""
-    # That a client cannot connect is in the sentence; worker and view have logs of their own.
+    """Run a command. A ProgressError becomes one sentence on standard error and exit status 1."""
+    # The sentence says that a client cannot connect; worker and view configure their own logs.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         cli()
@@ -45,7 +45,7 @@ def main() -> None:
         if error.errno != errno.ENOSPC:
             raise
         typer.echo(f"Nothing more can be written: {error.strerror}.", err=True)
-        # What is left in the buffer would fail once more at the exit.
+        # Python would try to write the rest of the buffer at the exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
@@ -67,7 +67,7 @@ def begin(
     ] = False,
 ) -> None:
     """Turns a stream of finished exercises into learners' progress."""
-    # These two report such variables as errors.
+    # These two commands report unknown variables as errors.
     if context.invoked_subcommand not in {"config", "doctor"} and any(
         name.upper().startswith("PROGRESS_") for name in os.environ
     ):

@@ -1,4 +1,4 @@
-"""What changes the database's tables: `migrate`, `distribute`."""
+"""Commands that change the database's tables: `migrate`, `distribute`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ migrating_cli = typer.Typer()
 
 @migrating_cli.command()
 def migrate(
-    revision: Annotated[str, typer.Option(help="Up or down to this revision.")] = "head",
+    revision: Annotated[
+        str, typer.Option(help="The revision to upgrade or downgrade to.")
+    ] = "head",
 ) -> None:
     """Bring the database to this release's schema and grant the roles."""
     from progress_worker.settings.migration import load_migration_settings  # noqa: PLC0415
@@ -29,9 +31,11 @@ def migrate(
 
 @migrating_cli.command()
 def distribute(
-    shards: Annotated[int, typer.Option(min=1, help="Parts of each table; for ever.")] = 32,
+    shards: Annotated[
+        int, typer.Option(min=1, help="Shards of each table; never changes again.")
+    ] = 32,
 ) -> None:
-    """Distribute the migrated learner tables over a Citus cluster; can be repeated."""
+    """Distribute the migrated learner tables over a Citus cluster. You may run it again."""
     from progress_worker.settings.migration import load_migration_settings  # noqa: PLC0415
     from progress_worker.storage.schema.distribution import distribute as run  # noqa: PLC0415
 
@@ -43,7 +47,7 @@ def distribute(
 
 @contextmanager
 def _naming(variable: str) -> Iterator[None]:
-    """Add the variable that holds the address, where Postgres cannot be reached at it."""
+    """Add to an error of the connection the variable that holds the address."""
     try:
         yield
     except TransientError as error:

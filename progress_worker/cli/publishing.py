@@ -1,4 +1,4 @@
-"""What writes files that are made from the code: `reference`, `schemas`."""
+"""Commands that write files generated from the code: `reference`, `schemas`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs, publishes or signs: `worker`, `api`, `demo`, `generate`, `token`."""
+"""Commands that run, publish or sign: `worker`, `api`, `demo`, `generate`, `token`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def api() -> None:
 
 @running_cli.command()
 def token(
-    user_id: Annotated[str, typer.Argument(help="Whom the token speaks for.")],
+    user_id: Annotated[str, typer.Argument(help="The learner whom the token names (`sub`).")],
     scope: Annotated[str, typer.Option(help="Space-separated scopes.")] = "",
     hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid.")] = 1.0,
 ) -> None:
@@ -55,9 +55,11 @@ def demo(
     learners: Annotated[int, typer.Option(min=1, help="Of how many learners.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed makes the same learners.")] = 1,
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0: no limit.")] = 0,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave all running until Ctrl-C.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep everything running until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Run the whole system on this machine; exit status 0 only if all that it shows is true."""
+    """Run the whole system on this machine and check it; exit status 0 only if all is right."""
     from progress_worker.demo.demo import Options, run_demo  # noqa: PLC0415
 
     if not run_demo(Options(count, learners, seed, rate, keep), _console):
@@ -69,7 +71,7 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="How many records.")] = 10_000,
     rate: Annotated[float, typer.Option(min=0, help="Records a second; 0: no limit.")] = 0,
     seed: Annotated[
-        int | None, typer.Option(help="Repeats what it made; any when left out.")
+        int | None, typer.Option(help="The same seed makes the same records. Random by default.")
     ] = None,
     learners: Annotated[int, typer.Option(min=1, help="Of how many learners.")] = 100,
 ) -> None:

@@ -1,7 +1,7 @@
 """Marks the dead letters of a partition that were sent again, in the offsets of a consumer group.
 
-All before the committed offset were sent. The commit's metadata names those after it in ranges such
-as `7,12-40`. So a redrive of one reason leaves the others for later.
+All records before the committed offset were sent. The commit's metadata lists those after it as
+ranges such as `7,12-40`. So a redrive of one reason leaves the others for later.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Marks:
             self._advance()
 
     def pass_over(self, first: int, end: int) -> None:
-        """Mark the offsets from `first` until before `end`, which hold no dead letter."""
+        """Mark the offsets from `first` to `end` - 1, which hold no dead letter."""
         if first <= self.next_offset:
             self.skip_to(end)
         else:
@@ -49,7 +49,7 @@ class Marks:
     def metadata(self) -> str:
         """The ranges after the committed offset.
 
-        As many as fit: the rest would be sent again, which does no harm.
+        As many as fit. The rest is sent again, which does no harm.
         """
         text = ""
         for first, last in _ranges(self._done):

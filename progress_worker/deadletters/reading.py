@@ -52,7 +52,7 @@ class DeadLetters:
         """Find out where the partitions begin and end. `total` is the number of offsets between.
 
         There are fewer records if some offsets are control records. The end comes from a fetch,
-        because the embedded broker answers the request for it wrong.
+        because the embedded broker answers the request for it wrongly.
         """
         async with asyncio.timeout(self._limit):
             for partition in self._consumer.assignment():
@@ -101,7 +101,7 @@ class DeadLetters:
             )
 
     async def _unfinished(self) -> dict[TopicPartition, int]:
-        """The positions of the partitions that are not read to their end yet."""
+        """The positions of the partitions that have not been read to their end."""
         async with asyncio.timeout(self._limit):
             positions = {
                 partition: await self._consumer.position(partition) for partition in self._ends

@@ -23,7 +23,7 @@ _CHUNK: Final = 200
 
 @dataclass(slots=True)
 class Redriven:
-    """Counts records that a run sent, that were sent before, or that have no topic of ours."""
+    """Counts records: sent by this run, sent before, or from no topic of this deployment."""
 
     sent: Counter[str] = field(default_factory=Counter)
     before: int = 0
@@ -115,5 +115,5 @@ class Redrive:
 
 
 def _partition(origin: Origin, partitions: dict[str, int]) -> int | None:
-    """The record's original partition; None, so that its key decides, if it no longer exists."""
+    """The record's original partition. None, so that the key decides, if it no longer exists."""
     return origin.partition if origin.partition < partitions.get(origin.topic, 0) else None

@@ -1,4 +1,4 @@
-"""Connects to everything that a deployment needs, changes nothing, says what is wrong.
+"""Connects to everything that a deployment needs, and says what is wrong. Changes nothing.
 
 May import: errors, settings, kafka, storage, http.
 """

@@ -22,7 +22,7 @@ from progress_worker.storage.sessions import check_direct, check_encoding, first
 
 _SESSION_SECONDS: Final = 10
 _OLDEST_POSTGRES: Final = 160_000
-#: Synchronized clocks differ by less.
+#: Clocks that are synchronized differ by less than this.
 _SKEW_SECONDS: Final = 1.0
 _WRITE: Final = ("INSERT", "UPDATE", "DELETE")
 #: A role that may do this owns the tables or is a superuser.
@@ -151,7 +151,7 @@ def clock_finding(seconds_ahead: float) -> Finding:
         return Finding("The clocks of this host and of Postgres agree.")
     side = "ahead" if seconds_ahead > 0 else "behind"
     return Finding(
-        f"Postgres's clock is {abs(seconds_ahead):.1f} s {side}: latencies are measured wrong; "
+        f"Postgres's clock is {abs(seconds_ahead):.1f} s {side}: measured latencies are wrong; "
         "synchronize the clocks (NTP).",
         wrong=True,
     )

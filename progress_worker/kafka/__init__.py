@@ -1,4 +1,4 @@
-"""Kafka as every client of ours speaks to it: options, topics, names of headers.
+"""What every Kafka client of this project shares: options, topics, header names.
 
 May import: errors, settings.
 """

@@ -1,4 +1,4 @@
-"""How this deployment's Kafka is spoken to: what every client of ours is given."""
+"""The options of every Kafka client: address, security, time limits."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from progress_worker.errors import ConfigurationError, TransientError
 from progress_worker.settings.complaints import PREFIX, unreadable
 from progress_worker.settings.kafka import KafkaSettings
 
-#: No record of more than this is sent.
+#: The largest record that a producer sends.
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 READ_COMMITTED: Final = "read_committed"
 _STOP_SECONDS: Final = 10.0
-#: How a broker refuses InitProducerId, which an idempotent producer sends when it starts.
+#: The errors by which a broker refuses InitProducerId, an idempotent producer's first request.
 _NO_PRODUCER_ID: Final = (
     ClusterAuthorizationFailedError,
     IncompatibleBrokerVersion,
@@ -44,7 +44,7 @@ _log = structlog.get_logger()
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Address, security and limits, for any aiokafka client."""
+    """Options for any aiokafka client: address, security and limits."""
     return connection_options(settings) | {
         "bootstrap_servers": settings.kafka_bootstrap,
         "metadata_max_age_ms": int(settings.kafka_metadata_max_age_seconds * 1000),
@@ -52,7 +52,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
-    """What one connection needs to know, whatever its address."""
+    """Options of one connection, without its address."""
     options: dict[str, Any] = {
         "security_protocol": settings.kafka_security_protocol,
         "request_timeout_ms": int(settings.kafka_request_timeout_seconds * 1000),
@@ -85,7 +85,7 @@ def _ssl_context(settings: KafkaSettings) -> SSLContext:
         ) from error
     if own is not None:
         try:
-            # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+            # If no password is given, OpenSSL asks for that of an encrypted key on the terminal.
             context.load_cert_chain(own, key, password="")
         except SSLError as error:
             raise ConfigurationError(
@@ -109,15 +109,15 @@ def _key_problem(error: SSLError) -> str:
 
 
 def reading_options(settings: KafkaSettings) -> dict[str, Any]:
-    """For any consumer: it sees no record of a transaction that is open or was aborted."""
+    """Options for any consumer. It sees no record of a transaction that is open or aborted."""
     return client_options(settings) | {"isolation_level": READ_COMMITTED}
 
 
 def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
-    """For a member of the group whose offsets are committed by hand.
+    """Options for a member of the group that commits its offsets itself.
 
-    The client's own limit between two polls is out of the way: a worker that waits for Postgres
-    keeps its partitions, and the watchdog ends one that is stuck.
+    They switch off the client's own limit between two polls. So a worker that waits for Postgres
+    keeps its partitions. The watchdog ends a worker that is stuck.
     """
     return reading_options(settings) | {
         "group_id": settings.consumer_group,
@@ -133,22 +133,22 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def producer_options(settings: KafkaSettings) -> dict[str, Any]:
-    """For a producer that waits for all in-sync replicas."""
+    """Options for a producer that waits for all in-sync replicas."""
     return client_options(settings) | {
         "acks": "all",
         "enable_idempotence": settings.kafka_idempotent_producer,
         "max_request_size": MAX_REQUEST_BYTES,
         "linger_ms": 2,
-        "max_batch_size": 256 * 1024,  # a topic takes batches of 1 MiB unless told otherwise
+        "max_batch_size": 256 * 1024,  # by default a topic takes batches of 1 MiB
     }
 
 
 @asynccontextmanager
 async def running_producer(settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer that has started, and that is stopped in the end.
+    """Start a producer, and stop it at the end.
 
-    Raises TransientError with the cure when the broker refuses an idempotent producer. Every
-    other failure to start, and whatever is raised while the producer is used, passes through.
+    Raises TransientError with the cure if the broker refuses an idempotent producer. All other
+    errors of the start, and those of the code that uses the producer, pass through.
     """
     producer = AIOKafkaProducer(**producer_options(settings))
     try:
@@ -177,7 +177,7 @@ async def _start(producer: AIOKafkaProducer, settings: KafkaSettings) -> None:
 
 
 def faust_options(settings: KafkaSettings) -> dict[str, Any]:
-    """For Faust's own clients, which read the commands topic and elect the leader."""
+    """Options for Faust's own clients, which read the commands topic and elect the leader."""
     options: dict[str, Any] = {
         "broker": [f"aiokafka://{address}" for address in settings.kafka_bootstrap.split(",")],
         "broker_session_timeout": settings.kafka_session_timeout_seconds,

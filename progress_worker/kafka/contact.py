@@ -1,4 +1,4 @@
-"""Whether the brokers answer, and in words why they do not."""
+"""Finds out whether the brokers answer, and says in words why they do not."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _ASK_AGAIN_SECONDS: Final = 5.0
 
 
 async def ask(client: AIOKafkaClient) -> None:
-    """Return as soon as one of the brokers answers this client; raises KafkaError if none does.
+    """Return as soon as one of the brokers answers this client. Raises KafkaError if none does.
 
-    Waits as long as the client waits for a connection and an answer. The client may be another
-    thread's.
+    Waits as long as the client waits for a connection and an answer. The client may belong to
+    another thread.
     """
     question = asyncio.run_coroutine_threadsafe(_ask(client), client._loop)
     await asyncio.wrap_future(question)
@@ -60,9 +60,10 @@ async def _ask(client: AIOKafkaClient) -> None:
 
 
 async def unreachable(settings: KafkaSettings, error: Exception) -> TransientError:
-    """What to raise where a client could not work: the address, its variable and the reason.
+    """The error to raise if a client failed. It names the address, its variable and the reason.
 
-    A client that cannot connect only logs why: the brokers are asked once more, for a few seconds.
+    A client that cannot connect only logs the reason. So this asks the brokers once more, for a few
+    seconds.
     """
     reason = in_words(error)
     if isinstance(error, KafkaConnectionError | TimeoutError):
@@ -74,7 +75,7 @@ async def unreachable(settings: KafkaSettings, error: Exception) -> TransientErr
 
 
 def in_words(error: Exception | type[Exception]) -> str:
-    """What an error of the client or of a broker means, for people; ends without a full stop."""
+    """An error of the client or of a broker in plain words, without a full stop at the end."""
     kind = error if isinstance(error, type) else type(error)
     if issubclass(kind, TimeoutError | KafkaTimeoutError):
         return "no answer in time"
@@ -88,7 +89,7 @@ def in_words(error: Exception | type[Exception]) -> str:
 
 
 async def _refusal(settings: KafkaSettings) -> str | None:
-    """Why the bootstrap servers refuse us, or we refuse them; None where one of them takes us."""
+    """Why no connection to a bootstrap server succeeds; None if one of them accepts us."""
     options = connection_options(settings)
     reason = None
     try:

@@ -1,7 +1,7 @@
-"""Faust's way to Kafka, for an app that reads committed records only.
+"""Faust's Kafka transport for an app that reads committed records only.
 
-Faust 0.15 has no setting for it: its consumer reads committed records where its producer writes in
-transactions, and what is aborted everywhere else.
+Faust 0.15 has no setting for it. Its consumers read committed records only if its producer writes
+in transactions. Otherwise they read aborted records too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from progress_worker.kafka.clients import READ_COMMITTED
 class _Thread(driver.AIOKafkaConsumerThread):
     def _create_consumer(self, loop: AbstractEventLoop) -> AIOKafkaConsumer:
         consumer = super()._create_consumer(loop)
-        consumer._isolation_level = READ_COMMITTED  # what its start makes the fetcher with
+        consumer._isolation_level = READ_COMMITTED  # the client's start creates the fetcher with it
         return consumer
 
 

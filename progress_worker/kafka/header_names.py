@@ -1,11 +1,11 @@
 """Lets aiokafka read batches on which it gives up.
 
-Kafka takes any bytes for a header's name, and some clients write them. aiokafka 0.14 decodes names
-strictly while it walks through a batch of records: one such record would hold up its partition for
-ever, and take records of other partitions with it that were fetched at the same time.
+Kafka takes any bytes for a header's name, and some clients write names that are not UTF-8. aiokafka
+0.14 decodes names strictly while it reads a batch of records. One such record would hold up its
+partition for ever, and records of other partitions that were fetched with it would be skipped.
 
-Compaction takes the record out of a control batch and may keep the batch. A consumer that reads
-committed records only stops there with "Control batch did not contain any records".
+Compaction may remove the record of a control batch and keep the batch. There a consumer that reads
+committed records only stops with "Control batch did not contain any records".
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _COMMIT_MARKER: Final = SimpleNamespace(key=struct.pack(">HH", 0, 1))
 
 
 def accept_any_header_name() -> None:
-    """From now on, consumers of this process show a name's invalid bytes as `\\xff` and go on."""
+    """From now on, consumers of this process show invalid bytes of a name as `\\xff` and go on."""
     fetcher.MemoryRecords = TolerantRecords
 
 
 class TolerantRecords:
-    """The batches of one fetched partition; stands in for aiokafka's `MemoryRecords`."""
+    """The batches of one fetched partition. Replaces aiokafka's `MemoryRecords`."""
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
@@ -57,7 +57,7 @@ class TolerantRecords:
 
 
 class TolerantBatch:
-    """aiokafka's own batch, and another reader where that one gives up."""
+    """aiokafka's own batch, with another reader for when that one gives up."""
 
     def __init__(self, batch: Any, data: memoryview) -> None:
         self._batch = batch
@@ -78,7 +78,7 @@ class TolerantBatch:
 
 
 def _read(data: memoryview) -> Iterator[Any]:
-    """The records of a batch of Kafka's format 2, the only one that has headers."""
+    """The records of a batch in Kafka's format 2, the only format that has headers."""
     batch = _DefaultRecordBatchPy(bytearray(data))
     batch._maybe_uncompress()
     fields = _Fields(batch._buffer, batch._pos)

@@ -1,4 +1,4 @@
-"""The topics that the worker reads and writes: made with fitting settings, and compared."""
+"""Creates the topics that the worker reads and writes, and checks their settings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TopicSpec:
 
 
 def wanted_topics(settings: KafkaSettings) -> list[TopicSpec]:
-    """All topics of the contract: events kept for 30 days, dead letters for a year."""
+    """All topics of the contract. Events are kept for 30 days, dead letters for a year."""
     partitions = settings.topic_partitions
     month = {"retention.ms": str(30 * _DAY_MS), "cleanup.policy": "delete"}
     year = {
@@ -57,7 +57,7 @@ def wanted_topics(settings: KafkaSettings) -> list[TopicSpec]:
 async def partition_counts(settings: KafkaSettings) -> dict[str, int]:
     """The partitions of each topic that exists. Raises TransientError.
 
-    Asks for all topics: to ask for one that is missing makes some brokers create it.
+    Asks for all topics, because some brokers create a missing topic when a client asks for it.
     """
     async with _admin(settings) as admin:
         described = await admin.describe_topics()
@@ -101,14 +101,14 @@ def _cure(error: type[KafkaError]) -> str:
 
 
 class GroupState(NamedTuple):
-    """How the consumer group is, in Kafka's words, and how many members it has."""
+    """The state of the consumer group, in Kafka's words, and how many members it has."""
 
     state: str
     members: int
 
 
 async def group_state(settings: KafkaSettings) -> GroupState:
-    """What the consumer group's coordinator says of it. Raises TransientError."""
+    """What the group's coordinator says about the consumer group. Raises TransientError."""
     async with _admin(settings) as admin:
         (response,) = await admin.describe_consumer_groups([settings.consumer_group])
     code, _group, state, _type, _protocol, members, *_ = response.groups[0]
@@ -121,9 +121,10 @@ async def group_state(settings: KafkaSettings) -> GroupState:
 
 
 async def check_topics(settings: KafkaSettings) -> list[str]:
-    """What differs from the wanted topics, a sentence each; empty when all is well.
+    """A sentence for each difference from the wanted topics. Empty if there is none.
 
-    Only the events' partitions are counted: they bound the workers, and are added to alone.
+    Compares the number of partitions of the events' topic only. It limits the number of workers,
+    and partitions may be added to that topic alone.
     """
     existing = await partition_counts(settings)
     wanted = wanted_topics(settings)
@@ -152,7 +153,7 @@ async def check_topics(settings: KafkaSettings) -> list[str]:
 async def _configurations(
     settings: KafkaSettings, names: Sequence[str]
 ) -> dict[str, dict[str, str] | str]:
-    """What is set for each topic, or why Kafka does not say."""
+    """The settings of each topic, or the reason why Kafka does not describe it."""
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     if not resources:
         return {}

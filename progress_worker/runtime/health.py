@@ -1,4 +1,4 @@
-"""Whether the worker works: its gauges, and the answers to liveness and readiness probes."""
+"""The health of the worker: its gauges, and the answers to liveness and readiness probes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from progress_worker.storage.write.walks import WalkState
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.telemetry.outages import Outage
 
-#: How often a worker says that it runs; it counts as gone after a minute.
+#: How often a worker reports in the database that it runs. After a minute it counts as gone.
 _SEEN_SECONDS = 15.0
 
 
@@ -43,7 +43,7 @@ class Health:
         self._outage = Outage("database_silent")
 
     async def refresh(self) -> None:
-        """Set the gauges; a Postgres that is away is told by `database_answers`."""
+        """Set the gauges. `database_answers` says whether Postgres could be reached."""
         pool = self._engine.pool
         if isinstance(pool, AsyncAdaptedQueuePool):
             self._metrics.database_connections.labels("in_use").set(pool.checkedout())
@@ -63,7 +63,7 @@ class Health:
         self._metrics.outbox_parked.set(waiting.parked)
 
     async def _look_at_rules(self, connection: Connection) -> None:
-        """Use a rule book that another worker made active; show how far the walks are."""
+        """Load a rule book that another worker made active. Show how far the walks are."""
         await rulebooks.refresh(connection, self._books)
         now = time.monotonic()
         if now - self._seen_at > _SEEN_SECONDS:

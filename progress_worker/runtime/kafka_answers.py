@@ -1,4 +1,4 @@
-"""Whether Kafka answers: every part of the worker is watched by a question of its own client."""
+"""Watches whether Kafka answers, for every part of the worker with a request of its client."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from progress_worker.settings.kafka import KafkaSettings
 from progress_worker.telemetry.outages import Outage
 
 _ASK_SECONDS: Final = 2.0
-#: However patient the clients are, nobody on call waits longer than this to hear of it.
+#: A silence of Kafka is reported after this time, even if the clients wait longer.
 _MAX_SILENCE_SECONDS: Final = 30.0
 
 
 class KafkaContact:
-    """Whether Kafka keeps one part of the worker waiting for an answer, and since when."""
+    """Whether one part of the worker waits for an answer of Kafka, and since when."""
 
     def __init__(self, part: str, settings: KafkaSettings) -> None:
         self._part = part
@@ -38,26 +38,26 @@ class KafkaContact:
 
     @property
     def silent(self) -> bool:
-        """Whether a question has waited for longer than Kafka may take."""
+        """Whether a request has waited for longer than Kafka may take."""
         return self._asked_at is not None and time.monotonic() - self._asked_at > self._limit
 
     @property
     def steady_seconds(self) -> float:
-        """For how long no question has failed."""
+        """For how long no request has failed."""
         return time.monotonic() - self._steady_since
 
     def asked(self) -> None:
-        """The part waits for Kafka from now on, if it did not already."""
+        """Note that the part now waits for Kafka, if it did not already."""
         self._asked_at = time.monotonic() if self._asked_at is None else self._asked_at
 
     def failed(self, error: BaseException) -> None:
-        """The question has no answer, and will be asked again."""
+        """Note that the request failed and will be repeated."""
         self.asked()
         self._steady_since = time.monotonic()
         self._outage.met(type(error).__name__)
 
     def settled(self) -> None:
-        """Kafka answered, or the part has nothing to ask."""
+        """Note that Kafka answered, or that the part has nothing to ask."""
         self._asked_at = None
         self._outage.over()
 
@@ -90,7 +90,7 @@ class KafkaWatch(WorkerService):
                     async with asyncio.timeout(self._time_limit):
                         await ask(client)
                 except (KafkaError, TimeoutError) as error:
-                    # A client that was closed meanwhile says nothing of Kafka.
+                    # The error of a client that was closed meanwhile says nothing about Kafka.
                     if current() is client and not self.should_stop:
                         contact.failed(error)
                 else:

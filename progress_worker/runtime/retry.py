@@ -1,4 +1,4 @@
-"""How transient failures are waited out: one policy, applied in one place."""
+"""The retry policy for transient failures."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class RetryPolicy:
         pulse: Callable[[], None] | None = None,
         outage: Outage | None = None,
     ) -> T:
-        """Await `action` until it does not raise TransientError; any other error is let through.
+        """Await `action` until it does not raise TransientError. Any other error passes through.
 
-        `pulse` is called at each failure: whoever waits here is alive. An `action` that goes on
-        working gives its own `outage`, and says itself when that is over.
+        Calls `pulse` at each failure, because a caller that waits here is alive. If a failed
+        `action` keeps running, it gives its own `outage` and ends it itself.
         """
         trouble = outage or Outage("transient_failure", part=part)
 

@@ -14,9 +14,9 @@ from mode import Service
 
 _log = structlog.get_logger()
 
-#: An orderly end after a failure may hang in a client library; after so long it is cut short.
+#: An orderly end after a failure may hang in a client library. It is cut short after this time.
 _END_SECONDS: Final = 20.0
-#: What a stop may take after the drain timeout, until it is cut short.
+#: How long a stop may take after the drain timeout before it is cut short.
 _STOP_SECONDS: Final = 4.0
 _EXIT_STATUS: Final = 70
 _CANCEL_TRIES: Final = 3
@@ -24,7 +24,7 @@ _CANCEL_SECONDS: Final = 0.5
 
 
 class Stoppable(Protocol):
-    """A part that ends what it has in hand."""
+    """A part of the worker that finishes what it has begun before it stops."""
 
     async def stop(self) -> None:
         """Return within the drain timeout and a little more."""
@@ -64,15 +64,15 @@ class WorkerApp(faust.App):
     _drain_seconds = 0.0
 
     def stop_together(self, *parts: Stoppable, drain_seconds: float) -> None:
-        """At a stop these parts share the drain timeout, before all else is stopped."""
+        """Stop these parts at the same time, within the drain timeout, before everything else."""
         self._parts = parts
         self._drain_seconds = drain_seconds
 
     async def on_stop(self) -> None:
         """Stop reading commands, and drain the parts.
 
-        A client library may hang when its server does, so the process is ended soon after the drain
-        timeout in any case. Nothing is lost by that: what is not committed is done again.
+        A client library may hang if its server does. So the process ends soon after the drain
+        timeout in any case. That loses nothing: what is not committed is done again.
         """
         if self.in_worker:
             _end_process_after(self._drain_seconds + _STOP_SECONDS, self._exit_status)

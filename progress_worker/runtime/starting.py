@@ -1,4 +1,4 @@
-"""What is looked at and set before a worker starts: whatever no waiting mends ends the start."""
+"""Checks and settings before a worker starts. What cannot mend itself ends the start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from progress_worker.settings.kafka import KafkaSettings
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises ConfigurationError where the worker's probes cannot listen."""
+    """Raises ConfigurationError if the worker's probes cannot listen."""
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -29,8 +29,8 @@ def check_port(host: str, port: int) -> None:
 
 
 def check_kafka(settings: KafkaSettings) -> None:
-    """Raises TransientError where no broker answers: Faust would end with a traceback."""
-    loop = asyncio.new_event_loop()  # asyncio.run would take the thread's loop from Faust
+    """Raises TransientError if no broker answers. Otherwise Faust would end with a traceback."""
+    loop = asyncio.new_event_loop()  # asyncio.run would take Faust's loop from the thread
     try:
         loop.run_until_complete(partition_counts(settings))
     finally:
@@ -40,7 +40,7 @@ def check_kafka(settings: KafkaSettings) -> None:
 def data_directory() -> Path:
     """Where Faust makes its directories, which stay empty.
 
-    Raises ConfigurationError where they cannot be made.
+    Raises ConfigurationError if they cannot be made.
     """
     try:
         directory = Path(gettempdir()) / f"progress-worker-{os.getuid()}"
@@ -54,11 +54,12 @@ def data_directory() -> Path:
 
 
 def tune_collector() -> None:
-    """Look for cycles less often: what a batch makes is freed by reference counts.
+    """Look for cycles less often, because reference counts free what a batch makes.
 
-    At Python's own pace the collector walks through the cached learners over and over, which took
-    three tenths of the worker's time per event. Those, and two batches in hand, are 360,000 objects
-    at most; a walk through them takes a tenth of a second, so it waits until cycles are among them.
+    At Python's default pace the collector walks through the cached learners over and over. That
+    took three tenths of the worker's time per event. The cached learners and two batches are
+    360,000 objects at most. A walk through them takes a tenth of a second, so it waits for more
+    objects than these.
     """
     gc.collect()
     gc.freeze()

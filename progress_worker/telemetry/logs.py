@@ -1,4 +1,4 @@
-"""Structured logs: events with stable names and a context; never a payload, a token or a name."""
+"""Structured logs: events with stable names and a context, never a payload, a token or a name."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from aiokafka.errors import KafkaError
 from progress_worker.errors import ProgressError
 from progress_worker.settings.shared import SharedSettings
 
-#: What any client can cause as often as it likes, by logger: how such messages begin.
+#: How those messages of each logger begin that any client can cause as often as it likes.
 _CAUSED_BY_CLIENTS: Final = {
     "asyncio": ("socket.accept() out of system resource",),
     "uvicorn.error": ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket"),
     "aiohttp.server": ("Error handling request",),
     "progress_worker.http.serving.connections": ("connection_closed",),
 }
-#: Libraries that say the same at each of their tries while what they connect to is away.
+#: Libraries that log the same at each attempt while the server that they connect to is away.
 _PERSISTENT: Final = frozenset({"aiokafka", "faust", "mode", "psycopg"})
-#: What mode and Faust say at the end of a worker that has logged why it ends.
+#: What mode and Faust log at the end of a worker that has logged itself why it ends.
 _AFTERMATH: Final = ("Reraising original exception", "Event loop is closed")
 _PAUSE_SECONDS: Final = 60.0
 
 
 class RepetitionFilter(logging.Filter):
-    """Lets one line a minute through of each kind that clients cause at will or libraries repeat.
+    """Passes one line a minute of each kind that clients cause at will or that libraries repeat.
 
-    The next one says how many were left out in between.
+    The next line says how many were left out in between.
     """
 
     def __init__(self, pause_seconds: float = _PAUSE_SECONDS) -> None:
@@ -58,7 +58,7 @@ class RepetitionFilter(logging.Filter):
 
 
 def _kind(record: logging.LogRecord) -> tuple[str, ...] | None:
-    """What lines have in common that are written once a minute; None for lines that are not."""
+    """The kind of a line that is written once a minute. None for all other lines."""
     event = record.msg if isinstance(record.msg, dict) else {"event": str(record.msg)}
     for beginning in _CAUSED_BY_CLIENTS.get(record.name, ()):
         if event["event"].startswith(beginning):
@@ -71,8 +71,8 @@ def _kind(record: logging.LogRecord) -> tuple[str, ...] | None:
 class TracebackFilter(logging.Filter):
     """Leaves out what is logged twice at the end of a worker, and tracebacks that nobody needs.
 
-    The service that ends for an error of ours has logged it. A failure of a dependency is no
-    mistake, so it has no traceback. A mistake has one traceback, however often it is logged.
+    A service that a ProgressError ends has logged that error itself. A failure of a dependency is
+    not a bug, so it has no traceback. A bug has one traceback, however often it is logged.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class TracebackFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is to be written."""
-        if isinstance(record.msg, dict):  # an event of structlog's, and so of ours
+        if isinstance(record.msg, dict):  # an event of structlog, so one of this project
             return True
         if any(text in record.getMessage() for text in _AFTERMATH):
             return False
@@ -97,7 +97,7 @@ class TracebackFilter(logging.Filter):
 
 
 def configure_logs(settings: SharedSettings) -> None:
-    """Send our events and those of the libraries to standard error in one format."""
+    """Send our events and those of libraries to standard error in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -125,7 +125,7 @@ def configure_logs(settings: SharedSettings) -> None:
     logging.captureWarnings(True)
     for noisy in ("aiokafka", "faust", "mode", "aiohttp.access", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
-    # A timer whose work is late says so each time; why it is late, the work itself has logged.
+    # A late timer logs at each delay. The work that it waited for has logged the reason.
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

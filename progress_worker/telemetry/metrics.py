@@ -27,7 +27,7 @@ class BulkHistogram(Histogram):
     """A histogram that observes many values at once, in a fraction of the time."""
 
     def observe_all(self, amounts: Sequence[float]) -> None:
-        """Does the same as `observe` with each of the amounts."""
+        """Has the same effect as `observe` with each of the amounts."""
         self._sum.inc(sum(amounts))
         ordered = sorted(amounts)
         below = 0
@@ -42,7 +42,7 @@ class Metrics:
     """The worker's metrics, in their own registry. Base units, bounded labels."""
 
     def __init__(self, topics: Iterable[str] = ()) -> None:
-        """`topics` are those that the worker reads."""
+        """`topics` are the topics that the worker reads."""
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

@@ -1,7 +1,7 @@
-"""What is told the steps of the worker's work: metrics, and tracing where that is on.
+"""Observers of the worker's steps: metrics, and tracing if it is on.
 
-Each step is a value of a class of its own, which stands in the package that does the work. There
-are a few of them for each batch, and none for each event.
+Each kind of step has its own class in the package that does the work. There are a few steps for
+each batch, and none for each event.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """Is told steps, and ignores those that it does not know. Raises nothing."""
+    """Takes note of steps, and ignores kinds that it does not know. Raises nothing."""
 
     def around(self, step: object) -> AbstractContextManager[None]:
-        """Surrounds a step. What is done meanwhile in the same task is part of it."""
+        """A context around a step. What the same task does inside is part of the step."""
 
     def done(self, step: object) -> None:
-        """A step succeeded."""
+        """Take note that a step succeeded."""
 
 
 class Observers:
-    """Tells several observers, in their order."""
+    """Passes each step on to several observers, in their order."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers

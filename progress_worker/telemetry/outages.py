@@ -1,4 +1,4 @@
-"""A fault that lasts: logged when it begins, once a minute while it lasts, and when it is over."""
+"""Logs a fault when it begins, once a minute while it lasts, and when it is over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REMINDER_SECONDS: Final = 60.0
 
 
 class Outage:
-    """Logs `event` for a fault however often it is met, and `event_over` at its end.
+    """Logs `event` while a fault lasts, once a minute at most, and `event_over` at its end.
 
     An error that this outage has not had before is logged at once.
     """
@@ -27,11 +27,11 @@ class Outage:
 
     @property
     def lasting(self) -> bool:
-        """Whether the fault was met and is not over."""
+        """Whether the fault has begun and is not over."""
         return self._began_at is not None
 
     def met(self, error: str) -> None:
-        """The fault shows, for the first time or again."""
+        """Report that the fault occurred, for the first time or again."""
         now = time.monotonic()
         self._began_at = now if self._began_at is None else self._began_at
         if error in self._errors and now - self._logged_at < _REMINDER_SECONDS:
@@ -41,7 +41,7 @@ class Outage:
         _log.warning(self._event, **self._context, error=error, seconds=self._seconds())
 
     def over(self) -> None:
-        """All is well; says so if it was not."""
+        """Report that there is no fault now. Logs it if there was one."""
         if self._began_at is not None:
             _log.info(f"{self._event}_over", **self._context, seconds=self._seconds())
         self._began_at, self._errors = None, set()

@@ -1,9 +1,9 @@
 """Spans of batches, unlocks and sends, by OpenTelemetry's conventions for messaging.
 
-Imported only where tracing is on, so that whoever leaves it off needs none of its packages. Spans
-wait in a bounded queue for the thread that exports them. What does not fit, or cannot be delivered,
-is dropped and said in the log; the worker waits for it at its end alone, for a few seconds. No span
-holds a key, a value or the text of an error, which may quote one.
+Imported only if tracing is on, so that others do not need its packages. Spans wait in a bounded
+queue for the thread that exports them. Spans that do not fit, or that cannot be delivered, are
+dropped, and the log says so. The worker waits for the export only at its end, for a few seconds. No
+span holds a key, a value or the text of an error, which may quote one.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from progress_worker.storage.write.outbox import OutboxRecord
 
 _log = structlog.get_logger()
 
-#: Links of one span at most: as many as the SDK keeps.
+#: The most links of one span. The SDK keeps this many.
 _MAX_LINKS: Final = 128
-#: Spans of created records in one transaction at most: one costs as much as two events.
+#: The most spans of created records in one transaction. One costs as much as two events.
 _MAX_CREATED: Final = 128
 _EXPORT_SECONDS: Final = 10.0
 _FLUSH_SECONDS: Final = 3.0
@@ -46,12 +46,12 @@ _TRACEPARENT: Final = "traceparent"
 _ODD: Final = frozenset("13579bdf")
 _w3c: Final = TraceContextTextMapPropagator()
 
-#: The spans of the records that a transaction has written and not yet committed.
+#: The spans of the records that a transaction has written but not committed yet.
 _uncommitted: ContextVar[Sequence[Span]] = ContextVar("uncommitted", default=())
 
 
 class TraceOrigin(NamedTuple):
-    """Where a trace came in: its `traceparent`, and the record that carried it."""
+    """The origin of a trace: its `traceparent`, and the record that carried it."""
 
     traceparent: str
     partition: int
@@ -81,8 +81,8 @@ class Tracing(Service):
         return cls(settings, BatchSpanProcessor(exporter))
 
     async def on_stop(self) -> None:
-        """Export what waits, within a time limit."""
-        # In a thread that an end of the process does not wait for: an export cannot be cut short.
+        """Export the waiting spans, within a time limit."""
+        # An export cannot be cut short. So it runs in a thread for which the process does not wait.
         flush = threading.Thread(target=self._provider.shutdown, daemon=True)
         flush.start()
         await asyncio.to_thread(flush.join, _FLUSH_SECONDS)
@@ -91,7 +91,7 @@ class Tracing(Service):
 
     @contextmanager
     def batch(self, count: int) -> Iterator[None]:
-        """The span of a batch: what else is made within it becomes its child."""
+        """The span of a batch. Spans that are made within it become its children."""
         attributes = _messaging("process", self._topic) | {
             "messaging.consumer.group.name": self._group,
             "messaging.batch.message_count": count,
@@ -100,7 +100,7 @@ class Tracing(Service):
             yield
 
     def link(self, origins: Iterable[TraceOrigin]) -> None:
-        """Link the current span to the traces that are sampled, so many as are allowed."""
+        """Link the current span to the sampled traces, up to the limit of links."""
         span = trace.get_current_span()
         found = ((_sampled(origin.traceparent), origin) for origin in origins)
         sampled = ((context, origin) for context, origin in found if context is not None)
@@ -113,14 +113,14 @@ class Tracing(Service):
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """The span of a step of its own."""
+        """The span of a step."""
         with self._span(name, SpanKind.INTERNAL, {}):
             yield
 
     def stepped(
         self, name: str, seconds: float, attributes: Mapping[str, AttributeValue] | None = None
     ) -> None:
-        """The span of a step of the current batch that took so long and has just ended."""
+        """Make the span of a step of the current batch that has just ended."""
         end = time.time_ns()
         start = end - int(seconds * 1e9)
         self._tracer.start_span(name, attributes=attributes, start_time=start).end(end)
@@ -129,7 +129,7 @@ class Tracing(Service):
     def database_commit(self) -> Iterator[None]:
         """The span of the commit of a transaction.
 
-        Once it succeeded, the records of the last `create` are as good as sent.
+        If it succeeds, the spans of the last `create` end.
         """
         attributes = {"db.system.name": "postgresql", "db.operation.name": "COMMIT"}
         with self._span("COMMIT", SpanKind.CLIENT, attributes):
@@ -139,10 +139,10 @@ class Tracing(Service):
         _uncommitted.set(())
 
     def create(self, records: Iterable[OutboxRecord]) -> list[OutboxRecord]:
-        """The records, those that belong to a sampled trace with a span of their own in it.
+        """The records. Each that belongs to a sampled trace gets a span of its own in that trace.
 
-        The spans become the records' `traceparent`; they end with the next commit, and without
-        it they never were. Beyond so many as are allowed, records keep the `traceparent` they have.
+        The span becomes the record's `traceparent`. It ends with the next commit, and is never
+        exported without one. Beyond the limit of spans, records keep the `traceparent` they have.
         """
         spans: list[Span] = []
         created = []
@@ -158,7 +158,7 @@ class Tracing(Service):
 
     @contextmanager
     def send(self, records: Sequence[OutboxRecord]) -> Iterator[None]:
-        """The span of records on their way to Kafka, linked to the traces that they belong to."""
+        """The span of sending records to Kafka, linked to the traces that they belong to."""
         topics = {record.topic for record in records}
         topic = topics.pop() if len(topics) == 1 else None
         attributes = _messaging("send", topic) | {"messaging.batch.message_count": len(records)}
@@ -174,7 +174,7 @@ class Tracing(Service):
         _fail(trace.get_current_span(), error)
 
     def _creation(self, record: OutboxRecord) -> Span | None:
-        """A span in the record's trace; none where that or the operator's sampler wants none."""
+        """A span in the record's trace. None if the trace or the operator's sampler wants none."""
         parent = _sampled(_content(record, _TRACEPARENT))
         if parent is None:
             return None
@@ -216,13 +216,13 @@ class Tracing(Service):
 
 
 def _fail(span: Span, error: BaseException) -> None:
-    """Mark the span as failed by an error of this class; not its text, which may quote values."""
+    """Mark the span as failed, with the error's class but not its text, which may quote values."""
     span.set_attribute("error.type", type(error).__name__)
     span.set_status(StatusCode.ERROR)
 
 
 def _resource(settings: Settings) -> Resource:
-    """Who makes the spans; what OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say goes first."""
+    """The source of the spans. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME take precedence."""
     ours = {
         "service.name": "progress-worker",
         "service.version": __version__,
@@ -241,7 +241,7 @@ def _messaging(operation: str, topic: str | None) -> dict[str, AttributeValue]:
 
 
 def _content(record: OutboxRecord, header: str) -> str | None:
-    """The header's content, whatever bytes it has: dead letters keep the headers they came with."""
+    """The header's content. It may be any bytes, since dead letters keep the original headers."""
     found = next((content for name, content in record.headers if name == header), None)
     return None if found is None else found.decode("latin-1")
 
@@ -258,8 +258,8 @@ def _within(span: Span, record: OutboxRecord) -> OutboxRecord:
 
 
 def _sampled(traceparent: str | None) -> SpanContext | None:
-    """The span that it names; None without one, and where its trace is not sampled."""
-    # The last digit says so at once, for the many that are not.
+    """The span that it names. None if it names none, or if the trace is not sampled."""
+    # Most are not sampled. Their last digit says so, which is faster than parsing them.
     if not traceparent or traceparent[-1] not in _ODD:
         return None
     context = trace.get_current_span(_w3c.extract({_TRACEPARENT: traceparent}, Context()))
