@@ -1,4 +1,4 @@
-"""Shows a demo while it runs: redrawn in place on a terminal, a line a second elsewhere."""
+"""Shows a demo while it runs: redrawn in place on a terminal, otherwise a line a second."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DemoProgress:
         return max(0, self.published - self.applied)
 
     def reached(self, applied: int) -> None:
-        """So many records are applied now; the rate is that of the last second."""
+        """Note how many records are applied now. The rate is that of the last second."""
         now = time.monotonic()
         self.applied = applied
         self._history.append((now, applied))
@@ -51,7 +51,7 @@ class DemoProgress:
 
 
 class Display:
-    """Where a demo is shown."""
+    """Shows a demo on a console."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -61,16 +61,16 @@ class Display:
         self._joining = Spinner("dots", f" {_JOINING}")
 
     def note(self, sentence: str) -> None:
-        """Say that something happened."""
+        """Print that something happened."""
         self._print(f"! {sentence}")
 
     def step(self, sentence: str) -> None:
-        """Say that something is done."""
+        """Print that something is done."""
         self._print(f"✓ {sentence}")
 
     @contextmanager
     def following(self, progress: DemoProgress) -> Iterator[None]:
-        """Show the progress at every update, and how it was in the end."""
+        """Show the progress at every update, and at the end."""
         if self._console.is_terminal:
             with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
                 yield
@@ -81,7 +81,7 @@ class Display:
             self._print(f"    {unlock}")
 
     def update(self, progress: DemoProgress) -> None:
-        """Show how far it is now."""
+        """Show the present progress."""
         if self._live is not None:
             self._live.update(self._drawn(progress), refresh=True)
         elif time.monotonic() >= self._next_line and self._is_news(progress):
@@ -89,7 +89,7 @@ class Display:
             self._print(_line(progress))
 
     def _is_news(self, progress: DemoProgress) -> bool:
-        """Whether a line would differ from the last; nothing is news until the worker begins."""
+        """Whether a line would differ from the last. Before the worker begins, none does."""
         line = _line(progress) if progress.applied else _JOINING
         is_news, self._last_line = line != self._last_line, line
         return is_news

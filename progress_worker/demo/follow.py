@@ -1,4 +1,4 @@
-"""A demo's records on their way: published, followed until all are applied, then read back."""
+"""Publishes a demo's records, waits until all are applied, and reads the results back."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Journey:
         self._progress = DemoProgress(count)
 
     async def follow(self, records: Iterable[GeneratedRecord], rate: float) -> None:
-        """Publish the records and return once Postgres and Kafka hold all that comes of them.
+        """Publish the records and return once Postgres and Kafka hold all their results.
 
         Raises FatalError when a part fails, or when nothing moves for a minute.
         """
@@ -119,7 +119,7 @@ class Journey:
 async def find(
     settings: Settings, book: RuleBook, read_url: str, metrics: str | None, viewed: str
 ) -> Findings:
-    """Everything that is compared, once the worker is done.
+    """Read everything to compare, once the worker is done.
 
     `viewed` is the view's answer. `metrics` are the worker's, if it has counted all events.
     """

@@ -1,4 +1,4 @@
-"""The demo's worker and view: commands of ours as processes that cannot outlive the demo."""
+"""The demo's worker and view: processes that cannot outlive the demo."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from progress_worker.settings.complaints import PREFIX
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0
 _LAST_LINES: Final = 15
-#: What a person sends; any other signal is a crash.
+#: Signals that a person sends. Any other signal is a crash.
 _SENT_BY_HAND: Final = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 class Program:
-    """`progress-worker COMMAND`, its output in a file of the guard's directory."""
+    """Runs `progress-worker COMMAND` with its output in a file of the guard's directory."""
 
     def __init__(self, guard: Guard, command: str, url: str) -> None:
-        """Starts the command with this process's environment; `url` is where it listens."""
+        """Starts the command with this process's environment. It listens at `url`."""
         self.url = url
         self.log: Path = guard.directory / f"{command}.log"
         self.restarts = 0
@@ -40,15 +40,15 @@ class Program:
     def _start(self) -> int:
         return self._guard.start(
             [sys.executable, "-m", "progress_worker", self._command],
-            # What libraries leave in the temporary directory goes with the guard's.
+            # So files that libraries leave behind are removed with the guard's directory.
             environment=os.environ | {"TMPDIR": str(self._guard.directory)},
             log=self.log,
         )
 
     def revive(self) -> str | None:
-        """Start the program again when somebody has stopped or killed it; returns a sentence then.
+        """Start the program again if somebody has stopped or killed it. Returns a sentence then.
 
-        Raises FatalError with its last words when it has failed.
+        Raises FatalError with its last output if it has failed.
         """
         code = self._guard.exit_code(self.pid)
         if code is None:
@@ -61,7 +61,7 @@ class Program:
         return f"The {self._command} was {how}; it is started again as process {self.pid}."
 
     def failed(self, why: str) -> FatalError:
-        """An error that says why, with the program's last words."""
+        """An error with the reason and the program's last output."""
         lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
         return FatalError("\n".join([f"{why} Its last lines:", *(f"  {line}" for line in lines)]))
 
@@ -70,16 +70,16 @@ class Program:
         self._guard.signal(self.pid, signal.SIGTERM)
 
     def stop(self) -> None:
-        """Wait for its end, and end it by SIGKILL when that takes too long."""
+        """Wait for its end, and end it by SIGKILL if that takes too long."""
         if self._guard.wait(self.pid, _STOP_SECONDS) is None:
             self._guard.signal(self.pid, signal.SIGKILL)
 
 
 class Programs:
-    """A worker and a view on a stack; one that somebody kills is started again."""
+    """A worker and a view on a stack. One that somebody kills is started again."""
 
     def __init__(self, stack: EmbeddedStack, say: Callable[[str], None]) -> None:
-        """Starts both; `say` is given a sentence for each restart."""
+        """Starts both. Calls `say` with a sentence for each restart."""
         environment = stack.environment()
         guard, host = stack.broker.guard, environment[f"{PREFIX}WEB_HOST"]
         self._stack = stack
@@ -100,7 +100,7 @@ class Programs:
                 self._say(revived)
 
     async def read(self, program: Program, path: str, token: str | None = None) -> str:
-        """What one of the two answers, once it has started.
+        """The answer of one of the two, once it has started.
 
         Raises FatalError as `check` does, and when there is no good answer in time.
         """
@@ -124,7 +124,7 @@ class Programs:
 
 @contextmanager
 def running_programs(stack: EmbeddedStack, say: Callable[[str], None]) -> Iterator[Programs]:
-    """The worker and the view, which end before what they need."""
+    """The worker and the view, which end before the servers that they need."""
     programs = Programs(stack, say)
     try:
         yield programs

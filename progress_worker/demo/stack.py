@@ -40,7 +40,7 @@ class EmbeddedStack:
 
     @property
     def directory(self) -> Path:
-        """Where the servers keep their logs and data; gone after the stop."""
+        """The directory of the servers' logs and data. It is removed at the stop."""
         if self._guard is None:
             raise FatalError("The embedded stack has not been started.")
         return self._guard.directory
@@ -53,7 +53,7 @@ class EmbeddedStack:
         return self._guard.pid
 
     def start(self) -> None:
-        """Start both servers at once and wait until they answer; make database and roles."""
+        """Start both servers at once, wait until they answer, and create database and roles."""
         self._guard = Guard()
         self.broker = Broker(self._guard)
         self.postgres = Postgres(self._guard, durable=self._durable)
@@ -66,13 +66,13 @@ class EmbeddedStack:
         self._web_port, self._view_port = free_port(), free_port()
 
     def stop(self) -> None:
-        """End both servers and remove the directory; may be called again."""
+        """End both servers and remove the directory. You may call it again."""
         if self._guard is not None:
             self._guard.close()
             self._guard = None
 
     def check(self) -> None:
-        """Raises FatalError with a sentence when a server has ended."""
+        """Raises FatalError if a server has ended."""
         for server in (self.broker, self.postgres):
             if not server.running:
                 raise FatalError(

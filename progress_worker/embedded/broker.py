@@ -48,7 +48,7 @@ class Broker(Server):
         ]
 
     def _ready(self) -> bool:
-        # It says so once it listens; the port alone could be answered by somebody else.
+        # It logs this once it listens. On the port alone another process could answer.
         return b"ready in" in self.log.read_bytes()[self._said_before :]
 
 

@@ -25,8 +25,8 @@ Account = tuple[int, int]
 class Guard:
     """A temporary directory with servers in it, both of which end with this process.
 
-    The guard runs in a session of its own, so that a terminal's Ctrl-C reaches us alone and the
-    servers are stopped in order. Safe to use from several threads. Every request has a time limit
+    The guard runs in its own session. So a terminal's Ctrl-C reaches only this process, which then
+    stops the servers in order. Safe to use from several threads. Every request has a time limit
     and raises FatalError when the guard does not answer.
     """
 
@@ -62,7 +62,7 @@ class Guard:
         end_signal: signal.Signals = signal.SIGTERM,
         account: Account | None = None,
     ) -> int:
-        """Start a server, its output appended to `log`; returns its pid.
+        """Start a server and append its output to `log`. Returns its pid.
 
         `end_signal` is sent to it when the guard ends; `account` is whom it runs as (root only).
         """
@@ -77,16 +77,16 @@ class Guard:
         return int(str(pid))
 
     def exit_code(self, pid: int) -> int | None:
-        """None while the server runs; negative for the signal that ended it."""
+        """The exit code, or minus the number of the signal that ended it. None while it runs."""
         code = self._request("exit_code", pid=pid)
         return None if code is None else int(str(code))
 
     def signal(self, pid: int, signum: signal.Signals) -> None:
-        """Send a signal to a server; nothing happens to one that has ended."""
+        """Send a signal to a server. Does nothing if it has ended."""
         self._request("signal", pid=pid, signum=int(signum))
 
     def wait(self, pid: int, seconds: float) -> int | None:
-        """The server's exit code, or None when it still runs after `seconds`."""
+        """The server's exit code, or None if it still runs after `seconds`."""
         deadline = time.monotonic() + seconds
         while (code := self.exit_code(pid)) is None and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -117,7 +117,7 @@ class Guard:
         while True:
             answer = json.loads(self._line())
             if answer["id"] < identity:
-                continue  # whoever asked was interrupted before it read this
+                continue  # its caller was interrupted before it read this answer
             if "error" in answer:
                 raise FatalError(f"An embedded server cannot be started: {answer['error']}.")
             result: object = answer["result"]
@@ -134,7 +134,7 @@ class Guard:
 
 
 def _check_directory() -> None:
-    """The guard makes its directory there, and can say no sentence of its own."""
+    """Check where the guard makes its directory, because the guard itself cannot report it."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Owns a temporary directory and the servers in it; ends both when the parent's pipe closes.
+"""Owns a temporary directory and the servers in it. Ends both when the parent's pipe closes.
 
-Run as a script by `guard.Guard`, with the standard library alone. Requests and answers are JSON
-lines. The pipe closes however the parent ends, SIGKILL included, on every Unix.
+`guard.Guard` runs it as a script, with the standard library alone. Requests and answers are JSON
+lines. On every Unix the pipe closes when the parent ends, even by SIGKILL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REMOVE_SECONDS = 10.0
 
 
 class Servers:
-    """The child processes, by pid; a child stays unreaped until asked for, so pids stay ours."""
+    """The child processes by pid. A child is reaped only on request, so no pid is reused."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -36,7 +36,7 @@ class Servers:
         end_signal: int,
         account: list[int] | None,
     ) -> int:
-        """Start a server as the account's user and group; `end_signal` is for the guard's end."""
+        """Start a server as the account's user and group. `end_signal` ends it with the guard."""
         identity: dict[str, Any] = {}
         if account is not None:
             identity = {"user": account[0], "group": account[1], "extra_groups": []}
@@ -58,7 +58,7 @@ class Servers:
         return self._children[pid][0].poll()
 
     def signal(self, pid: int, signum: int) -> None:
-        """Send a signal; nothing happens to a server that has ended."""
+        """Send a signal. Does nothing if the server has ended."""
         self._children[pid][0].send_signal(signum)
 
     def end(self) -> None:
@@ -77,7 +77,7 @@ class Servers:
 
 
 def answer(servers: Servers, request: dict[str, Any]) -> dict[str, Any]:
-    """Do what is asked for; an OSError is an answer too."""
+    """Carry out a request. An OSError becomes an answer too."""
     identity = request.pop("id")
     method = getattr(servers, request.pop("do"))
     try:
@@ -103,12 +103,12 @@ def serve(directory: Path) -> None:
 
 
 def send(message: dict[str, Any]) -> None:
-    """Write one line past Python's buffers, which would be flushed into a closed pipe at exit."""
+    """Write a line without Python's buffers, which would be flushed into a closed pipe at exit."""
     os.write(1, json.dumps(message).encode() + b"\n")
 
 
 def remove(directory: Path) -> None:
-    """Remove the directory; a killed Postgres may leave children that write for a moment yet."""
+    """Remove the directory. Children of a killed Postgres may still write for a moment."""
     deadline = time.monotonic() + REMOVE_SECONDS
     while directory.exists() and time.monotonic() < deadline:
         shutil.rmtree(directory, ignore_errors=True)

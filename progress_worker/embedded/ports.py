@@ -9,14 +9,14 @@ from progress_worker.errors import FatalError
 
 LOOPBACK = "127.0.0.1"
 
-#: Below every system's ephemeral ports: no outgoing connection takes such a port while its server
-#: is being restarted, and no client that keeps dialling it ends up connected to itself.
+#: Below the ephemeral ports of every system. So no outgoing connection takes such a port while its
+#: server restarts, and no client that keeps trying it connects to itself.
 _RANGE = (15_000, 32_000)
 _ATTEMPTS = 100
 
 
 def free_port() -> int:
-    """A port that nobody listens on now; somebody may before you do, so be ready to try again."""
+    """A port on which nobody listens now. Another process may take it first, so try again then."""
     for _ in range(_ATTEMPTS):
         port = random.SystemRandom().randrange(*_RANGE)
         with socket.socket() as probe:

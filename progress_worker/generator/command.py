@@ -19,7 +19,7 @@ from progress_worker.settings.kafka import KafkaSettings
 def run_generate(
     settings: KafkaSettings, *, count: int, seed: int, learners: int, rate: float, console: Console
 ) -> None:
-    """Publish so many records and say what they were, also when interrupted.
+    """Publish this many records and print what they were, also if interrupted.
 
     Raises TransientError when Kafka cannot be reached or does not acknowledge in time.
     """

@@ -11,22 +11,22 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.generator.learners import Learner
 
-#: What a difficulty takes off the mean grade, in percent.
+#: How much lower the mean grade is for each difficulty, in percent.
 _HARDNESS: dict[Difficulty, float] = {"easy": 0.0, "medium": 6.0, "hard": 13.0}
 _MEAN_SECONDS: dict[Difficulty, float] = {"easy": 240.0, "medium": 540.0, "hard": 1_200.0}
 _HINTS = (0, 0, 0, 0, 0, 1, 1, 2, 3, 5)
-#: The bits that make a number a random UUID; UUID's own way is slow.
+#: The bits that make a number a random UUID. The class UUID sets them more slowly.
 _UUID4_MASK = ~(0xF000 << 64 | 0xC000 << 48)
 _UUID4 = 0x4000 << 64 | 0x8000 << 48
 
 
 def random_uuid(rng: Random) -> UUID:
-    """A random UUID that a seed decides."""
+    """A random UUID that depends on the seed."""
     return UUID(int=rng.getrandbits(128) & _UUID4_MASK | _UUID4)
 
 
 class Exercises:
-    """One learner's completions; `progress`, 0 to 1, is how far the learner has come."""
+    """One learner's completions. `progress`, 0 to 1, is how far the learner has come."""
 
     def __init__(self, learner: Learner, rng: Random) -> None:
         self._learner = learner
@@ -69,7 +69,7 @@ class Exercises:
         return completion, completion.completed_at.astimezone(offset)
 
     def _grade(self, difficulty: Difficulty, progress: float) -> int | None:
-        """In hundredths of a percent; most are whole."""
+        """A grade in hundredths of a percent. Most grades are whole percents."""
         learner = self._learner
         if self._rng.random() < learner.ungraded_share:
             return None

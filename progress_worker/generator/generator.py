@@ -25,7 +25,7 @@ _DAY = 86_400.0
 
 
 class Kind(StrEnum):
-    """What a record is to the worker that reads it."""
+    """What the worker does with a record."""
 
     FRESH = "fresh"
     REPEAT = "repeat"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 class GeneratedRecord(NamedTuple):
     """A record and the truth about it.
 
-    `completion` is what it says, None for a broken one; a repeat says what was said before.
+    `completion` is its content, None for a broken one. A repeat has the content of an earlier one.
     `reason` is why a broken one is dead-lettered, None for all others.
     """
 
@@ -52,7 +52,7 @@ class GeneratedRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
-    """The parts of all records that are not a fresh completion."""
+    """The fraction of each kind among all records. The rest are fresh completions."""
 
     repeat: float
     late: float
@@ -75,14 +75,14 @@ def generate(
     revision_share: float = 0.01,
     broken_share: float = 0.005,
 ) -> Iterator[GeneratedRecord]:
-    """Yield exactly `count` records of so many learners, in the order in which they are sent.
+    """Yield exactly `count` records of this many learners, in the order in which they are sent.
 
-    They fill the 120 days before `end` (aware). Late ones are days old when they are sent;
-    `revision_share` is for regrades and revocations together. The same arguments give the same
+    They fill the 120 days before `end` (aware). Late records are days old when they are sent.
+    `revision_share` is that of regrades and revocations together. The same arguments give the same
     bytes. Memory grows with the learners and not with the count.
 
-    Raises ValueError, once iterated, without learners, when the shares add up to more than a half,
-    or for an `end` without an offset.
+    The first iteration raises ValueError if there are no learners, if the shares add up to more
+    than a half, or if `end` has no offset.
     """
     shares = _Shares(repeat_share, late_share, revision_share, broken_share)
     if shares.total > 0.5:
@@ -121,10 +121,10 @@ class _Stream:
         self._progress = 0.0
 
     def records(self, order: int) -> Iterator[tuple[float, int, GeneratedRecord]]:
-        """The records with the instants they are sent at; `order` decides between equal ones.
+        """The records with the instants at which they are sent. `order` decides between equal ones.
 
-        The first of every day is fresh, so that a habit's streak is one; the others make up for
-        that in their share of what is not.
+        The first record of every day is fresh, so that a habit has its streaks. The other records
+        of the day have a higher share of other kinds in return.
         """
         count, total = self._learner.records, self._total
         days = self._learner.days[-max(1, int(count * (1 - 2 * total))) :]
@@ -139,7 +139,7 @@ class _Stream:
                 yield instant, order, self._record(instant, draw)
 
     def _spread(self, count: int, days: int) -> Iterator[int]:
-        """Unevenly over the days, `count` in all."""
+        """How many records each day has, spread unevenly, `count` in all."""
         bounds = list(accumulate(0.2 + self._rng.random() for _ in range(days)))
         placed = 0
         for bound in bounds:
@@ -162,7 +162,7 @@ class _Stream:
         return dt.datetime.combine(date, dt.time(), self._learner.zone).timestamp()
 
     def _record(self, instant: float, draw: float) -> GeneratedRecord:
-        """Fresh from the sum of the shares upwards, one of the others below it."""
+        """A record of another kind if `draw` is below the sum of the shares, else a fresh one."""
         if draw >= self._total:
             return self._fresh(instant, Kind.FRESH)
         shares = self._shares
@@ -183,7 +183,7 @@ class _Stream:
         return self._sent(kind, completion, shown, event_id, event_id)
 
     def _revised(self) -> GeneratedRecord:
-        """The last word on a completion is replaced by a higher revision: three in ten revoke."""
+        """A higher revision of a completion. Three in ten revoke it."""
         event_id = self._rng.choice(self._remembered)[0].event_id
         last = next(done for done, _ in reversed(self._remembered) if done.event_id == event_id)
         revoked = self._rng.random() < 0.3

@@ -56,7 +56,7 @@ class Learner:
     `timezone` is the zone that the events name, or None. `days` are days of the window in the
     learner's zone, `first_day` the date of its first. `records` is how many records the learner
     sends. `hour` is when the studying of a day begins. `ability` is the mean grade to begin with,
-    `growth` what it gains until the end, both in percent.
+    `growth` how much it rises until the end, both in percent.
     """
 
     user_id: str
@@ -75,7 +75,7 @@ class Learner:
 
 
 def make_learners(count: int, records: int, end: dt.datetime, rng: Random) -> Iterator[Learner]:
-    """So many learners with at least one record, who together send exactly `records` records.
+    """This many learners with at least one record, who together send exactly `records` records.
 
     A few of them do most of the work, as everywhere. With fewer records than learners, some
     learners have none and are left out.
@@ -93,7 +93,7 @@ def make_learners(count: int, records: int, end: dt.datetime, rng: Random) -> It
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """How somebody studies: how many do, how much compared to others, and on which days."""
+    """A way to study: how many learners have it, how much they do, and on which days."""
 
     share: float
     weight: float

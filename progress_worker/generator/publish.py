@@ -1,4 +1,4 @@
-"""Publishes generated records to the exercise-completed topic, at a rate or as fast as it goes."""
+"""Publishes generated records to the exercise-completed topic, at a rate or without a limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from progress_worker.settings.kafka import KafkaSettings
 _CHUNK = 500
 _CHUNKS_PER_SECOND = 20
 
-#: Told of records that Kafka acknowledged, each with where it lies.
+#: Is called with the records that Kafka acknowledged, each with its place.
 Acknowledged = Callable[[Sequence[tuple[GeneratedRecord, RecordMetadata]]], None]
 
 

@@ -48,7 +48,7 @@ def utc_now() -> dt.datetime:
 
 
 class ViewApplication(FastAPI):
-    """The view's paths, without anything to answer from."""
+    """The view's paths, without the parts that answer requests."""
 
     def __init__(self, lifespan: Any = None) -> None:
         super().__init__(
@@ -78,7 +78,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def write_openapi(directory: Path) -> None:
-    """Write the document as `openapi.json` into a directory that is there."""
+    """Write the document as `openapi.json` into an existing directory."""
     text = json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n"
     (directory / "openapi.json").write_text(text, encoding="utf-8")
 
@@ -88,10 +88,10 @@ def create_app(
     book: RuleBook,
     clock: Callable[[], dt.datetime] = utc_now,
 ) -> FastAPI:
-    """The view, ready to serve; connects to Postgres when it is first asked.
+    """The view, ready to serve. It connects to Postgres at the first request.
 
-    `book` is the active rule book as long as the database has none.
-    `clock` tells the present, aware. The application closes its connections at its shutdown.
+    `book` is the active rule book as long as the database has none. `clock` returns the present
+    time with a zone. The application closes its connections at its shutdown.
     """
     reads = ReadConnections(settings.read_url, _limits(settings))
     exports = ReadConnections(settings.read_url, _export_limits(settings))
@@ -135,7 +135,7 @@ def serve(
 ) -> None:
     """Serve the view until a signal ends it.
 
-    Raises ConfigurationError where it cannot listen or may not open enough files.
+    Raises ConfigurationError if it cannot listen or may not open enough files.
     """
     configure_logs(settings)
     files = settings.view_pool_size + settings.view_export_pool_size
@@ -146,8 +146,8 @@ def serve(
             listen(settings.view_host, settings.view_metrics_port, "VIEW_METRICS_PORT")
         )
     app = create_app(settings, book)
-    app.openapi()  # Makes the document now: it takes too long to be made between requests.
-    gc.freeze()  # What is there stays, and would be walked through again and again.
+    app.openapi()  # Make the document now. It would take too long between requests.
+    gc.freeze()  # Everything so far stays. The collector need not look at it again.
     run(app, listeners, Connections(most, head_seconds))
 
 

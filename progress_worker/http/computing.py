@@ -1,4 +1,4 @@
-"""Long answers are made in a thread, so that the event loop answers others meanwhile."""
+"""Makes long answers in a thread, so that the event loop answers others meanwhile."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final, TypeVar
 
 from progress_worker.errors import TransientError
 
-#: What is made of fewer characters takes two milliseconds, or a few on a slow machine.
+#: An answer from fewer characters takes two milliseconds, or a few on a slow machine.
 _SHORT: Final = 16_000
-#: A row that an answer has whatever is read takes as long as so many characters.
+#: A row that an answer has in any case takes as long as this many characters.
 _CHARACTERS_PER_ROW: Final = 60
-#: The longest that an answer waits for its turn and is made, in seconds.
+#: The longest time for an answer to wait for its turn and to be made, in seconds.
 _LIMIT_SECONDS: Final = 30
 
 _Made = TypeVar("_Made")
@@ -23,17 +23,17 @@ _Made = TypeVar("_Made")
 class Computing:
     """Makes answers: short ones at once, long ones one after the other in a thread.
 
-    One thread, because every further one would take the interpreter's lock from the event loop
-    as well, and would finish no sooner.
+    There is one thread, because more threads would not finish sooner. Each would also take the
+    interpreter's lock from the event loop.
     """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answers")
 
     async def make(self, characters: int, make: Callable[[], _Made], *, rows: int = 0) -> _Made:
-        """Call `make`, which works through so many characters and makes so many rows besides.
+        """Call `make`, which reads this many characters and makes this many further rows.
 
-        Raises TransientError when it is not done in time because too many wait before it.
+        Raises TransientError if it is not done in time because too many answers wait before it.
         """
         if characters + rows * _CHARACTERS_PER_ROW < _SHORT:
             return make()
@@ -46,15 +46,15 @@ class Computing:
             raise TransientError("Too many long answers are being made.") from error
 
     def close(self) -> None:
-        """Drop what waits; what is being made ends by itself."""
+        """Drop the waiting answers. The one that is being made ends by itself."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _without_collector(make: Callable[[], _Made]) -> _Made:
-    """Call `make`, and look for no cycles meanwhile.
+    """Call `make` without looking for cycles meanwhile.
 
     A long answer is made of hundreds of thousands of objects. The collector would walk through
-    them several times, nobody can be answered during a walk, and there are no cycles to be found.
+    them several times and find no cycles. During a walk the view answers nobody.
     """
     gc.disable()
     try:

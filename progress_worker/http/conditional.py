@@ -1,4 +1,4 @@
-"""Entity tags: an answer that cannot have changed is not made again."""
+"""Entity tags: the view does not make an answer again that cannot have changed."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def tag_of(request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> st
 
 
 def asks_for_change(request: Request) -> bool:
-    """Whether the client has an answer already."""
+    """Whether the client already has an answer and asks for changes only."""
     return "if-none-match" in request.headers
 
 
 def matches(request: Request, tag: str) -> bool:
-    """Whether the client's answer is this one, by weak comparison."""
+    """Whether the client already has the answer with this tag, by weak comparison."""
     known = ",".join(request.headers.getlist("if-none-match"))
     opaque = tag.removeprefix("W/")
     tags = {part.strip().removeprefix("W/") for part in known.split(",")}
@@ -51,7 +51,7 @@ def matches(request: Request, tag: str) -> bool:
 
 
 def caching_headers(tag: str) -> dict[str, str]:
-    """An answer is its reader's alone and is asked for again each time."""
+    """Only the reader may keep the answer, and must revalidate it each time."""
     return {"ETag": tag, **_CACHING}
 
 

@@ -1,4 +1,4 @@
-"""What a request's handler works with: the view's parts, and who is asked about."""
+"""What every handler needs: the parts of the view, and the learner in question."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def principal(
     view: View,
     _documented: Annotated[Any, Security(_BEARER)],
 ) -> Principal:
-    """Who asks; refuses everybody without a valid token."""
+    """The principal of the request. Refuses a request without a valid token."""
     return await view.authenticator.authenticate(request)
 
 
@@ -100,11 +100,11 @@ class Asked:
         check: Callable[[Stamp], object] = lambda _: None,
         rows: Callable[[Stamp], int] = lambda _: 0,
     ) -> Response:
-        """Read, present and tag the answer; 304 when the client has it already.
+        """Read, present and tag the answer. Answers 304 if the client already has it.
 
-        A question with a tag costs a look-up by primary key first; any other is one read.
-        `check` refuses a question that makes no sense for this learner, whatever the client has.
-        `rows` says how many rows the answer has whatever is read: of days, of achievements.
+        A question with a tag first costs a look-up by primary key. Any other is one read.
+        `check` refuses a question that makes no sense for this learner, with or without a tag.
+        `rows` says how many rows the answer has in any case, such as days or achievements.
         """
         if asks_for_change(self.request):
             stamp = await self.view.reads.stamp(self.user_id)
@@ -122,12 +122,12 @@ class Asked:
         return Response(body, media_type="application/json", headers=headers)
 
     def unchanged(self, stamp: Stamp) -> Response | None:
-        """304 when the client has the answer that the stamp leads to."""
+        """304 if the client already has the answer that belongs to the stamp."""
         tag = self.tag(stamp)
         return not_modified(tag) if matches(self.request, tag) else None
 
     def tag(self, stamp: Stamp) -> str:
-        """The tag of the answer that the learner's stamp leads to."""
+        """The tag of the answer that belongs to the learner's stamp."""
         return tag_of(self.request, self.user_id, stamp, self.now)
 
 
@@ -146,7 +146,7 @@ async def asked(
         ),
     ] = None,
 ) -> Asked:
-    """Whom the request asks about: the token's learner, or for a few tokens any."""
+    """The learner in question: the token's, or any learner if the token may read all."""
     if user_id is not None and not who.may_read_any:
         raise HTTPException(403, f"`user_id` needs a token with the scope {READ_ANY}.")
     refuse_repeated(request)
@@ -164,13 +164,13 @@ def refuse_repeated(request: Request) -> None:
 
 
 def invalid(parameter: str, message: str) -> RequestValidationError:
-    """A query parameter that only its handler can find wrong."""
+    """The error for a query parameter whose mistake only the handler can find."""
     return RequestValidationError(
         [{"type": "value_error", "loc": ("query", parameter), "msg": message}]
     )
 
 
 def _query_parameters(dependant: Dependant) -> set[str]:
-    """The names of a route's query parameters, and of what it depends on."""
+    """The names of the query parameters of a route and of its dependencies."""
     own = {parameter.alias for parameter in dependant.query_params}
     return own.union(*(_query_parameters(part) for part in dependant.dependencies))

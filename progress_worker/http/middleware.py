@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, its metrics, headers, and the last resort."""
+"""Gives every request its id, log line, metrics and headers, and answers 500 as a last resort."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _SECURITY: Final = {
 
 
 class RequestMiddleware:
-    """Gives each request its id, counts and logs it, and answers 500 when all else failed.
+    """Gives each request its id, counts and logs it, and answers 500 if nothing else answers.
 
-    A log line holds the route's template, never the query, the token or the learner. Where a
-    dependency is away it holds the reason too; a probe that fails for that is logged as an outage.
+    A log line holds the route's template, never the query, the token or the learner. If a
+    dependency is away, it also holds the reason. A probe that fails for it is logged as an outage.
     """
 
     def __init__(self, app: ASGIApp, metrics: ViewMetrics) -> None:
@@ -58,7 +58,7 @@ class RequestMiddleware:
             except Exception:
                 structlog.get_logger().exception("view_request_failed", route=_route(scope))
                 if answer.status is not None:
-                    raise  # Cuts a started answer off, so that nobody takes it for complete.
+                    raise  # Cuts the answer off, so that nobody takes it for complete.
                 failed = problem(request_id, 500, "Something went wrong on our side.")
                 await failed(scope, receive, answer.send)
             finally:
@@ -72,7 +72,7 @@ class RequestMiddleware:
         if route == "/readyz":
             self._observe_readiness(status, reason)
         log = structlog.get_logger().bind(**({"reason": reason} if reason else {}))
-        # Probes come every few seconds: what they find is logged when it changes.
+        # Probes come every few seconds. Their result is logged only when it changes.
         expected = route in _PROBES and (status == http.HTTPStatus.OK or reason)
         (log.debug if expected else log.warning if reason else log.info)(
             "view_request",
@@ -108,7 +108,7 @@ class MetricsPortMiddleware:
 
 
 class _Answer:
-    """Sends an answer on, with the headers that every answer has; remembers its status."""
+    """Passes an answer on with the headers that every answer has. Remembers its status."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send

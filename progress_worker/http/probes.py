@@ -1,4 +1,4 @@
-"""What an orchestrator and Prometheus ask; no token."""
+"""The paths for an orchestrator and for Prometheus. They need no token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _healthy() -> Response:
 
 @router.get("/livez", operation_id="livez", response_model=HealthAnswer)
 async def livez() -> Response:
-    """The process serves requests, whatever Postgres does."""
+    """The process serves requests, even if Postgres does not answer."""
     return _healthy()
 
 

@@ -17,21 +17,21 @@ from progress_worker.errors import TransientError
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2
 
-#: Every path of the view can be read and nothing else.
+#: The methods of every path: the view is read-only.
 ALLOW: Final = "GET, HEAD"
 
 
 class InvalidParameter(BaseModel):
     """One thing that is wrong with a request."""
 
-    location: str = Field(description="Where it stands.", examples=["query.days"])
-    message: str = Field(description="What is asked for.")
+    location: str = Field(description="Where the mistake is.", examples=["query.days"])
+    message: str = Field(description="What the request must have there.")
 
 
 class Problem(BaseModel):
     """What went wrong, by RFC 9457."""
 
-    type: str = Field(default="about:blank", description="The kind of problem; the status says it.")
+    type: str = Field(default="about:blank", description="The kind of problem. The status says it.")
     title: str = Field(description="The status in words.", examples=["Unauthorized"])
     status: int = Field(description="The HTTP status code.", examples=[401])
     detail: str = Field(description="What went wrong this time.")

@@ -1,4 +1,4 @@
-"""What is made from the code: schemas, AsyncAPI, reference pages.
+"""Generates files from the code: schemas, AsyncAPI, reference pages.
 
 May import: errors, settings, events, telemetry, http, doctor.
 """

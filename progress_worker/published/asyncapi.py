@@ -26,7 +26,7 @@ _DEAD_LETTER_HEADERS: Final = {
     "dlq.original-timestamp": "Its Kafka timestamp.",
     "dlq.consumer-group": "The consumer group that refused it.",
     "dlq.reason": "A stable code to filter by, such as `schema_violation`.",
-    "dlq.message": "The broken rule in words; holds nothing of the payload.",
+    "dlq.message": "The broken rule in words, without content of the payload.",
     "dlq.failed-at": "When it was refused, RFC 3339.",
     "dlq.attempts": "How often it was tried, decimal.",
     "dlq.worker-version": "The version of the worker that refused it.",
@@ -34,7 +34,7 @@ _DEAD_LETTER_HEADERS: Final = {
 
 
 def asyncapi() -> _Object:
-    """The document, with the topics' default names; payloads refer to the files beside it."""
+    """The document, with the default names of the topics. Payloads refer to the files beside it."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -77,7 +77,7 @@ def _channels() -> _Object:
             "deadLetter",
         ),
         "progressCommands": _channel(
-            "progress-commands", "What operators ask of the worker.", "recalculationRequested"
+            "progress-commands", "Commands of operators to the worker.", "recalculationRequested"
         ),
         "commandDeadLetter": _channel(
             "progress-commands.dlq",

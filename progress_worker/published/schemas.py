@@ -44,7 +44,7 @@ _PUBLISHED: Final = {
 
 
 def schema_files() -> dict[str, str]:
-    """The contents of `schemas/` by file name: a pure function of the models."""
+    """The contents of `schemas/` by file name, derived from the models alone."""
     schemas = {name: _json_schema(published) for name, published in _PUBLISHED.items()}
     files = {name: _json(schema) for name, schema in schemas.items()}
     files["asyncapi.yaml"] = yaml.safe_dump(
@@ -54,7 +54,7 @@ def schema_files() -> dict[str, str]:
 
 
 def write_schemas(directory: Path) -> None:
-    """Write every schema file into the directory, which is made where needed."""
+    """Write every schema file into the directory, and create it if it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, content in schema_files().items():
         (directory / name).write_text(content, encoding="utf-8")
@@ -70,7 +70,7 @@ def _json_schema(published: _Published) -> dict[str, Any]:
 
 
 def _open(schema: dict[str, Any]) -> dict[str, Any]:
-    """Let fields be added later: a subscriber that validates must not refuse them."""
+    """Allow unknown fields, so that a subscriber that validates accepts fields that come later."""
     for part in (schema, *schema.get("$defs", {}).values()):
         part.pop("additionalProperties", None)
     return schema

@@ -69,7 +69,7 @@ def _kind(record: logging.LogRecord) -> tuple[str, ...] | None:
 
 
 class TracebackFilter(logging.Filter):
-    """Leaves out what is logged twice at the end of a worker, and tracebacks that nobody needs.
+    """Leaves out repeated messages at the end of a worker, and tracebacks that nobody needs.
 
     A service that a ProgressError ends has logged that error itself. A failure of a dependency is
     not a bug, so it has no traceback. A bug has one traceback, however often it is logged.

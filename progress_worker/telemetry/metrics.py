@@ -177,14 +177,15 @@ class Metrics:
         )
         self.walk_examined = Gauge(
             "progress_walk_examined",
-            "What a walk's present or last pass has passed: learners, of retention completions.",
+            "How many learners a walk's present or last pass has examined. For `retention`: how"
+            " many completions.",
             ["walk"],
             registry=registry,
         )
         self.walk_changed = Gauge(
             "progress_walk_changed",
-            "What it changed: learners moved to the active rule book, completions deleted; of"
-            " verify, learners stored otherwise than their completions say.",
+            "How many learners that pass moved to the active rule book, or how many completions it"
+            " deleted. For `verify`: how many learners differ from what their completions say.",
             ["walk"],
             registry=registry,
         )

@@ -41,7 +41,7 @@ async def docs() -> Response:
 
 @router.get("/docs/{name}")
 async def asset(name: str) -> Response:
-    """A file of Swagger UI, which comes in a wheel: nothing is fetched from elsewhere."""
+    """A file of Swagger UI. It comes in a wheel, so a browser loads nothing from other servers."""
     if name not in _ASSETS:
         raise HTTPException(404)
     content = (files("fastapi_offline") / "static" / name).read_bytes()
@@ -50,7 +50,7 @@ async def asset(name: str) -> Response:
 
 @cache
 def _swagger_ui() -> tuple[str, str]:
-    """The page and the policy that lets just its own scripts run."""
+    """The page, and the policy that allows its own scripts only."""
     page = bytes(
         get_swagger_ui_html(
             openapi_url=_OPENAPI,

@@ -46,10 +46,10 @@ _MEDIA_TYPES: Final[dict[Format, str]] = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8; header=present",
 }
-#: Excel takes a CSV file without this mark for the machine's own code page.
+#: Without this mark, Excel reads a CSV file in the machine's own code page.
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
-#: By then a short export is over, and one whose client went away is seen to be.
+#: After this time a short export is over, and the server has noticed a client that went away.
 _RETRY_AFTER: Final = {"Retry-After": "5"}
 
 _OVER: Final = "The time limit of an export is over."
@@ -60,9 +60,9 @@ router = ReadRouter(prefix="/api/progress", tags=["export"])
 
 
 class ExportResponse(StreamingResponse):
-    """A stream that ends by its deadline, and gives its place back however it ends.
+    """A stream that ends by its deadline, and always gives its place back.
 
-    A stream that breaks off lacks its last chunk, so nobody takes it for complete.
+    A stream that is cut off lacks its last chunk, so nobody takes it for complete.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ExportResponse(StreamingResponse):
         self._deadline = deadline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream; whatever interrupts it, nothing stays taken."""
+        """Send the stream. If it is interrupted, its place and memory are free again."""
         with self._held:
             try:
                 async with asyncio.timeout_at(self._deadline):
@@ -108,14 +108,14 @@ async def export(
         ),
     ] = "json",
 ) -> Response:
-    """Everything about the learner as a stream; every part of it shows the same moment."""
+    """Everything about the learner as a stream. All parts show the same moment."""
     stamp = await question.view.reads.stamp(question.user_id)
     tag = question.tag(stamp)
     if asks_for_change(question.request) and matches(question.request, tag):
         return not_modified(tag)
     if question.request.method == "HEAD":
         head = Response(headers=_headers(question, stamp, wanted))
-        # How long the export is shows when it is sent.
+        # The length is not known before the export is sent.
         del head.headers["Content-Length"]
         return head
     view = question.view
@@ -132,7 +132,7 @@ async def export(
 
 
 async def _read(question: Asked, wanted: Format, spool: Spool, deadline: float) -> Stamp:
-    """Write all of the export into the spool: no client keeps the database waiting."""
+    """Write the whole export into the spool, so that no client keeps the database waiting."""
     try:
         async with (
             asyncio.timeout_at(deadline),

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the application; `schemas/openapi.json` is its published copy."""
+"""The OpenAPI document of the application. `schemas/openapi.json` is its published copy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DESCRIPTION: Final = (
 _SCHEMAS: Final = "#/components/schemas/"
 _HEADERS: Final = {
     "ETag": "Changes whenever the answer does; send it as `If-None-Match`.",
-    "Cache-Control": "The answer is its reader's alone and is revalidated each time.",
+    "Cache-Control": "Only the reader may keep the answer, and must revalidate it each time.",
 }
 _PROBLEMS: Final = {
     "401": "No valid bearer token.",
@@ -31,7 +31,7 @@ _PROBLEMS: Final = {
     "500": "Something went wrong on our side.",
     "503": "Postgres or the signing keys are away; `Retry-After` says when to try again.",
 }
-#: Only where the path itself says so.
+#: A path has these only if it declares them itself.
 _PARTICULAR: Final = frozenset({"429"})
 _OPEN: Final = ("404", "405", "500", "503")
 
@@ -55,7 +55,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    """Say of an operation what all have in common: headers, 304 and problems."""
+    """Add to an operation what all have in common: headers, 304 and problems."""
     responses = operation["responses"]
     responses.pop("422", None)
     if "security" in operation:
@@ -64,7 +64,10 @@ def _complete(operation: dict[str, Any]) -> None:
             for name, text in _HEADERS.items()
         }
         responses["200"]["headers"] = headers
-        responses["304"] = {"description": "The client's answer still holds.", "headers": headers}
+        responses["304"] = {
+            "description": "The client's answer is still valid.",
+            "headers": headers,
+        }
     common = _PROBLEMS.keys() - _PARTICULAR if "security" in operation else set(_OPEN)
     for status in sorted(common | _PARTICULAR & responses.keys()):
         responses[status] = {

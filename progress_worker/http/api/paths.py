@@ -1,4 +1,4 @@
-"""Paths match exactly: what a path holds beyond its route's template is never cut off."""
+"""Routes match whole paths only, and may have a parameter that holds any text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANY_TEXT: Final = "any_text"
 
 
 class _AnyText(Convertor[str]):
-    """Every text; Starlette's own `path` has none with a line break."""
+    """Any text. Starlette's own `path` takes no line breaks."""
 
     regex = "(?s:.*)"
 
@@ -29,13 +29,13 @@ register_url_convertor(ANY_TEXT, _AnyText())
 
 
 class ExactRoute(APIRoute):
-    """A route whose path is its template, filled with its parameters, and nothing more.
+    """A route that matches its template with parameters, and nothing after it.
 
     Starlette's patterns end with `$`, which also matches before a line break at the end.
     """
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether this is the request's route; its parameters are in the scope returned."""
+        """Whether this is the request's route. The returned scope has its parameters."""
         match, found = super().matches(scope)
         if match is Match.NONE:
             return match, found

@@ -1,4 +1,4 @@
-"""From a learner's state to the answers about progress, achievements and skill levels."""
+"""Turns a learner's state into the answers about progress, achievements and skill levels."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from progress_worker.http.api.responses import (
 )
 from progress_worker.storage.read.views import LearnerView, Stamp
 
-#: The zone in which days are read as long as no completion named one.
+#: The zone for learners whose completions name none.
 DEFAULT_ZONE: Final = "UTC"
 _RECENT: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An achievement, when it was unlocked, and how far its rule is met, by which measure."""
+    """An achievement, when it was unlocked, and the progress of its rule."""
 
     achievement: Achievement
     unlocked_at: dt.datetime | None
@@ -53,7 +53,7 @@ _Earned = TypeVar("_Earned")
 
 
 def achievement_rows(stamp: Stamp) -> int:
-    """How many rows an answer has that lists every achievement."""
+    """How many rows an answer has if it lists every achievement."""
     return len(stamp.book.achievements)
 
 
@@ -89,7 +89,7 @@ class Presenter:
         )
 
     def achievements(self, view: LearnerView) -> AchievementsAnswer:
-        """Every achievement and how the learner stands to it."""
+        """Every achievement, and the learner's progress towards it."""
         standings = self.standings(view)
         return AchievementsAnswer(
             user_id=view.state.user_id,
@@ -159,7 +159,7 @@ class Presenter:
         )
 
     def standings(self, view: LearnerView) -> list[Standing]:
-        """How the learner stands to every achievement, in the rule book's order."""
+        """The learner's progress towards every achievement, in the rule book's order."""
         return [
             _standing(view, achievement, condition) for achievement, condition in self._conditions
         ]

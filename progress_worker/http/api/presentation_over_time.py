@@ -1,4 +1,4 @@
-"""From sums per day to the answers about statistics and history."""
+"""Turns sums per day into the answers about statistics and history."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 def present_statistics(
     view: StatisticsView, user_id: str, period: Period, now: dt.datetime
 ) -> StatisticsAnswer:
-    """The period's figures; the view's days span it and the trend."""
+    """The figures of the period. The view has the days of the period and of the trend."""
     last = last_shown(view.stamp, now)
     window = None if period == "all" else last_days(PERIOD_DAYS[period], last)
     cells = list(view.totals.items()) if window is None else _cells(view, window)
@@ -69,9 +69,9 @@ def present_statistics(
 def present_history(
     view: HistoryView, user_id: str, asked: Range, now: dt.datetime
 ) -> HistoryAnswer:
-    """A row per day of the range; raises ValueError when the range is too long.
+    """A row per day of the range. Raises ValueError if the range is too long.
 
-    The view spans the range, and perhaps a day more on either side.
+    The view has the days of the range, and perhaps one more on either side.
     """
     last = last_shown(view.stamp, now)
     window = asked.window(last)
@@ -85,7 +85,7 @@ def present_history(
 
 
 def streaks_by_day(active: ActiveDays, window: Window) -> Iterator[tuple[int, int]]:
-    """The current and the longest streak as they stood at the end of each day of the window."""
+    """The current and the longest streak at the end of each day of the window."""
     longest_until = [0]
     for first, last in active.runs:
         longest_until.append(max(longest_until[-1], last - first + 1))
@@ -140,7 +140,7 @@ def _sum(parts: Iterable[Totals]) -> Totals:
 
 
 def _sums_by(parts: Iterable[tuple[_Key, Totals]]) -> defaultdict[_Key, Totals]:
-    """The sum of each key's parts; nothing where a key has none."""
+    """The sum of the parts of each key. A key without parts is left out."""
     sums: defaultdict[_Key, Totals] = defaultdict(Totals)
     for key, part in parts:
         sums[key].merge(part)

@@ -22,7 +22,8 @@ class Answer(BaseModel):
 def to_json(value: object) -> str:
     """The value as JSON, just as `model_dump_json` writes it.
 
-    Lists are written row by row: no other thread can run while a long answer is written at once.
+    Lists are written row by row. If a long answer were written at once, no other thread could run
+    meanwhile.
     """
     if isinstance(value, list):
         return f"[{','.join(map(_row_to_json, value))}]"
@@ -142,7 +143,7 @@ class RuleProgress(Answer):
 
 
 class AchievementStatus(Answer):
-    """An achievement of the rule book, and how the learner stands to it."""
+    """An achievement of the rule book, and the learner's progress towards it."""
 
     id: str = Field(description="The achievement's id.", examples=["first_steps"])
     name: str = Field(description="Its name.", examples=["First steps"])
@@ -182,11 +183,13 @@ class Badge(Answer):
 
 
 class BadgesAnswer(Answer):
-    """Badges that were earned, and those that are still to be had."""
+    """Badges that were earned, and those that can still be earned."""
 
     user_id: LearnerId
     points_earned: int = Field(ge=0, description="Points of the earned badges.", examples=[60])
-    points_available: int = Field(ge=0, description="Points still to be had.", examples=[940])
+    points_available: int = Field(
+        ge=0, description="Points that can still be earned.", examples=[940]
+    )
     earned: list[Badge] = Field(description="Earned badges, latest first.")
     available: list[Badge] = Field(description="The others, nearest first.")
 
@@ -196,10 +199,10 @@ class NextLevel(Answer):
 
     level: Level = Field(description="The level above the one held.")
     exercises_needed: int = Field(
-        ge=0, description="How many more exercises it takes.", examples=[8]
+        ge=0, description="How many more exercises it needs.", examples=[8]
     )
     grade_needed: float = Field(
-        description="The mean grade in percent that it asks for.", examples=[70]
+        description="The mean grade in percent that it needs.", examples=[70]
     )
 
 

@@ -1,4 +1,4 @@
-"""The learner's paths; each reads once and presents what it read."""
+"""The learner's paths. Each reads once and presents what it has read."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ Question = Annotated[Asked, Depends(asked)]
 
 
 class ReadRouter(APIRouter):
-    """Routes that can be read: HEAD works wherever GET does, and paths match exactly."""
+    """Read-only routes: HEAD works wherever GET does, and paths match exactly."""
 
     def __init__(self, route_class: type[ExactRoute] = ExactRoute, **options: Any) -> None:
         super().__init__(route_class=route_class, **options)
 
     def add_api_route(self, path: str, endpoint: Any, **options: Any) -> None:
-        """Add the route for GET, and once more, undocumented, for HEAD."""
+        """Add the route for GET, and again for HEAD without documentation."""
         super().add_api_route(path, endpoint, **options)
         super().add_api_route(
             path, endpoint, **(options | {"methods": ["HEAD"], "include_in_schema": False})
@@ -71,7 +71,7 @@ class ReadRouter(APIRouter):
 
 
 def _leads_to_topic(topic: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI link from the topic at that place of an answer to the topic's skill level."""
+    """The OpenAPI link from a topic at this place of an answer to the topic's skill level."""
     link = {
         "operationId": "skill_level",
         "parameters": {"topic": f"$response.body#{topic}"},
@@ -109,7 +109,7 @@ async def achievements(question: Question) -> Response:
 
 @router.get("/badges", operation_id="badges", response_model=BadgesAnswer)
 async def badges(question: Question) -> Response:
-    """Earned badges and those still to be had."""
+    """Badges that were earned, and those that can still be earned."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
         lambda found: Presenter(found.stamp.book).badges(found),
@@ -221,7 +221,7 @@ async def skill_level(
         ),
     ],
 ) -> Response:
-    """One topic's skill level; everybody is a beginner in a topic that is new to them."""
+    """One topic's skill level. Everybody is a beginner in a topic that is new to them."""
     return await question.answer(
         lambda reads: reads.topic(question.user_id, topic),
         lambda found: Presenter(found.stamp.book).skill_level(topic, found.totals, found.level),

@@ -1,4 +1,4 @@
-"""Where an export waits for its client: in memory and compressed, so that it needs no database."""
+"""Keeps an export for its client, in memory and compressed, so that it needs no database."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Final
 
 from progress_worker.errors import TransientError
 
-#: Some 2,000,000 completions, of however many exports.
+#: Some 2,000,000 completions, of all exports together.
 _MOST_BYTES: Final = 64 * 1024 * 1024
-#: The fastest of zlib's levels; it makes an export an eighth of its size.
+#: The fastest level of zlib. It compresses an export to an eighth of its size.
 _LEVEL: Final = 1
 _PORTION_BYTES: Final = 256 * 1024
 
 
 class Spools:
-    """The exports of a process that wait; they take `most_bytes` of memory together at most."""
+    """The waiting exports of a process. Together they take at most `most_bytes` of memory."""
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._free_bytes = most_bytes
 
     @contextmanager
     def open(self) -> Iterator[Spool]:
-        """A new one; its memory is given back in the end."""
+        """A new spool. Its memory is free again at the end."""
         spool = Spool(self)
         try:
             yield spool
@@ -32,7 +32,7 @@ class Spools:
             self._free_bytes += spool.size
 
     def take(self, size: int) -> None:
-        """Count this many bytes more. Raises TransientError where there is no room for them."""
+        """Count this many bytes more. Raises TransientError if there is no room for them."""
         if size > self._free_bytes:
             raise TransientError("Too many exports wait for clients that read slowly.")
         self._free_bytes -= size
@@ -48,11 +48,11 @@ class Spool:
         self._pieces: list[bytes] = []
 
     def write(self, text: str) -> None:
-        """Append this. Raises TransientError where there is no room for it."""
+        """Append this. Raises TransientError if there is no room for it."""
         self._keep(self._compressor.compress(text.encode()))
 
     def finish(self) -> None:
-        """Write no more. Raises TransientError where there is no room for what is left."""
+        """Finish writing. Raises TransientError if there is no room for the rest."""
         self._keep(self._compressor.flush())
 
     def portions(self) -> Iterator[bytes]:

@@ -1,15 +1,15 @@
-"""Text as a cell of a CSV file that no spreadsheet takes for a formula, wherever it splits it."""
+"""Writes text into a CSV file so that no spreadsheet takes it, or a part of it, for a formula."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-#: What ends a cell: a spreadsheet chooses by the machine's region and the user's settings.
+#: What may end a cell. It depends on the machine's region and the user's settings.
 _SEPARATORS: Final = ",;|\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 #: What may begin a formula, also after trimming or in another width.
 _FORMULA_STARTS: Final = "=+\\-@\t\r＝＋－＠﹦﹢﹣﹫"
-#: What may be dropped in front of a formula: blanks, quotes, characters without a width.
+#: What a spreadsheet may drop before a formula: blanks, quotes, characters without a width.
 _DROPPED: Final = (
     rf"(?:[^\S{_SEPARATORS}]|[\"\x00-\x08\x0e-\x1f\x7f\u00ad\u200b-\u200f\u2060\ufeff])"
 )
@@ -17,7 +17,7 @@ _DROPPED: Final = (
 _CELL_START: Final = rf"(\A|\r\n|[{_SEPARATORS}])({_DROPPED}*)"
 _GUARDED: Final = re.compile(rf"{_CELL_START}(?='*[{_FORMULA_STARTS}]|\A\n)")
 
-#: How a reader of the file gets the stored text back.
+#: Tells readers of the file how to get the stored text back.
 UNDO: Final = (
     "A spreadsheet may take text for a formula where `=`, `+`, `-`, `@`, one of their full-width "
     "forms, a tab or a carriage return stands at the beginning of the text or after a comma, "

@@ -1,10 +1,10 @@
-"""Windows of local days: which days an answer shows, and which have to be read for it.
+"""Windows of local days: which days an answer shows, and which days to read for it.
 
-A window that is not given an end ends today. Who moves to a zone that is behind has active days
-after today: such a window ends with the last of them.
+A window without a given end ends today. A learner who moves to a zone that is behind has active
+days after today. Then the window ends with the last of them.
 
-What is read begins early enough for every zone and has no end, since neither the learner's zone
-nor the last active day is known before; the answer is cut to the window afterwards.
+The learner's zone and last active day are not known before the read. So the read begins early
+enough for every zone and has no end, and the answer is cut to the window afterwards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PERIOD_DAYS: Final[dict[Period, int]] = {"daily": 1, "weekly": 7, "monthly": 30}
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Local days from `first` to `last`, both included; empty when `last` is the earlier one."""
+    """Local days from `first` to `last`, both included. Empty if `last` is before `first`."""
 
     first: dt.date
     last: dt.date
@@ -41,7 +41,7 @@ class Window:
 
 
 def last_days(days: int, last: dt.date) -> Window:
-    """So many days up to `last`; the calendar begins with the year 1."""
+    """This many days up to `last`, or fewer, because the calendar begins with the year 1."""
     return Window(dt.date.fromordinal(max(1, last.toordinal() - days + 1)), last)
 
 
@@ -52,21 +52,21 @@ def last_shown(stamp: Stamp, now: dt.datetime) -> dt.date:
 
 
 def span(days: int, now: dt.datetime) -> Window:
-    """What has to be read to know the last `days` local days in any zone."""
+    """The days to read so that the last `days` local days are known in any zone."""
     return Window(last_days(days, earliest_today(now)).first, dt.date.max)
 
 
 def earliest_today(now: dt.datetime) -> dt.date:
-    """Today where the day comes last."""
+    """Today in the last zone of the world to reach it."""
     return now.astimezone(dt.UTC).date() - ONE_DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of days as it was asked for; raises ValueError when it makes no sense.
+    """A range of days from a request. Raises ValueError if it makes no sense.
 
-    `start` alone runs through the last day that windows show; without `start` it is `days` days
-    up to `end`, or to that day.
+    With `start` alone it ends with the last day that windows show. Without `start` it has `days`
+    days up to `end`, or up to that last day.
     """
 
     days: int | None = None
@@ -84,7 +84,7 @@ class Range:
             _check_length(Window(self.start, self.end))
 
     def window(self, last_shown: dt.date) -> Window:
-        """The range's days, those without a row included; raises ValueError when too many."""
+        """The range's days, also those without a row. Raises ValueError if there are too many."""
         last = self.end or last_shown
         if self.start is None:
             return last_days(self.days or DEFAULT_DAYS, last)
@@ -93,7 +93,7 @@ class Range:
         return window
 
     def span(self, now: dt.datetime) -> Window:
-        """What has to be read to answer in any zone."""
+        """The days to read so that the answer is known in any zone."""
         if self.start is not None:
             return Window(self.start, self.end or dt.date.max)
         days = self.days or DEFAULT_DAYS

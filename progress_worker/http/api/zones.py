@@ -1,4 +1,4 @@
-"""Zones of learners that this release does not know: their learners are answered in UTC."""
+"""Zones that this release does not know. Learners who have one get their answers in UTC."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from progress_worker.http.metrics import ViewMetrics
 class UnknownZones:
     """Counts reads of learners with an unknown zone, and logs each such zone once.
 
-    A zone is stored by a worker whose zone rules know it. The view's may not: a release was
-    rolled back, or the name was removed from the IANA database.
+    A worker only stores zones that it knows. The view may not know one if a release was rolled
+    back, or if the name was removed from the IANA database.
     """
 
     def __init__(self, metrics: ViewMetrics) -> None:

@@ -13,7 +13,7 @@ from progress_worker.http.api.windows import ONE_DAY, TREND_DAYS, Window, last_d
 
 MONTHS: Final = 12
 
-#: From how many exercises on a day is drawn one shade stronger.
+#: A square gets one shade stronger at each of these numbers of exercises on its day.
 SHADES: Final = (1, 2, 4, 7)
 
 _STEP: Final = 12
@@ -26,7 +26,7 @@ _IDLE_HEIGHT: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A day of the calendar: where, how strong (0 to 4), and how many exercises; future: None."""
+    """A day of the calendar: place, shade (0 to 4) and exercises, which are None in the future."""
 
     date: dt.date
     x: int
@@ -38,7 +38,7 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month of the calendar, a row per week, Mondays left."""
+    """A month of the calendar. Each week is a row that begins with Monday."""
 
     first: dt.date
     squares: tuple[Square, ...]
@@ -61,18 +61,18 @@ class Bar:
 
 
 def months_until(last: dt.date) -> Window:
-    """The twelve calendar months that end with that day's, from the first day through that day."""
+    """The days of the twelve calendar months up to that day, which is in the twelfth."""
     months = last.year * 12 + last.month - MONTHS
     return Window(dt.date(months // 12, months % 12 + 1, 1), last)
 
 
 def draw_months(days: Mapping[dt.date, Totals], today: dt.date, last: dt.date) -> list[Month]:
-    """The calendar of the twelve months that end with the last day's."""
+    """The calendar of the twelve months that end with the month of the last day."""
     return [_month(first, days, today) for first in _firsts(months_until(last))]
 
 
 def draw_bars(days: Mapping[dt.date, Totals], today: dt.date, last: dt.date) -> list[Bar]:
-    """The exercises of the seven days until the last one; the busiest has the highest bar."""
+    """The bars of the seven days up to the last one. The busiest day has the highest bar."""
     dates = [last - ONE_DAY * back for back in reversed(range(len(last_days(TREND_DAYS, last))))]
     totals = [days.get(date, Totals()) for date in dates]
     most = max(found.completions for found in totals) or 1

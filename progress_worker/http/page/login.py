@@ -1,4 +1,4 @@
-"""A login for development: a link that puts a token into a cookie, which only the page reads."""
+"""A login for development: a link that stores a token in a cookie, which only the page reads."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ COOKIE: Final = "progress_token"
 
 
 def token_in_cookie(request: Request) -> str | None:
-    """The token that the login kept in the browser, unverified."""
+    """The token that the login stored in the browser. It is not verified."""
     return request.cookies.get(COOKIE)
 
 
 @router.get("/login")
 async def login(request: Request, token: Annotated[str, Query()] = "") -> Response:
-    """Keep a good token until the browser is closed, and go on to the page."""
+    """Store a valid token until the browser is closed, and redirect to the page."""
     refuse_repeated(request)
     await view_context(request).authenticator.verify(token)
     response = RedirectResponse("/", 303, headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""From what the page reads to what its template shows, by the same answers as the JSON paths."""
+"""Turns what the page reads into what its template shows, by the answers of the JSON paths."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NOUNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class NearBadge:
-    """A badge that is not earned yet, and how far it is in words."""
+    """A badge that is not earned yet, and its progress in words."""
 
     badge: Badge
     progress: RuleProgress
@@ -45,7 +45,7 @@ class NearBadge:
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A topic's level, its rank from 1 to 4, and the way to the next one: words, and a share."""
+    """A topic's level, its rank (1 to 4), and the way to the next one in words and in percent."""
 
     level: SkillLevelAnswer
     rank: int
@@ -83,7 +83,7 @@ class PageContent:
 
 
 def days_to_read(now: dt.datetime) -> Window:
-    """What has to be read to draw the calendar in any zone."""
+    """The days to read so that the calendar can be drawn in any zone."""
     return Window(months_until(earliest_today(now)).first, dt.date.max)
 
 
@@ -108,7 +108,7 @@ def present_page(view: PageView, now: dt.datetime) -> PageContent:
 
 
 def _nearest(badges: BadgesAnswer) -> list[Badge]:
-    """Those that are furthest; of those that are as far, the ones that ask for less."""
+    """The badges with the most progress. Among equal ones, those with the lowest target."""
     return sorted(badges.available, key=lambda badge: (-badge.percent, badge.points))[:_NEAREST]
 
 
@@ -117,7 +117,7 @@ def _near(badge: Badge, standing: Standing) -> NearBadge:
 
 
 def _measured(measure: str, progress: RuleProgress) -> str:
-    """As in `7 of 10 exercises`; a measure may end with what it is limited to, in brackets."""
+    """As in `7 of 10 exercises`. A measure may end with its limitation in brackets."""
     kind = measure.partition("[")[0]
     if kind == "time_spent_seconds":
         return f"{duration(progress.current)} of {duration(progress.target)}"
@@ -135,7 +135,7 @@ def _skill(level: SkillLevelAnswer) -> Skill:
 
 
 def _way(level: SkillLevelAnswer) -> tuple[str, int]:
-    """What is missing to the next level, in words and as how much of it is there, in percent."""
+    """What is missing to the next level in words, and how much of the way is done in percent."""
     wanted = level.next_level
     if wanted is None:
         return "The highest level. There is nothing above it but practice.", 100

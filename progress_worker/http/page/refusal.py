@@ -1,4 +1,4 @@
-"""What a person reads in the page's place when it cannot be shown."""
+"""What a person reads instead of the page if it cannot be shown."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _REFUSALS: Final = {
 
 
 class PageRoute(ExactRoute):
-    """A route for browsers: what goes wrong is told to a person, not to a program."""
+    """A route for browsers. Its errors are pages for people, not JSON for programs."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's handler, with its expected errors told as a page."""
+        """The route's handler. Its expected errors become pages."""
         handle = super().get_route_handler()
 
         async def handle_or_refuse(request: Request) -> Response:

@@ -30,7 +30,7 @@ _VARY: Final = {"Vary": "Authorization, Cookie"}
 
 
 async def reader(request: Request, view: View) -> Principal:
-    """Who looks at the page: whom the header's token names, in development also the cookie's."""
+    """The principal of the header's token, or in development also of the cookie's."""
     token = token_in_cookie(request) if view.development_login else None
     if token is None or "authorization" in request.headers:
         return await view.authenticator.authenticate(request)
@@ -51,7 +51,7 @@ async def looked_at(
         ),
     ] = None,
 ) -> Asked:
-    """Whose page it is."""
+    """The learner whose page is shown."""
     return await asked(request, view, who, user_id)
 
 
@@ -80,7 +80,7 @@ async def page(question: Annotated[Asked, Depends(looked_at)]) -> Response:
 
 @router.get(STYLESHEET.path)
 async def stylesheet(request: Request) -> Response:
-    """How the page looks; under the address that the page gives, it never changes."""
+    """The page's stylesheet. It never changes under the address that the page uses."""
     return _asset(request, STYLESHEET.read(), "text/css; charset=utf-8", STYLESHEET.version)
 
 

@@ -21,7 +21,7 @@ _POLICY: Final = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-#: Nothing but our own stylesheet and icon is loaded, and nothing runs.
+#: Allows our own stylesheet and icon. Nothing else is loaded, and no script runs.
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
     "Referrer-Policy": "no-referrer",
@@ -47,7 +47,7 @@ class Asset:
 
     @property
     def address(self) -> str:
-        """Where a page finds this version, and a cache never a different one."""
+        """The address of this version. A cache never has another version under it."""
         return f"{self.path}?v={self.version}"
 
     @cached_property
@@ -60,7 +60,7 @@ ICON: Final = Asset("/icon.svg", "icon.svg")
 
 
 def render(template: str, **context: object) -> str:
-    """The template's HTML; every value is escaped, an unknown name is an error."""
+    """The template's HTML. Every value is escaped, and an unknown name is an error."""
     return _environment().get_template(template).render(context)
 
 

@@ -1,4 +1,4 @@
-"""Figures and days in words, as the page says them."""
+"""Figures and days as the page writes them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def counted(value: int, noun: str) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Hours and minutes, rounded down, as in 3 h 20 min; from 100 hours on hours alone."""
+    """Hours and minutes, rounded down, as in 3 h 20 min. From 100 hours on, hours only."""
     if 0 < seconds < 60:
         return "under 1 min"
     hours, minutes = divmod(seconds // 60, 60)
@@ -54,7 +54,7 @@ def duration(seconds: int) -> str:
 
 
 def grade(value: float | None) -> str:
-    """As in 83.5%; rounded down, so that nobody seems to have what is still missing."""
+    """As in 83.5%. Rounded down, so that nobody seems to have reached what is still missing."""
     if value is None:
         return "none yet"
     down = Decimal(repr(value)).quantize(Decimal("0.1"), ROUND_DOWN)
@@ -92,6 +92,6 @@ def short_month(value: dt.date) -> str:
 
 
 def visible(name: str) -> str:
-    """The name, or a word for one that nobody could see."""
+    """The name, or a word in its place if the name has no visible characters."""
     seen = any(character.isprintable() and not character.isspace() for character in name)
     return name if seen else "(nameless)"

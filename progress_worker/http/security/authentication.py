@@ -34,7 +34,7 @@ class Principal:
 
 
 class UnauthorizedError(HTTPException):
-    """No token, or one that proves nothing; why is told in general terms only."""
+    """There is no valid token. The answer says why in general terms only."""
 
     def __init__(self, description: str | None = None) -> None:
         challenge = 'Bearer realm="progress"'
@@ -48,9 +48,9 @@ class UnauthorizedError(HTTPException):
 
 
 class Authenticator:
-    """Verifies tokens; the algorithm decides the key, never the token's wish alone.
+    """Verifies tokens. Each algorithm accepts its own keys only, so a token cannot choose its key.
 
-    Raises UnauthorizedError, or TransientError when the signing keys cannot be had.
+    Raises UnauthorizedError, or TransientError if the signing keys cannot be read.
     """
 
     def __init__(self, settings: TokenSettings, metrics: ViewMetrics) -> None:
@@ -58,12 +58,12 @@ class Authenticator:
         self._keys = _signing_keys(settings, metrics)
 
     async def authenticate(self, request: Request) -> Principal:
-        """Who asks."""
+        """The principal of the request."""
         token = _bearer_token(request.headers.getlist("authorization"))
         return await self.verify(token)
 
     async def verify(self, token: str) -> Principal:
-        """Who the token speaks for."""
+        """The principal that the token names."""
         try:
             header = jwt.get_unverified_header(token)
             algorithm = str(header.get("alg"))
@@ -95,7 +95,7 @@ class Authenticator:
 
 
 def readable(user_id: str) -> bool:
-    """Whether this can be a learner's id at all: 1 to 128 characters that Postgres can hold."""
+    """Whether this can be a learner's id: 1 to 128 characters that Postgres can store."""
     return (
         1 <= len(user_id) <= MAX_USER_ID
         and "\0" not in user_id
@@ -112,7 +112,7 @@ def mint_token(
 ) -> str:
     """An HS256 development token.
 
-    Raises ConfigurationError without a secret to sign it with, FatalError for no id at all.
+    Raises ConfigurationError if no secret is set, and FatalError if the id is not valid.
     """
     if settings.jwt_secret is None:
         raise ConfigurationError(f"{PREFIX}JWT_SECRET is not set.")

@@ -1,4 +1,4 @@
-"""The public keys that sign tokens: read from a file or a URL, and kept when that fails."""
+"""The public keys for tokens: read from a file or a URL, and kept if a later read fails."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from progress_worker.errors import TransientError
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.settings.view import TokenSettings
 
-#: The key type that each algorithm needs; a key never serves another algorithm.
+#: The key type of each algorithm. A key never verifies tokens of another algorithm.
 KEY_TYPES: Final = {"RS256": "RSA", "ES256": "EC"}
 
-#: A set with hundreds of keys and their certificates is smaller.
+#: The largest key set. One with hundreds of keys and their certificates is smaller.
 _MAX_BYTES: Final = 1_048_576
-#: A key's private part: of no use here, and slow to work with.
+#: The private parts of a key, which are not needed here and slow to load.
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-#: Compressed, a small answer could become a huge one.
+#: No compression, because a small answer could unpack to a huge one.
 _HEADERS: Final = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 
 ReadKeys = Callable[[], Awaitable[list[PyJWK]]]
 
 
 class SigningKeys:
-    """A JWK set that is read on first use, when it has grown old, and for a key it lacks.
+    """A JWK set that is read at the first use, when it is old, and when it lacks a key.
 
-    One read runs at a time, and none sooner than `retry_seconds` after the one before, so that
-    junk tokens cannot make us hammer the source. A set that was read replaces the one before, so
-    a key that it no longer holds verifies nothing. When a read fails the last good keys stay.
-    Raises TransientError when there are no keys yet and none can be read.
+    One read runs at a time, and none sooner than `retry_seconds` after the one before. So tokens
+    with unknown keys cannot flood the source with requests. A set that was read replaces the one
+    before, so a key that it no longer holds verifies nothing. If a read fails, the last good keys
+    stay. Raises TransientError if there are no keys yet and none can be read.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class SigningKeys:
         self._reading = asyncio.Lock()
 
     async def find(self, algorithm: str, key_id: str | None) -> PyJWK | None:
-        """The key of that id for that algorithm; without an id, the only one there is."""
+        """The key with this id for this algorithm. Without an id: the only key there is."""
         stale = time.monotonic() - self._good_at >= self._cache_seconds
-        # One request waits for a slow source; the others go on with the keys they have.
+        # One request waits for a slow source. The others use the present keys.
         if stale and (self._keys is None or not self._reading.locked()):
             await self._refresh()
         found = self._match(algorithm, key_id)
@@ -95,9 +95,9 @@ class SigningKeys:
 
 
 def key_reader(settings: TokenSettings) -> ReadKeys | None:
-    """What reads the keys once, within the time limit; None when there is no source of keys.
+    """A function that reads the keys once, within the time limit. None without a source of keys.
 
-    It raises TransientError with the reason, whatever is wrong with the source or its answer.
+    The function raises TransientError with the reason if the source or its answer is wrong.
     """
     source: Callable[[], Awaitable[bytes]]
     if settings.jwt_jwks_file is not None:
@@ -110,9 +110,9 @@ def key_reader(settings: TokenSettings) -> ReadKeys | None:
 
 
 def parse_keys(document: bytes) -> list[PyJWK]:
-    """The public keys of a JWK set, which may be none. Raises ValueError if it is no such set.
+    """The public keys of a JWK set, which may be empty. Raises ValueError if it is not a JWK set.
 
-    As RFC 7517 asks, a key that cannot be used is left out.
+    Leaves out keys that cannot be used, as RFC 7517 says.
     """
     try:
         content = json.loads(document)
@@ -130,7 +130,7 @@ def _public_key(jwk: dict[str, Any]) -> PyJWK | None:
     public = {name: value for name, value in jwk.items() if name not in _PRIVATE}
     try:
         return PyJWK(public)
-    except Exception:  # Neither PyJWT nor cryptography names all that they raise.
+    except Exception:  # Neither PyJWT nor cryptography documents all exceptions that they raise.
         return None
 
 

@@ -1,4 +1,4 @@
-"""How many client connections a server keeps open, and how long each may take to ask."""
+"""Limits how many client connections a server keeps open, and how long a request may take."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import structlog
 from progress_worker.errors import ConfigurationError
 from progress_worker.settings.complaints import cannot_listen
 
-#: Longer than any load balancer waits, so that it is the one that closes an idle connection.
+#: Longer than load balancers wait, so that they close idle connections and the server does not.
 KEEP_ALIVE_SECONDS: Final = 75
 #: A server accepts few connections at once, so that it closes old ones in between.
 ACCEPTED_AT_ONCE: Final = 16
 #: The time limit of a request's head.
 HEAD_SECONDS: Final = 10.0
 
-#: Every answer but a long export is sent after so long, unless its client does not read it.
+#: Every answer except a long export is sent within this time if its client reads it.
 _ANSWER_SECONDS: Final = 30.0
 _BACKLOG: Final = 2_048
-#: Files that are open beside connections: logs, listeners, look-ups, what was just accepted.
+#: Open files besides connections: logs, listeners, look-ups, sockets that were just accepted.
 _SPARE_FILES: Final = 96
 _FEWEST: Final = 16
 
@@ -34,12 +34,13 @@ _log = structlog.get_logger()
 class Connections:
     """The connections of a server, of which at most `most` stay open.
 
-    One more closes the one that has been without a request in hand for longest. If all have one,
-    it closes the first, if that one's answer has taken longer than `answer_seconds`. Otherwise it
-    is refused.
-    A connection is closed too when the head of a request takes longer than `head_seconds`, from
-    the connection's beginning or, where requests came before, from the head's first byte; or when
-    the client has not taken an answer `answer_seconds` after its end.
+    If one more arrives, the connection is closed that has had no request for longest. If all have a
+    request, the one whose request is oldest is closed if its answer has taken longer than
+    `answer_seconds`. Otherwise the new connection is refused.
+
+    A connection is also closed if the head of a request takes longer than `head_seconds`. For the
+    first request the time begins with the connection, for later ones with the head's first byte.
+    And it is closed if the client has not read an answer `answer_seconds` after its end.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """What a server's protocol inherits first, to be one of its connections."""
+    """A base class for a server's protocol that counts it among the connections. Comes first."""
 
     open_connections: Connections
     opened_transport: asyncio.Transport
@@ -145,9 +146,9 @@ class Connection(asyncio.Protocol):
 
 
 def most_connections(wanted: int, other_files: int) -> int:
-    """The number wanted, or fewer where the process may not open that many files.
+    """The wanted number, or fewer if the process may not open that many files.
 
-    Raises ConfigurationError when too few are left beside the `other_files`.
+    Raises ConfigurationError if too few are left besides the `other_files`.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
@@ -162,7 +163,7 @@ def most_connections(wanted: int, other_files: int) -> int:
 
 
 def listen(host: str, port: int, variable: str) -> socket.socket:
-    """A socket that listens; the variable is the port's. Raises ConfigurationError."""
+    """A socket that listens. Raises ConfigurationError, which names the port's variable."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -171,5 +172,5 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
 
 
 def restore_backlog(listener: socket.socket) -> None:
-    """Let many connections wait in the kernel; asyncio made its queue as short as a batch."""
+    """Let many connections wait in the kernel. asyncio limits its queue to those of one batch."""
     listener.listen(_BACKLOG)

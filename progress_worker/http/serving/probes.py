@@ -1,4 +1,4 @@
-"""The worker's probes, and their server: Faust's, with limits on its connections."""
+"""The worker's probes, and their server: that of Faust, with limits on its connections."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from progress_worker.http.serving.connections import (
     restore_backlog,
 )
 
-#: Probes and Prometheus need a handful.
+#: The most connections. Probes and Prometheus need a handful.
 _MOST: Final = 64
-#: Connections to Postgres and to brokers.
+#: Open files for connections to Postgres and to brokers.
 _OTHER_FILES: Final = 64
 
 
@@ -89,7 +89,7 @@ class ProbeServer(Web):
         return SockSite(self._runner, self._listener, backlog=ACCEPTED_AT_ONCE)
 
     async def start_server(self) -> None:
-        """Listen; a port that is taken ends the worker."""
+        """Listen. If the port is taken, the worker ends."""
         await super().start_server()
         if self._listener is not None:
             restore_backlog(self._listener)
@@ -98,7 +98,7 @@ class ProbeServer(Web):
 def add_probes(
     app: faust.App, obstacles: Callable[[], list[str]], registry: CollectorRegistry
 ) -> None:
-    """Serve `/livez`, `/readyz`, which is 503 while there are obstacles, and `/metrics`."""
+    """Serve `/livez`, `/metrics` and `/readyz`, which is 503 while there are obstacles."""
 
     async def livez(_view: Any, _request: Request) -> Response:
         return json_response({"status": "alive"})

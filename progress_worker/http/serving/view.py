@@ -35,7 +35,7 @@ class _Protocol(Connection, H11Protocol):
     def on_response_complete(self) -> None:
         self.open_connections.answered(self)
         super().on_response_complete()
-        if self.in_request:  # that came before this answer was complete
+        if self.in_request:  # a request that came before this answer was complete
             self.open_connections.heard(self)
 
 
@@ -47,9 +47,9 @@ class _Server(uvicorn.Server):
 
 
 def run(app: Any, listeners: Sequence[socket.socket], connections: Connections) -> None:
-    """Serve until a signal ends it; requests in hand have 15 seconds to finish.
+    """Serve until a signal ends it. Requests that have begun then have 15 seconds to finish.
 
-    Requests are logged by the application, without queries, so uvicorn's own log is off.
+    The application logs requests without their queries, so uvicorn's own log is off.
     """
     config = uvicorn.Config(
         app,
