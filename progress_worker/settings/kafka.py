@@ -72,7 +72,7 @@ class KafkaSettings(SharedSettings):
         default=0.5,
         ge=0.001,
         description="How long a broker may hold back the answer to a fetch while there is nothing "
-        "to read. Lower it only if the broker does not answer as soon as a record arrives.",
+        "to read. Lower it if the broker does not answer as soon as a record arrives.",
     )
 
     consumer_group: str = Field(
