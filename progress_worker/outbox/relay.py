@@ -155,7 +155,7 @@ class RelayService(WorkerService):
         for waiting, error in outcomes:
             if isinstance(error, REFUSED):
                 _log.error("record_parked", id=waiting.id, error=type(error).__name__)
-                await outbox.park(connection, waiting.id, type(error).__name__)
+                await outbox.hold_back(connection, waiting.id, type(error).__name__)
             elif error is not None:
                 raise TransientError(
                     f"Kafka did not acknowledge a record of {waiting.record.topic}: "

@@ -60,7 +60,7 @@ class Health:
         self._outage.over()
         self._metrics.outbox_pending.set(waiting.pending)
         self._metrics.outbox_oldest.set(waiting.oldest_seconds)
-        self._metrics.outbox_parked.set(waiting.parked)
+        self._metrics.outbox_parked.set(waiting.held_back)
 
     async def _look_at_rules(self, connection: Connection) -> None:
         """Load a rule book that another worker made active. Show how far the walks are."""

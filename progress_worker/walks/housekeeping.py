@@ -44,7 +44,7 @@ class Housekeeping:
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._completion_days = settings.completion_retention_days
-        self._parked_days = settings.parked_retention_days
+        self._held_back_days = settings.parked_retention_days
         self._time_limit = settings.database_statement_timeout_seconds
         self._engine = engine
         self._metrics = metrics
@@ -55,7 +55,7 @@ class Housekeeping:
     @property
     def wanted(self) -> bool:
         """Whether anything is kept for a limited time."""
-        return self._completion_days is not None or self._parked_days is not None
+        return self._completion_days is not None or self._held_back_days is not None
 
     async def step(self) -> None:
         """Look at the next rows and delete the old ones among them."""
@@ -63,8 +63,8 @@ class Housekeeping:
             async with asyncio.timeout(self._time_limit), connect(self._engine) as connection:
                 if self._completion_days is not None:
                     await self._forget(connection, self._days_ago(self._completion_days))
-                if self._parked_days is not None:
-                    await self._unpark(connection, self._days_ago(self._parked_days))
+                if self._held_back_days is not None:
+                    await self._delete_held_back(connection, self._days_ago(self._held_back_days))
         except (ProgressError, psycopg.Error, TimeoutError) as error:
             self._failed(error)
         else:
@@ -100,8 +100,8 @@ class Housekeeping:
         if finished:
             self._metrics.housekeeping_passed.set(self._clock().timestamp())
 
-    async def _unpark(self, connection: Connection, before: dt.datetime) -> None:
-        gone = await retention.delete_parked(connection, before=before, limit=self._step_rows)
+    async def _delete_held_back(self, connection: Connection, before: dt.datetime) -> None:
+        gone = await retention.delete_held_back(connection, before=before, limit=self._step_rows)
         await connection.commit()
         self._metrics.housekeeping_deleted.labels("outbox").inc(len(gone))
         for record in gone:

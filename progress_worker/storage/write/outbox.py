@@ -36,7 +36,7 @@ class Backlog(NamedTuple):
 
     pending: int
     oldest_seconds: float
-    parked: int
+    held_back: int
 
 
 _NEXT: Final = """
@@ -45,7 +45,7 @@ FROM outbox WHERE parked IS NULL ORDER BY id LIMIT %s
 """
 _ADD: Final = OUTBOX.insert
 _DELETE: Final = "DELETE FROM outbox WHERE id = ANY(%s::bigint[])"
-_PARK: Final = "UPDATE outbox SET parked = %s WHERE id = %s"
+_HOLD_BACK: Final = "UPDATE outbox SET parked = %s WHERE id = %s"
 _BACKLOG: Final = """
 SELECT count(*) FILTER (WHERE parked IS NULL),
        coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked IS NULL)), 0),
@@ -75,9 +75,9 @@ async def delete(connection: Connection, ids: Sequence[int]) -> None:
     await connection.execute(_DELETE, [array(ids)])
 
 
-async def park(connection: Connection, record_id: int, why: str) -> None:
+async def hold_back(connection: Connection, record_id: int, why: str) -> None:
     """Set aside a record that Kafka refuses for good, so that it holds up no other."""
-    await connection.execute(_PARK, [why, record_id])
+    await connection.execute(_HOLD_BACK, [why, record_id])
 
 
 async def backlog(connection: Connection) -> Backlog:

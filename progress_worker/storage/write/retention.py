@@ -28,7 +28,7 @@ class Page(NamedTuple):
     old: Sequence[StoredKey]
 
 
-class ParkedRecord(NamedTuple):
+class HeldBackRecord(NamedTuple):
     """A record that Kafka refused for good: its row, its topic and the reason."""
 
     id: int
@@ -56,7 +56,7 @@ WHERE (user_id, event_id) IN (SELECT * FROM unnest(%(users)s::text[], %(events)s
 AND completed_at < %(before)s AND stored_at < %(before)s
 """
 # The first rows are the oldest, so parked ones among later rows are younger.
-_DELETE_PARKED: Final = """
+_DELETE_HELD_BACK: Final = """
 DELETE FROM outbox
 WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT %(limit)s)
 AND parked IS NOT NULL AND created_at < %(before)s
@@ -88,9 +88,9 @@ async def forget_completions(
     return (await connection.execute(_FORGET, parameters)).rowcount
 
 
-async def delete_parked(
+async def delete_held_back(
     connection: Connection, *, before: dt.datetime, limit: int
-) -> list[ParkedRecord]:
+) -> list[HeldBackRecord]:
     """Delete parked records older than `before` among the oldest rows; never one that waits."""
-    result = await connection.execute(_DELETE_PARKED, {"before": before, "limit": limit})
-    return [ParkedRecord(*row) for row in await result.fetchall()]
+    result = await connection.execute(_DELETE_HELD_BACK, {"before": before, "limit": limit})
+    return [HeldBackRecord(*row) for row in await result.fetchall()]
