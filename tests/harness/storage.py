@@ -93,7 +93,7 @@ class Projection:
         await self.splitter.attempt(Batch(records))
 
 
-async def _settle(worker: Worker) -> None:
+async def settle(worker: Worker) -> None:
     """Do what the worker's start does; closes its connection, since tests watch for new ones."""
     async with connect(worker.engine) as connection:
         migrated = await connection.execute("SELECT to_regclass('rule_book') IS NOT NULL")
@@ -111,7 +111,7 @@ async def projection(
     """A worker's parts as the worker wires them, without its services."""
     worker = Worker(settings, tracing)
     try:
-        await _settle(worker)
+        await settle(worker)
         yield Projection(
             books=worker.books,
             walk=worker.walk,

@@ -20,7 +20,7 @@ from progress_worker.storage.write.saving import Changes, save
 from tests.harness.apache_kafka import Cluster
 from tests.harness.events import completed, records
 from tests.harness.kafka import Kafka
-from tests.harness.storage import Rows, fetch
+from tests.harness.storage import Rows, fetch, settle
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
 
@@ -105,6 +105,7 @@ async def test_records_keep_their_order_per_key_and_their_bytes(deployment: Depl
 
 async def test_a_batch_wakes_the_relay_of_its_worker(deployment: Deployment) -> None:
     async with relaying(deployment, OUTBOX_POLL_SECONDS="600") as worker:
+        await settle(worker)
         await leadership(worker)
         for user_id in ("ada", "bo"):
             decoded = worker.projector.decode(records(completed(user_id)))
