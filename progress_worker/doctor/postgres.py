@@ -12,15 +12,25 @@ import psycopg
 from progress_worker.doctor.findings import Finding
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings.addresses import libpq_url
-from progress_worker.settings.complaints import PREFIX
+from progress_worker.settings.complaints import PREFIX, listed
 from progress_worker.settings.view import ViewSettings
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, check_migrated
 from progress_worker.storage.schema import privileges
 from progress_worker.storage.schema.tables import learner
-from progress_worker.storage.sessions import check_direct, check_encoding, first_line
+from progress_worker.storage.sessions import (
+    PINNED,
+    check_direct,
+    check_encoding,
+    first_line,
+    pin_transaction,
+)
 
 _SESSION_SECONDS: Final = 10
+_LIMITS: Final = dict.fromkeys(
+    ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"),
+    f"{_SESSION_SECONDS}s",
+)
 _OLDEST_POSTGRES: Final = 160_000
 #: Clocks that are synchronized differ by less than this.
 _SKEW_SECONDS: Final = 1.0
@@ -28,6 +38,7 @@ _WRITE: Final = ("INSERT", "UPDATE", "DELETE")
 #: A role that may do this owns the tables or is a superuser.
 _TOO_MUCH: Final = {learner.name: ("DELETE",)}
 _PRIVILEGE: Final[LiteralString] = "SELECT has_table_privilege(to_regclass(%s), %s)"
+_HIDES_ROWS: Final[LiteralString] = "SELECT row_security_active(to_regclass(%s))"
 
 
 async def check_worker_database(settings: Settings) -> list[Finding]:
@@ -37,7 +48,7 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
         await check_direct(connection)
         role = connection.info.user
         findings = [_who(connection), await _check_clock(connection)]
-        findings.append(await _check_revision(connection))
+        findings.append(await _check_tables(connection, privileges.WORKER))
         if findings[-1].wrong:
             return findings
         lacking = await _lacking(connection, privileges.WORKER)
@@ -69,8 +80,7 @@ async def check_view_database(settings: ViewSettings) -> list[Finding]:
     url, variable = settings.read_url, settings.read_variable
     async with _session(url, "The view's Postgres", variable) as connection:
         role = connection.info.user
-        findings = [_who(connection)]
-        findings.append(await _check_revision(connection))
+        findings = [_who(connection), await _check_tables(connection, privileges.VIEW)]
         if findings[-1].wrong:
             return findings
         lacking = await _lacking(connection, privileges.VIEW)
@@ -91,11 +101,15 @@ async def check_view_database(settings: ViewSettings) -> list[Finding]:
 
 @asynccontextmanager
 async def _session(url: str, what: str, variable: str) -> AsyncIterator[Connection]:
-    """A read-only transaction. It leaves no setting behind in a session that a pooler shares."""
+    """A read-only transaction with the pinned settings.
+
+    It leaves none of them behind in a session that a pooler shares.
+    """
     try:
         connection: psycopg.AsyncConnection[Any] = await psycopg.AsyncConnection.connect(
             libpq_url(url),
             application_name="progress-worker doctor",
+            client_encoding=PINNED["client_encoding"],
             connect_timeout=_SESSION_SECONDS,
             prepare_threshold=None,
         )
@@ -105,7 +119,9 @@ async def _session(url: str, what: str, variable: str) -> AsyncIterator[Connecti
         ) from error
     try:
         await connection.set_read_only(True)
-        await connection.execute(f"SET LOCAL statement_timeout = '{_SESSION_SECONDS}s'")
+        await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
+        await connection.set_deferrable(False)
+        await connection.execute(pin_transaction(_LIMITS, connection.info.server_version))
         yield connection
     except psycopg.Error as error:
         raise TransientError(
@@ -128,12 +144,26 @@ def _who(connection: Connection) -> Finding:
     return Finding(told)
 
 
-async def _check_revision(connection: Connection) -> Finding:
+async def _check_tables(connection: Connection, needed: privileges.Privileges) -> Finding:
+    """Whether the tables show the role all of their rows, and are those of this release."""
+    if hiding := [table for table in needed if await _asked(connection, _HIDES_ROWS, table)]:
+        return Finding(
+            f"Row-level security is on for {listed(hiding)} and may hide rows from the role "
+            f"{connection.info.user}: turn it off there (ALTER TABLE ... DISABLE ROW LEVEL "
+            "SECURITY), or give the role BYPASSRLS.",
+            wrong=True,
+        )
     try:
         await check_migrated(connection)
     except FatalError as error:
         return Finding(str(error), wrong=True)
     return Finding("The database is at the revision of this release.")
+
+
+async def _asked(connection: Connection, question: LiteralString, *about: str) -> bool:
+    """Whether Postgres answers yes; it knows no answer about a table that does not exist."""
+    row = await (await connection.execute(question, about)).fetchone()
+    return bool(row and row[0])
 
 
 async def _check_clock(connection: Connection) -> Finding:
@@ -159,13 +189,12 @@ def clock_finding(seconds_ahead: float) -> Finding:
 
 async def _lacking(connection: Connection, needed: privileges.Privileges) -> list[tuple[str, str]]:
     """The needed privileges that the connection's role lacks, by table."""
-    lacking = []
-    for table, rights in needed.items():
-        for privilege in rights:
-            row = await (await connection.execute(_PRIVILEGE, [table, privilege])).fetchone()
-            if not (row and row[0]):
-                lacking.append((table, privilege))
-    return lacking
+    return [
+        (table, privilege)
+        for table, rights in needed.items()
+        for privilege in rights
+        if not await _asked(connection, _PRIVILEGE, table, privilege)
+    ]
 
 
 def _only_reads(lacking: Sequence[tuple[str, str]]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, LiteralString
 
 import psycopg
+from psycopg import sql
 
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings.addresses import libpq_url
@@ -63,8 +64,9 @@ SELECT set_config('synchronous_commit', 'on', false)
 WHERE current_setting('synchronous_commit') = 'off'
 """
 
-
 _BACKEND: Final = "SELECT pg_backend_pid()"
+#: The first PostgreSQL that has `transaction_timeout`.
+_TRANSACTION_TIMEOUT_SINCE: Final = 170_000
 
 
 async def prepare(connection: psycopg.AsyncConnection[Any], limits: Mapping[str, str]) -> None:
@@ -77,6 +79,21 @@ async def prepare(connection: psycopg.AsyncConnection[Any], limits: Mapping[str,
     check_encoding(connection.info)
     await connection.execute(_SET, _wanted(limits))
     await connection.commit()
+
+
+def pin_transaction(limits: Mapping[str, str], server_version: int) -> sql.Composed:
+    """A statement that gives the pinned settings and these limits to the transaction it runs in.
+
+    It leaves nothing behind in the session, which a pooler may give to others. Connect with the
+    pinned client encoding beside it: what a session says before is read by that.
+    """
+    # A limit that is running goes on unless it is reset first, as PINNED does.
+    calls = (
+        sql.SQL("set_config({}, {}, true)").format(sql.Literal(name), sql.Literal(value))
+        for name, value in (*PINNED.items(), *limits.items())
+        if name != "transaction_timeout" or server_version >= _TRANSACTION_TIMEOUT_SINCE
+    )
+    return sql.SQL("SELECT ") + sql.SQL(", ").join(calls)
 
 
 def connect_owner(

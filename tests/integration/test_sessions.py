@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from progress_worker.embedded.database import OWNER_ROLE, WORKER_ROLE, Database
+from progress_worker.embedded.database import WORKER_ROLE, Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, PoisonError
 from progress_worker.storage.database import check_migrated, connect
@@ -18,36 +18,13 @@ from progress_worker.storage.schema.migrate import migrate
 from progress_worker.storage.sessions import PINNED, connect_owner
 from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import Event, completed, records
+from tests.harness.hostile import DATE_STYLES, HOSTILE, alter
 from tests.harness.storage import fetch, progress
 from tests.harness.worker import Deployment, run_command
 from tests.integration.conftest import Project
 
 pytestmark = pytest.mark.integration
 
-#: Each changes how values are read or written, what a transaction sees, or when a session ends.
-HOSTILE: Mapping[str, str] = {
-    "DateStyle": "German",
-    "IntervalStyle": "iso_8601",
-    "TimeZone": "Asia/Kolkata",
-    "client_encoding": "LATIN1",
-    "bytea_output": "escape",
-    "extra_float_digits": "-15",
-    "standard_conforming_strings": "off",
-    "array_nulls": "off",
-    "transform_null_equals": "on",
-    "default_transaction_isolation": "serializable",
-    "default_transaction_deferrable": "on",
-    "row_security": "on",
-    "statement_timeout": "1s",
-    "lock_timeout": "1s",
-    "idle_in_transaction_session_timeout": "1s",
-    "idle_session_timeout": "1s",
-    "transaction_timeout": "1s",
-    "synchronous_commit": "off",
-    "enable_seqscan": "on",
-    "plan_cache_mode": "force_custom_plan",
-}
-DATE_STYLES = ("German", "SQL, DMY", "SQL, MDY", "Postgres, DMY", "Postgres, MDY", "ISO, DMY")
 DAYS_BEFORE, DAYS_AFTER = (1, 2, 3), (4, 5, 12)
 EXPECTED = [
     (dt.date(2026, 3, 1), dt.date(2026, 3, 6)),
@@ -160,6 +137,14 @@ def narrow_database(postgres: Postgres, request: pytest.FixtureRequest) -> Itera
     postgres.drop_database(database.name)
 
 
+def _refusal(narrow: Database) -> str:
+    encoding = narrow.name.removeprefix("narrow_").upper()
+    return (
+        f"The database {narrow.name} has the encoding {encoding} and cannot store every "
+        "text: use a database that was created with ENCODING 'UTF8' TEMPLATE template0."
+    )
+
+
 @pytest.mark.parametrize("command", ["migrate", "worker", "doctor", "distribute"])
 def test_a_database_that_cannot_store_every_text_is_refused(
     deployment: Deployment, narrow_database: Database, command: str
@@ -169,12 +154,7 @@ def test_a_database_that_cannot_store_every_text_is_refused(
     )
     done = run_command(variables, command)
     assert done.returncode == 1
-    output = " ".join((done.stdout + done.stderr).split())
-    encoding = narrow_database.name.removeprefix("narrow_").upper()
-    assert (
-        f"The database {narrow_database.name} has the encoding {encoding} and cannot store every "
-        "text: use a database that was created with ENCODING 'UTF8' TEMPLATE template0."
-    ) in output
+    assert _refusal(narrow_database) in " ".join((done.stdout + done.stderr).split())
 
 
 async def test_a_value_that_cannot_be_sent_is_poison(
@@ -220,20 +200,3 @@ async def test_a_schema_that_is_not_looked_into_is_named(
     async with project(elsewhere) as parts, connect(parts.engine) as connection:
         with pytest.raises(FatalError, match=r'search_path \("\$user", public\)'):
             await check_migrated(connection)
-
-
-def alter(database: Database, settings: Mapping[str, str], *, role: str | None = None) -> None:
-    """Set them for a role in this database, or for every session that is not the owner's."""
-    who = "DATABASE {database}" if role is None else "ROLE {role} IN DATABASE {database}"
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        for name, value in settings.items():
-            # A list of values is not one quoted text.
-            given = sql.SQL(", ").join(map(sql.Literal, value.split(", ")))
-            owner.execute(
-                sql.SQL(f"ALTER {who} SET {{name}} TO {{value}}").format(
-                    database=sql.Identifier(database.name),
-                    role=sql.Identifier(role or OWNER_ROLE),
-                    name=sql.Identifier(name),
-                    value=given,
-                )
-            )

@@ -18,14 +18,17 @@ from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings.addresses import libpq_url
 from progress_worker.storage.database import connect, explain, is_mended_by_reconnecting
 from progress_worker.storage.droppable import DroppableConnection
-from progress_worker.storage.sessions import PINNED, check_encoding, is_pooled
+from progress_worker.storage.sessions import (
+    PINNED,
+    check_encoding,
+    is_pooled,
+    pin_transaction,
+)
 
 _APPLICATION_NAME: Final = "progress-view"
 _MILLISECONDS: Final = 1_000
 _BEGIN_READ: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY, NOT DEFERRABLE"
 _BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY, NOT DEFERRABLE"
-#: The first PostgreSQL that has `transaction_timeout`.
-_TRANSACTION_TIMEOUT_SINCE: Final = 170_000
 
 _Result = TypeVar("_Result")
 
@@ -229,21 +232,14 @@ def _settings(limits: Limits, server_version: int) -> sql.Composed:
         for seconds in (limits.statement_seconds, limits.snapshot_seconds)
     )
     longest = snapshot if limits.snapshot_seconds else statement
-    settings = [
-        *PINNED.items(),
-        ("statement_timeout", longest),
-        ("lock_timeout", statement),
-        ("idle_in_transaction_session_timeout", longest),
-        # A limit that is running goes on unless it is reset first, as PINNED does.
-        ("transaction_timeout", snapshot),
-        ("jit", "off"),
-    ]
-    calls = (
-        sql.SQL("set_config({}, {}, true)").format(sql.Literal(name), sql.Literal(value))
-        for name, value in settings
-        if name != "transaction_timeout" or server_version >= _TRANSACTION_TIMEOUT_SINCE
-    )
-    return sql.SQL("SELECT ") + sql.SQL(", ").join(calls)
+    settings = {
+        "statement_timeout": longest,
+        "lock_timeout": statement,
+        "idle_in_transaction_session_timeout": longest,
+        "transaction_timeout": snapshot,
+        "jit": "off",
+    }
+    return pin_transaction(settings, server_version)
 
 
 async def _with_a_fresh_connection_if_stale(action: Callable[[], Awaitable[_Result]]) -> _Result:
