@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -19,7 +21,10 @@ from progress_worker.storage.sessions import PINNED, connect_owner
 from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import Event, completed, records
 from tests.harness.hostile import DATE_STYLES, HOSTILE, alter
+from tests.harness.starting import VIEW
 from tests.harness.storage import fetch, progress
+from tests.harness.view import ViewProcess
+from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, run_command
 from tests.integration.conftest import Project
 
@@ -155,6 +160,26 @@ def test_a_database_that_cannot_store_every_text_is_refused(
     done = run_command(variables, command)
     assert done.returncode == 1
     assert _refusal(narrow_database) in " ".join((done.stdout + done.stderr).split())
+
+
+async def test_the_view_is_not_ready_on_such_a_database(
+    narrow_database: Database, tmp_path: Path
+) -> None:
+    variables = VIEW | {"VIEW_DATABASE_URL": narrow_database.view_url}
+    async with (
+        ViewProcess(variables, tmp_path, await_ready=False) as view,
+        httpx.AsyncClient(timeout=10) as client,
+    ):
+
+        async def refuses() -> bool:
+            try:
+                return (await client.get(f"{view.url}/readyz")).status_code == 503
+            except httpx.TransportError:
+                return False
+
+        await wait_until(refuses, "the view says that it is not ready")
+    assert "Traceback" not in view.said()
+    assert _refusal(narrow_database) in view.said()
 
 
 async def test_a_value_that_cannot_be_sent_is_poison(
