@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-
-from progress_worker.errors import TransientError
 
 migrating_cli = typer.Typer()
 
@@ -20,11 +16,12 @@ def migrate(
     ] = "head",
 ) -> None:
     """Bring the database to this release's schema and grant the roles."""
+    from progress_worker.settings.complaints import naming  # noqa: PLC0415
     from progress_worker.settings.migration import load_migration_settings  # noqa: PLC0415
     from progress_worker.storage.schema.migrate import migrate as run  # noqa: PLC0415
 
     settings = load_migration_settings()
-    with _naming(settings.owner_variable):
+    with naming(settings.owner_variable):
         reached = run(settings.owner_url, revision, settings.worker_role, settings.view_role)
     typer.echo(f"The database is at revision {reached}.")
 
@@ -36,19 +33,11 @@ def distribute(
     ] = 32,
 ) -> None:
     """Distribute the migrated learner tables over a Citus cluster. You may run it again."""
+    from progress_worker.settings.complaints import naming  # noqa: PLC0415
     from progress_worker.settings.migration import load_migration_settings  # noqa: PLC0415
     from progress_worker.storage.schema.distribution import distribute as run  # noqa: PLC0415
 
     settings = load_migration_settings()
-    with _naming(settings.owner_variable):
+    with naming(settings.owner_variable):
         done = run(settings.owner_url, shards)
     typer.echo(f"Distributed: {', '.join(done)}." if done else "All tables are distributed.")
-
-
-@contextmanager
-def _naming(variable: str) -> Iterator[None]:
-    """Add to an error of the connection the variable that holds the address."""
-    try:
-        yield
-    except TransientError as error:
-        raise TransientError(f"{error} ({variable})") from error

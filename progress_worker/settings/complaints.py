@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from socket import gaierror
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from progress_worker.errors import ConfigurationError
+from progress_worker.errors import ConfigurationError, LearnerChangedError, TransientError
 
 PREFIX: Final = "PROGRESS_"
 
@@ -111,6 +112,17 @@ def cannot_listen(
                 f"{error.strerror}"
             )
     return ConfigurationError(f"{reason}.")
+
+
+@contextmanager
+def naming(variable: str) -> Iterator[None]:
+    """Add to an error of the connection the variable that holds the address."""
+    try:
+        yield
+    except LearnerChangedError:
+        raise  # another worker's doing, whatever the address
+    except TransientError as error:
+        raise TransientError(f"{str(error).removesuffix('.')} ({variable})") from error
 
 
 def listed(words: Sequence[str]) -> str:

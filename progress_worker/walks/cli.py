@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from progress_worker.errors import LearnerChangedError, TransientError
+from progress_worker.errors import FatalError, LearnerChangedError, ProgressError, TransientError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -49,11 +49,38 @@ def verify(
     share = 1.0 if sample is None else _share(sample)
     report = _Report(as_json=as_json)
     try:
-        different = asyncio.run(_verify(user, share, report, resume=resume))
+        with _refusals_explained():
+            different = asyncio.run(_verify(user, share, report, resume=resume))
     except KeyboardInterrupt:
         typer.echo("Stopped. Run the same command with --resume to continue.", err=True)
         raise typer.Exit(130) from None
     raise typer.Exit(_DIFFERENT if different else 0)
+
+
+@contextmanager
+def _refusals_explained() -> Iterator[None]:
+    """Name the address that Postgres cannot be reached at, and say what it lacks for the work."""
+    from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction  # noqa: PLC0415
+
+    from progress_worker.settings.complaints import PREFIX, naming  # noqa: PLC0415
+
+    variable = f"{PREFIX}DATABASE_URL"
+    with naming(variable):
+        try:
+            yield
+        except ProgressError as error:
+            if isinstance(error.__cause__, ReadOnlySqlTransaction):
+                raise TransientError(
+                    "This database can only be read, and `verify` keeps its cursor in it: use one "
+                    "that can be written to, or compare one learner with --user, which writes "
+                    "nothing"
+                ) from error
+            if isinstance(error.__cause__, InsufficientPrivilege):
+                raise FatalError(
+                    f"The login in {variable} lacks a right that `verify` needs: give it the "
+                    "worker's; `progress-worker doctor` says what is missing."
+                ) from error
+            raise
 
 
 def _share(text: str) -> float:

@@ -33,6 +33,7 @@ GOOD = {
     "token": VIEW,
     "config": WORKER,
     "doctor": WORKER,
+    "verify": WORKER,
 }
 
 

@@ -150,14 +150,14 @@ def _refusal(narrow: Database) -> str:
     )
 
 
-@pytest.mark.parametrize("command", ["migrate", "worker", "doctor", "distribute"])
+@pytest.mark.parametrize("command", ["migrate", "worker", "doctor", "distribute", "verify --all"])
 def test_a_database_that_cannot_store_every_text_is_refused(
     deployment: Deployment, narrow_database: Database, command: str
 ) -> None:
     variables = deployment.environment(
         DATABASE_URL=narrow_database.worker_url, MIGRATE_DATABASE_URL=narrow_database.owner_url
     )
-    done = run_command(variables, command)
+    done = run_command(variables, *command.split())
     assert done.returncode == 1
     assert _refusal(narrow_database) in " ".join((done.stdout + done.stderr).split())
 

@@ -138,6 +138,16 @@ async def deployment(broker: Broker, migrated_database: Database, tmp_path: Path
             {"DATABASE_URL": "{nobody}"},
             r"Postgres cannot be reached: .* \(PROGRESS_DATABASE_URL\).",
         ),
+        (
+            "verify --all",
+            {"DATABASE_URL": "{nowhere}"},
+            r"Postgres cannot be reached: .* \(PROGRESS_DATABASE_URL\).",
+        ),
+        (
+            "verify --user ada",
+            {"DATABASE_URL": "{nobody}"},
+            r"Postgres cannot be reached: .* \(PROGRESS_DATABASE_URL\).",
+        ),
         ("migrate --revision 4711", {}, "The migration failed: Can't locate revision .*4711.*"),
         ("distribute", {}, "This database has no Citus: .*"),
     ],
