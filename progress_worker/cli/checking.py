@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from progress_worker.cli.common import Commands, Json, print_json
+
 checking_cli = typer.Typer()
-topics_cli = typer.Typer(help="Create and check the Kafka topics.", no_args_is_help=True)
-config_cli = typer.Typer(help="Check the settings.", no_args_is_help=True)
+topics_cli = typer.Typer(
+    cls=Commands, help="Create and check the Kafka topics.", no_args_is_help=True
+)
+config_cli = typer.Typer(cls=Commands, help="Check the settings.", no_args_is_help=True)
 rules_cli = typer.Typer(
-    help="Check a rule book: achievements, level thresholds.", no_args_is_help=True
+    cls=Commands, help="Check a rule book: achievements, level thresholds.", no_args_is_help=True
 )
 for name, group in (("topics", topics_cli), ("config", config_cli), ("rules", rules_cli)):
     checking_cli.add_typer(group, name=name)
-
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @topics_cli.command("create")
@@ -32,14 +33,14 @@ def topics_create() -> None:
 
 
 @topics_cli.command("check")
-def topics_check(as_json: _Json = False) -> None:
+def topics_check(as_json: Json = False) -> None:
     """Compare the topics with what this deployment needs; exit status 1 if they differ."""
     from progress_worker.kafka.topics import check_topics  # noqa: PLC0415
     from progress_worker.settings.kafka import load_kafka_settings  # noqa: PLC0415
 
     complaints = asyncio.run(check_topics(load_kafka_settings()))
     if as_json:
-        _print_json({"as_wanted": not complaints, "differences": complaints})
+        print_json({"as_wanted": not complaints, "differences": complaints})
     else:
         typer.echo("\n".join(complaints) or "The topics are as wanted.")
     if complaints:
@@ -52,14 +53,14 @@ def config_check(
         Literal["worker", "api", "migrate"],
         typer.Option("--for", help="The command whose settings to check."),
     ] = "worker",
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Print the settings that a command would use; exit status 1 if something is wrong."""
     from progress_worker.doctor.configuration import Command, check_configuration  # noqa: PLC0415
 
     checked = check_configuration(Command(command))
     if as_json:
-        _print_json(
+        print_json(
             {
                 "settings": [
                     {"variable": used.variable, "value": used.value, "source": used.source}
@@ -81,7 +82,7 @@ def rules_check(
     file: Annotated[
         Path | None, typer.Argument(help="By default PROGRESS_CATALOGUE_FILE, or the built-in one.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Print a sentence for each mistake or suspicion; exit status 1 if something is wrong."""
     from progress_worker.domain.suspicions import suspicions  # noqa: PLC0415
@@ -91,7 +92,7 @@ def rules_check(
     rules = load_rules(load_shared_settings(**({} if file is None else {"catalogue_file": file})))
     suspicious = list(suspicions(rules.book))
     if as_json:
-        _print_json(rules.summary() | {"suspicious": suspicious})
+        print_json(rules.summary() | {"suspicious": suspicious})
         return
     typer.echo(str(rules))
     for sentence in suspicious:
@@ -104,7 +105,7 @@ def doctor(
         Literal["worker", "api"] | None,
         typer.Option("--for", help="What to examine; by default what is set."),
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Connect to everything and print what is wrong; exit status 1 if anything is."""
     if not asyncio.run(_examine(command, as_json=as_json)):
@@ -121,9 +122,5 @@ async def _examine(command: Literal["worker", "api"] | None, *, as_json: bool) -
             typer.echo(f"{'wrong' if finding.wrong else 'ok':5}  {finding.sentence}")
     well = not any(finding.wrong for finding in findings)
     if as_json:
-        _print_json({"well": well, "findings": [finding._asdict() for finding in findings]})
+        print_json({"well": well, "findings": [finding._asdict() for finding in findings]})
     return well
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

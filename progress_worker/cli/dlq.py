@@ -10,11 +10,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from progress_worker.cli.common import Commands, Json, console
 from progress_worker.errors import Reason, TransientError
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from progress_worker.settings.kafka import KafkaSettings
 
 dlq_cli = typer.Typer(
-    help="List dead letters, show one, or send them back to their topic.", no_args_is_help=True
+    cls=Commands,
+    help="List dead letters, show one, or send them back to their topic.",
+    no_args_is_help=True,
 )
-_console = Console()
-if not _console.is_terminal:
-    _console.width = 10_000  # so that nothing is cut off in a pipe
 
 _is_place = re.compile(r"\d+:\d+").fullmatch
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
@@ -68,7 +67,7 @@ def list_letters(
     limit: Annotated[
         int, typer.Option(min=0, help="How many rows to print. All are counted.")
     ] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List dead letters with their place, time, reason and origin, but never their content."""
     selection = _selection(reason, since, until, partition, key)
@@ -147,7 +146,7 @@ async def _list(
             )  # so that nothing is cut off in a narrow terminal
         for letter, marked in listed:
             table.add_row(*map(Text, _row(letter, "yes" if marked else "no")))
-        _console.print(table)
+        console.print(table)
     typer.echo(f"{counts.total():,} dead letters{_told(counts)}.")
 
 
@@ -171,7 +170,7 @@ async def _redrive(
     columns = TextColumn("Reading dead letters"), BarColumn(), MofNCompleteColumn()
     async with open_dead_letters(settings, topic) as dead_letters:
         run = Redrive(settings, dead_letters, selection, again=again, dry_run=dry_run)
-        with Progress(*columns, console=_console, disable=not _console.is_terminal) as bar:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task("", total=dead_letters.total)
             result = await run.run(lambda: bar.advance(task))
     verb = "Would re-drive" if dry_run else "Re-drove"

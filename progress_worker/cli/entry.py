@@ -12,6 +12,7 @@ import typer
 
 from progress_worker import __version__
 from progress_worker.cli.checking import checking_cli
+from progress_worker.cli.common import Commands, console
 from progress_worker.cli.dlq import dlq_cli
 from progress_worker.cli.migrating import migrating_cli
 from progress_worker.cli.publishing import publishing_cli
@@ -20,9 +21,13 @@ from progress_worker.errors import ProgressError
 from progress_worker.walks.cli import verify
 
 cli = typer.Typer(
+    cls=Commands,
     help="Turns a stream of finished exercises into learners' progress.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "terminal_width": None if console.is_terminal else console.width,
+    },
     rich_markup_mode=None,  # a box would wrap lines in a pipe or a log
     pretty_exceptions_enable=False,
 )
@@ -37,10 +42,11 @@ def main() -> None:
     # The sentence says that a client cannot connect; worker and view configure their own logs.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
-        cli()
-    except ProgressError as error:
-        typer.echo(error.sentence, err=True)
-        sys.exit(1)
+        try:
+            cli()
+        except ProgressError as error:
+            typer.echo(error.sentence, err=True)
+            sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

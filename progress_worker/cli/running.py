@@ -7,10 +7,10 @@ import secrets
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from progress_worker.cli.common import console
 
 running_cli = typer.Typer()
-_console = Console()
 
 
 @running_cli.command()
@@ -62,7 +62,7 @@ def demo(
     """Run the whole system on this machine and check it; exit status 0 only if all is right."""
     from progress_worker.demo.demo import Options, run_demo  # noqa: PLC0415
 
-    if not run_demo(Options(count, learners, seed, rate, keep), _console):
+    if not run_demo(Options(count, learners, seed, rate, keep), console):
         raise typer.Exit(1)
 
 
@@ -85,5 +85,5 @@ def generate(
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
         learners=learners,
         rate=rate,
-        console=_console,
+        console=console,
     )

@@ -105,6 +105,7 @@ def demo(*arguments: str, rules: str | None = None) -> Iterator[Demo]:
         directory.chmod(0o711)  # for the user that root's Postgres runs as
         environment = os.environ | {
             "TMPDIR": name,
+            "COLUMNS": "40",  # of a terminal, which its output here does not go to
             f"{PREFIX}COMPLETED_TOPIC": "another-deployment",
             f"{PREFIX}KAFKA_SECURITY_PROTOCOL": "SSL",
         }

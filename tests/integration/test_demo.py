@@ -54,6 +54,7 @@ def test_it_is_true_and_leaves_nothing() -> None:
     assert re.search(r"[\d,]+ achievements unlocked by 60 learners", started.output)
     assert started.output.count("joining its consumer group") == 1
     assert "\x1b" not in started.output
+    assert "…" not in started.output
     assert len(started.seen) >= 5  # guard, broker, Postgres, worker, view
     assert left == []
 

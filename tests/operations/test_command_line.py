@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from progress_worker import __version__
+from progress_worker.cli import cli
 from tests.harness.worker import COMMAND, environment, run_command
 
 
@@ -25,21 +29,71 @@ def test_help_is_short_too(command: list[str]) -> None:
     assert short.stdout.startswith("Usage: ")
 
 
-def test_the_shell_is_given_completions() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.argv[0] = 'progress-worker'; {COMMAND[-1]}"],
-        env=environment({})
-        | {
-            "_PROGRESS_WORKER_COMPLETE": "complete_bash",
-            "COMP_WORDS": "progress-worker top",
-            "COMP_CWORD": "1",
-        },
+def helps(name: str, command: Any, width: int) -> Iterator[tuple[str, str]]:
+    """The help of a command and of all below it, on lines of that width."""
+    context = command.context_class(command, info_name=name, terminal_width=width)
+    yield name, command.get_help(context)
+    for below, each in getattr(command, "commands", {}).items():
+        yield from helps(f"{name} {below}", each, width)
+
+
+@pytest.mark.parametrize("width", [50, 80, 10_000])
+def test_no_help_is_cut_off(width: int) -> None:
+    found = dict(helps("progress-worker", get_command(cli), width))
+    assert {"progress-worker", "progress-worker config", "progress-worker dlq list"} <= found.keys()
+    for text in found.values():
+        usage, _, rest = text.partition("\n\n")
+        assert usage.startswith("Usage: ")
+        assert [line for line in rest.splitlines() if line.endswith("...")] == []
+    assert "exit status 2 when something differs." in " ".join(found["progress-worker"].split())
+
+
+def test_in_a_pipe_no_help_is_wrapped() -> None:
+    assert (
+        "  redrive  Send dead letters back to the topic and partition that they came from.\n"
+        in program({"COLUMNS": "40"}, "dlq", "-h").stdout
+    )
+
+
+def program(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `progress-worker` with pipes around it and these variables, under its own name."""
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.argv[0] = 'progress-worker'; {COMMAND[-1]}",
+            *arguments,
+        ],
+        env=environment({}) | variables,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.stdout.split() == ["topics"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "variables", "answer"),
+    [
+        ("bash", {"COMP_WORDS": "progress-worker top", "COMP_CWORD": "1"}, "topics"),
+        (
+            "zsh",
+            {"_TYPER_COMPLETE_ARGS": "progress-worker top"},
+            """_arguments '*: :(("topics":"Make and compare the Kafka topics."))'""",
+        ),
+        (
+            "fish",
+            {
+                "_TYPER_COMPLETE_ARGS": "progress-worker top",
+                "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            },
+            "topics\tMake and compare the Kafka topics.",
+        ),
+    ],
+)
+def test_the_shell_is_given_completions(shell: str, variables: dict[str, str], answer: str) -> None:
+    done = program({"_PROGRESS_WORKER_COMPLETE": f"complete_{shell}"} | variables)
+    assert done.stdout.strip() == answer, done.stderr
 
 
 @pytest.mark.parametrize(
