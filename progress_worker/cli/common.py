@@ -13,7 +13,9 @@ console: Final = Console()
 if not console.is_terminal:
     console.width = 10_000  # so that nothing is cut off or wrapped in a pipe
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON, for programs; an error is JSON too.")
+]
 
 
 class Commands(TyperGroup):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import sys
@@ -38,14 +39,17 @@ cli.command()(verify)
 
 
 def main() -> None:
-    """Run a command. A ProgressError becomes one sentence on standard error and exit status 1."""
+    """Run a command. A ProgressError becomes one sentence on standard error and exit status 1.
+
+    With `--json` it becomes a JSON object on standard output.
+    """
     # The sentence says that a client cannot connect; worker and view configure their own logs.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         try:
             cli()
         except ProgressError as error:
-            typer.echo(error.sentence, err=True)
+            _print_error(error)
             sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -54,6 +58,14 @@ def main() -> None:
         # Python would try to write the rest of the buffer at the exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _print_error(error: ProgressError) -> None:
+    if "--json" in sys.argv:
+        content = {"well": False, "sentences": error.sentence.splitlines()}
+        typer.echo(json.dumps(content))
+    else:
+        typer.echo(error.sentence, err=True)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,25 @@ def program(variables: dict[str, str], *arguments: str) -> subprocess.CompletedP
 def test_the_shell_is_given_completions(shell: str, variables: dict[str, str], answer: str) -> None:
     done = program({"_PROGRESS_WORKER_COMPLETE": f"complete_{shell}"} | variables)
     assert done.stdout.strip() == answer, done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["config", "check"],
+        ["topics", "check"],
+        ["dlq", "list"],
+        ["rules", "check"],
+        ["verify", "--all"],
+    ],
+)
+def test_a_wrong_setting_is_json_too(command: list[str]) -> None:
+    variables = {"CATALOGUE_FILE": "nowhere.yaml", "KAFKA_BOOTSTRAP": "k", "LANES": "x"}
+    plain, found = run_command(variables, *command), run_command(variables, *command, "--json")
+    assert (plain.returncode, plain.stdout) == (1, "")
+    assert "is wrong: " in plain.stderr
+    assert (found.returncode, found.stderr) == (1, "")
+    assert json.loads(found.stdout) == {"well": False, "sentences": plain.stderr.splitlines()}
 
 
 @pytest.mark.parametrize(
