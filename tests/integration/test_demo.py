@@ -62,6 +62,9 @@ def test_it_is_true_and_leaves_nothing() -> None:
 def test_kept_it_runs_on_and_every_example_works() -> None:
     with demo("--keep", "--count", "600", "--learners", "8", rules=RULES) as started:
         started.wait_for("until Ctrl-C")
+        assert (
+            "give it session.timeout.ms=6000. kcat needs librdkafka 2.2 or newer" in started.output
+        )
         examples = started.output.splitlines()
         _, generate = line(examples, "generate --rate")
         shell(f"{generate} --count 50")
