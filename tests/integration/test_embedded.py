@@ -156,7 +156,10 @@ async def test_a_record_goes_through_the_broker(broker: Broker, topic_prefix: st
     async with producer:
         await producer.send_and_wait(topic, b"value", key=b"key", headers=[("name", b"header")])
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest"
+        topic,
+        bootstrap_servers=broker.bootstrap,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
     )
     async with consumer:
         record = await consumer.getone()

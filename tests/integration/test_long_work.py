@@ -49,7 +49,7 @@ def versions(url: str) -> dict[str, int]:
 async def test_other_tasks_run_while_a_learner_is_derived(
     projected: Projection, migrated_database: Database
 ) -> None:
-    """No other task waits as long as deriving the learner takes, in processor time."""
+    """No other task waits for a quarter of what deriving takes, in processor time."""
     count = 40_000
     await projected.apply(records(completed("ada")))
     execute(migrated_database.owner_url, MANY, count)
@@ -66,7 +66,8 @@ async def test_other_tasks_run_while_a_learner_is_derived(
         stored = [Completion(*row) for row in await answer.fetchall()]
     started = time.process_time()
     derive(BOOK, LearnerState("ada"), stored)
-    assert max(b - a for a, b in pairwise(turns)) < time.process_time() - started
+    derived = time.process_time() - started
+    assert max(b - a for a, b in pairwise(turns)) < derived / 4
 
 
 async def test_the_time_limit_grows_with_the_completions(

@@ -11,6 +11,7 @@ import pytest
 from progress_worker.embedded.ports import LOOPBACK
 from progress_worker.errors import ConfigurationError
 from progress_worker.http.serving.connections import (
+    KEEP_ALIVE_SECONDS,
     Connection,
     Connections,
     listen,
@@ -91,6 +92,11 @@ async def is_open(client: Client) -> bool:
         return await asyncio.wait_for(reader.read(1), 10) == b"?"
     except ConnectionError:
         return False
+
+
+def test_an_idle_connection_outlives_that_of_a_load_balancer() -> None:
+    """Load balancers close theirs after 60 s. One that ours closed first would be a 502."""
+    assert KEEP_ALIVE_SECONDS == 75
 
 
 async def test_the_one_that_is_idle_for_longest_makes_room() -> None:
