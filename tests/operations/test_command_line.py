@@ -80,7 +80,7 @@ def program(variables: dict[str, str], *arguments: str) -> subprocess.CompletedP
         (
             "zsh",
             {"_TYPER_COMPLETE_ARGS": "progress-worker top"},
-            """_arguments '*: :(("topics":"Make and compare the Kafka topics."))'""",
+            """_arguments '*: :(("topics":"Create and check the Kafka topics."))'""",
         ),
         (
             "fish",
@@ -88,7 +88,7 @@ def program(variables: dict[str, str], *arguments: str) -> subprocess.CompletedP
                 "_TYPER_COMPLETE_ARGS": "progress-worker top",
                 "_TYPER_COMPLETE_FISH_ACTION": "get-args",
             },
-            "topics\tMake and compare the Kafka topics.",
+            "topics\tCreate and check the Kafka topics.",
         ),
     ],
 )
