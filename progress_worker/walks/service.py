@@ -14,7 +14,7 @@ import faust
 import structlog
 from mode import Service
 
-from progress_worker.errors import LearnerChangedError, TransientError
+from progress_worker.errors import LearnerChangedError, PoisonError, TransientError
 from progress_worker.runtime.service import WorkerService
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write.walks import WalkMovedError
@@ -86,7 +86,8 @@ class WalkService(WorkerService):
             step = await self._walk.step()
         except (LearnerChangedError, WalkMovedError):
             await self.sleep(_CONFLICT_SECONDS)
-        except TransientError as error:
+        except (TransientError, PoisonError) as error:
+            # The cause is a learner's row at worst, and nobody else has to wait for its repair.
             self._outage.met(str(error))
             await self.sleep(_OUTAGE_SECONDS)
         else:

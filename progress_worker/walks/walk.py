@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from progress_worker.errors import LearnerChangedError
+from progress_worker.errors import TransientError
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.write import walks
 from progress_worker.storage.write.histories import connect_for_histories
@@ -75,7 +75,7 @@ class Walk:
         self._engine = engine
         self._time_limit = time_limit_seconds
         self._page_learners = page_learners
-        #: How many learners of a page are worked on at once; fewer after a conflict.
+        #: How many learners of a page are worked on at once; fewer after a failure.
         self._most = page_learners
 
     async def state(self) -> WalkState | None:
@@ -97,9 +97,9 @@ class Walk:
     async def step(self) -> Step:
         """Do the next page of the present pass; a new pass begins where there is none.
 
-        Raises LearnerChangedError where a learner of the page was saved meanwhile: the next step
-        takes fewer. Raises WalkMovedError where another process has done the page, and what
-        `connect_for` raises.
+        Raises LearnerChangedError where a learner of the page was saved meanwhile, WalkMovedError
+        where another process has done the page, and what `connect_for` raises. After a transient
+        failure the next step takes fewer learners.
         """
         state = await self.state()
         if state is None or state.finished_at or state.rule_book != self.passenger.rule_book:
@@ -109,7 +109,7 @@ class Walk:
             raise RuntimeError("a walk that was begun has no row")
         try:
             step = await self._page(state)
-        except LearnerChangedError:
+        except TransientError:
             self._most = max(1, self._most // 2)
             raise
         self._most = min(self._page_learners, self._most * 2)
