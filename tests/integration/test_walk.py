@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import rulebooks
 from progress_worker.storage.write.walks import WalkMovedError
 from progress_worker.walks.verifying import Verify
-from progress_worker.walks.walk import Walk
+from progress_worker.walks.walk import Step, Walk
 from tests.harness.events import CATALOGUE, Event, completed, records
 from tests.harness.storage import Projection, Rows, execute, fetch, progress, projection
 from tests.harness.waiting import wait_until
@@ -143,8 +145,7 @@ async def test_the_end_is_that_of_the_newer_book_alone(
             case 1:
                 step = asyncio.create_task(walk_of(ruled, rng.randint(1, 4)).step())
                 await asyncio.sleep(rng.random() * 0.03)
-                step.cancel()  # killed wherever it is
-                await asyncio.wait({step})
+                await kill(step)
             case _:
                 step = asyncio.create_task(walk_of(ruled, rng.randint(1, 4)).step())
                 await ruled.apply(*take(waiting, rng))
@@ -172,6 +173,15 @@ def monotone(rows: dict[str, Rows], users: set[str]) -> set[tuple[str, str]]:
     return {
         (user, name) for user, name in rows["achievement_unlock"] if user in users and name in names
     }
+
+
+async def kill(task: asyncio.Task[Step]) -> None:
+    """End it wherever it is. A connection that it was just opening is lost, as with a process."""
+    task.cancel()
+    await asyncio.wait({task})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def take(waiting: list[list[Event]], rng: random.Random) -> list[Event]:
