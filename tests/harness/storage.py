@@ -94,14 +94,13 @@ class Projection:
 
 
 async def settle(worker: Worker) -> None:
-    """Do what the worker's start does; closes its connection, since tests watch for new ones."""
+    """Do what the worker's start does with rule books."""
     async with connect(worker.engine) as connection:
         migrated = await connection.execute("SELECT to_regclass('rule_book') IS NOT NULL")
         if await migrated.fetchone() == (True,):
             text = load_rules(worker.settings).text
             await rulebooks.settle(connection, worker.books, text)
             await connection.commit()
-    await worker.engine.dispose()
 
 
 @asynccontextmanager
@@ -112,6 +111,7 @@ async def projection(
     worker = Worker(settings, tracing)
     try:
         await settle(worker)
+        await worker.engine.dispose()  # tests listen for new connections
         yield Projection(
             books=worker.books,
             walk=worker.walk,
