@@ -6,20 +6,17 @@ away. It is one transaction under the same version check as a batch.
 
 from __future__ import annotations
 
-from contextlib import aclosing
-
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from progress_worker.domain.derive import replacement
 from progress_worker.domain.reducer import Unlock
 from progress_worker.errors import PoisonError, Reason, TransientError
 from progress_worker.outbox.messages import Messages
+from progress_worker.outbox.replacing import derive_and_replace
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
-from progress_worker.storage.write.histories import connect_for_histories, derive
+from progress_worker.storage.write.histories import connect_for_histories
 from progress_worker.storage.write.learners import load_whole
-from progress_worker.storage.write.saving import Changes, save
 
 _log = structlog.get_logger()
 
@@ -70,10 +67,6 @@ class Recalculation:
                 Reason.BEYOND_RETENTION,
                 "the learner's sums hold completions that were deleted",
             )
-        unlocks: list[Unlock] = []
-        async with aclosing(derive(connection, self._books, stored, newest=False)) as learners:
-            async for before, derived in learners:
-                state, unlocks = replacement(before, derived, topic)
-                messages = [self._messages.unlocked(unlock, None) for unlock in unlocks]
-                await save(connection, Changes([state], unlocks=unlocks), messages)
-        return unlocks
+        return await derive_and_replace(
+            connection, self._books, self._messages, stored, newest=False, only_topic=topic
+        )

@@ -25,13 +25,11 @@ class Derived(NamedTuple):
 
     `unlocks` are the achievements whose rules hold. Each names the completion that first met the
     rule when all are applied oldest first, or the last one if deleted completions were needed too.
-    `unjudged` are achievements whose rule holds but for which no stored completion can be named,
-    because all were deleted.
+    If every completion was deleted, none can be named, and the achievement is left out.
     """
 
     state: LearnerState
     unlocks: list[Unlock]
-    unjudged: list[str]
 
 
 class Difference(NamedTuple):
@@ -71,7 +69,7 @@ class Derivation:
         if self._stored.kept_from is not None:
             state = _with_deleted(self._book, self._stored, state)
         met = {unlock.achievement.id: unlock for unlock in self._met}
-        unlocks, unjudged = [], []
+        unlocks = []
         for achievement, condition in self._book.conditions:
             if not condition.holds(state):
                 continue
@@ -84,11 +82,9 @@ class Derivation:
                     state.user_id, achievement, self._last, progress, self._book.version, True
                 )
                 unlocks.append(unlock)
-            else:
-                unjudged.append(achievement.id)
         state.unlocked = {unlock.achievement.id for unlock in unlocks}
         state.targets_of = 0
-        return Derived(state, unlocks, unjudged)
+        return Derived(state, unlocks)
 
 
 def compare(stored: LearnerState, derived: Derived) -> Iterator[Difference]:

@@ -37,14 +37,7 @@ class RuleBook:
 
     def new_learner(self, user_id: str) -> LearnerState:
         """The state of a learner without a completion, complete by this rule book."""
-        state = LearnerState(user_id)
-        self.adopt(state)
-        state.counters = self.counters.zero()
-        return state
-
-    def adopt(self, state: LearnerState) -> None:
-        """Name this rule book as the one by which the state is complete."""
-        state.rule_book = self.version
+        return LearnerState(user_id, rule_book=self.version, counters=self.counters.zero())
 
 
 def read_rule_book(text: str) -> RuleBook:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 from progress_worker.ingest.batch_steps import (
     BatchDecoded,
@@ -18,17 +17,14 @@ from progress_worker.ingest.folding import Arrival, Fold
 from progress_worker.outbox.counting import report_dead_letters
 from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.observer import DoneObserver
 
 
-class BatchMetrics:
+class BatchMetrics(DoneObserver):
     """The observer that turns the steps of batches into metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-
-    def around(self, _step: object) -> AbstractContextManager[None]:
-        """See Observer: no step is measured from outside."""
-        return nullcontext()
 
     def done(self, step: object) -> None:
         """See Observer."""

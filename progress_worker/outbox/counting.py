@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 
@@ -14,19 +13,16 @@ from progress_worker.outbox.publish_steps import DeadLetterWritten, Published
 from progress_worker.storage.write.outbox import PendingRecord
 from progress_worker.telemetry.ages import ages
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.telemetry.observer import DoneObserver
 
 _log = structlog.get_logger()
 
 
-class OutboxMetrics:
+class OutboxMetrics(DoneObserver):
     """The observer that counts what leaves through the outbox."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-
-    def around(self, _step: object) -> AbstractContextManager[None]:
-        """See Observer: no step is measured from outside."""
-        return nullcontext()
 
     def done(self, step: object) -> None:
         """See Observer."""

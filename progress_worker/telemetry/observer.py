@@ -7,7 +7,7 @@ each batch, and none for each event.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Protocol
 
 
@@ -19,6 +19,14 @@ class Observer(Protocol):
 
     def done(self, step: object) -> None:
         """Take note that a step succeeded."""
+
+
+class DoneObserver:
+    """An observer that only takes note of steps that succeeded."""
+
+    def around(self, _step: object) -> AbstractContextManager[None]:
+        """See Observer: nothing is done around a step."""
+        return nullcontext()
 
 
 class Observers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,6 +12,7 @@ import typer
 from pydantic_core import to_json
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from progress_worker.errors import FatalError, LearnerChangedError, ProgressError, TransientError
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 #: The exit status when something is stored differently from how it is derived.
 _DIFFERENT: Final = 2
 _TRIES: Final = 20
-_PAUSE_SECONDS: Final = 0.5
+_CONFLICT_SECONDS: Final = 0.05
+_OUTAGE_SECONDS: Final = 0.5
 _PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)%").fullmatch
 
 
@@ -101,29 +103,23 @@ class _Report:
         """Print a difference."""
         typer.echo(to_json(difference._asdict()).decode() if self._as_json else str(difference))
 
-    def end(self, verified: Verify, different: int, seconds: float) -> None:
+    def end(self, figures: Mapping[str, int], different: int, seconds: float) -> None:
         """Print the figures of a whole run."""
         if self._as_json:
-            figures = {
-                "compared": verified.compared,
-                "truncated": verified.truncated,
-                "incomplete": verified.incomplete,
-                "different": different,
-                "seconds": round(seconds, 1),
-            }
-            typer.echo(to_json(figures).decode())
+            content = {**figures, "different": different, "seconds": round(seconds, 1)}
+            typer.echo(to_json(content).decode())
             return
         typer.echo(
-            f"{verified.compared:,} learners compared in {seconds:.0f} s: {different:,} differ."
+            f"{figures['compared']:,} learners compared in {seconds:.0f} s: {different:,} differ."
         )
-        if verified.truncated:
+        if figures["truncated"]:
             typer.echo(
-                f"{verified.truncated:,} of them have deleted older completions: they were "
+                f"{figures['truncated']:,} of them have deleted older completions: they were "
                 "compared on what is left."
             )
-        if verified.incomplete:
+        if figures["incomplete"]:
             typer.echo(
-                f"{verified.incomplete:,} were not compared: no rule book has derived them yet."
+                f"{figures['incomplete']:,} were not compared: no rule book has derived them yet."
             )
 
 
@@ -139,7 +135,7 @@ async def _verify(user: str | None, share: float, report: _Report, *, resume: bo
         else:
             walk = Walk(engine, passenger, time_limit_seconds=limit)
             different = await _many(walk, resume=resume)
-        report.end(passenger, different, asyncio.get_running_loop().time() - started)
+        report.end(passenger.figures, different, asyncio.get_running_loop().time() - started)
         return different
 
 
@@ -178,15 +174,20 @@ async def _many(walk: Walk, *, resume: bool) -> int:
 
 async def _step(walk: Walk) -> Step:
     """One step, tried again a few times; raises TransientError in the end."""
-    for left in reversed(range(_TRIES)):
-        try:
-            return await walk.step()
-        except TransientError as error:
-            if not left:
-                raise
-            conflict = isinstance(error, LearnerChangedError)
-            await asyncio.sleep(_PAUSE_SECONDS * (0.1 if conflict else 1))
-    raise AssertionError("the last try returns or raises")
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=_pause,
+        stop=stop_after_attempt(_TRIES),
+        reraise=True,
+    )
+    step: Step = await retrying(walk.step)
+    return step
+
+
+def _pause(call: RetryCallState) -> float:
+    """A conflict with live traffic is over sooner than an outage."""
+    error = call.outcome.exception() if call.outcome else None
+    return _CONFLICT_SECONDS if isinstance(error, LearnerChangedError) else _OUTAGE_SECONDS
 
 
 @asynccontextmanager

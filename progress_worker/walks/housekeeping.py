@@ -1,8 +1,8 @@
 """Housekeeping: deletes what is kept for a limited time, one small step at each turn of a timer.
 
 A step reads and deletes a bounded number of rows. It runs in the leader only. If two workers take
-themselves for the leader, both delete the same. A step that fails is rolled back and tried again at
-the next turn.
+themselves for the leader, the slower one's step fails. A step that fails is rolled back and tried
+again at the next turn.
 """
 
 from __future__ import annotations
@@ -72,11 +72,7 @@ class Housekeeping:
             self._metrics.housekeeping_steps.labels("done").inc()
 
     async def _forget(self, connection: Connection, before: dt.datetime) -> None:
-        state = await walks.find(connection, _WALK)
-        if state is None or state.finished_at:
-            await walks.begin(connection, _WALK)
-            state = await walks.find(connection, _WALK)
-        start = state.cursor if state else walks.BEGINNING
+        start = (await walks.resume(connection, _WALK)).cursor
         position = start.user_id, start.event_id or retention.BEGINNING[1]
         page = await retention.completions_after(
             connection, position, before=before, limit=self._step_rows

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import aclosing
 
-from progress_worker.domain.derive import replacement
 from progress_worker.domain.reducer import Unlock
-from progress_worker.domain.state import LearnerState
 from progress_worker.outbox.messages import Messages
+from progress_worker.outbox.replacing import derive_and_replace
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
-from progress_worker.storage.write.histories import derive
 from progress_worker.storage.write.learners import load_whole
-from progress_worker.storage.write.outbox import OutboxRecord
-from progress_worker.storage.write.saving import Changes, save
 from progress_worker.storage.write.walks import RULE_BOOK
 from progress_worker.telemetry.metrics import Metrics
 
@@ -49,17 +44,10 @@ class MoveToRuleBook:
     async def work(self, connection: Connection, users: Sequence[str]) -> int:
         """Derive and replace. Raises LearnerChangedError for a learner who was saved meanwhile."""
         stored = await load_whole(connection, self._books, set(users))
-        states: list[LearnerState] = []
-        unlocks: list[Unlock] = []
-        async with aclosing(derive(connection, self._books, stored, newest=True)) as learners:
-            async for before, derived in learners:
-                state, earned = replacement(before, derived)
-                states.append(state)
-                unlocks += earned
-        messages: list[OutboxRecord] = [self._messages.unlocked(each, None) for each in unlocks]
-        await save(connection, Changes(states, unlocks=unlocks), messages)
-        self._unlocks = unlocks
-        return len(states)
+        self._unlocks = await derive_and_replace(
+            connection, self._books, self._messages, stored, newest=True
+        )
+        return len(stored)
 
     def committed(self) -> None:
         """Count what the last page did."""

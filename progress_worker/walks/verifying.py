@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -36,11 +37,12 @@ class Verify:
         self._books = books
         self._report = report
         self._most = round(share * _PARTS)
+        #: How many learners were compared, how many of them have deleted older completions
+        #: (truncated), and how many an older release saved last (incomplete).
+        self.figures: Counter[str] = Counter(compared=0, truncated=0, incomplete=0)
+        #: Of the last page, until it is committed.
+        self._page: Counter[str] = Counter()
         self._found: list[Difference] = []
-        self._compared = self._truncated = self._incomplete = 0
-        #: So far: learners compared, those of them whose older completions were deleted, learners
-        #: with differences, and learners whom an older release saved last.
-        self.compared = self.truncated = self.different = self.incomplete = 0
 
     def wants(self, user_id: str, _rule_book: int | None, /) -> bool:
         """The learners of the sample."""
@@ -48,22 +50,21 @@ class Verify:
 
     async def work(self, connection: Connection, users: Sequence[str]) -> int:
         """Compare these learners; returns how many differ."""
-        self._found, self._compared, self._truncated = [], 0, 0
+        self._found = []
         stored = await load_whole(connection, self._books, set(users))
         complete = {u: state for u, state in stored.items() if state.rule_book is not None}
+        self._page = Counter(
+            compared=len(complete),
+            truncated=sum(state.kept_from is not None for state in complete.values()),
+            incomplete=len(stored) - len(complete),
+        )
         async with aclosing(derive(connection, self._books, complete, newest=False)) as learners:
             async for before, derived in learners:
                 self._found += compare(before, derived)
-                self._compared += 1
-                self._truncated += before.kept_from is not None
-        self._incomplete = len(stored) - len(complete)
         return len({difference.user_id for difference in self._found})
 
     def committed(self) -> None:
         """Report what the last page found."""
-        self.compared += self._compared
-        self.truncated += self._truncated
-        self.incomplete += self._incomplete
-        self.different += len({difference.user_id for difference in self._found})
+        self.figures.update(self._page)
         for difference in self._found:
             self._report(difference)

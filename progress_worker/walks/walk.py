@@ -101,25 +101,21 @@ class Walk:
         where another process has done the page, and what `connect_for` raises. After a transient
         failure the next step takes fewer learners.
         """
-        state = await self.state()
-        if state is None or state.finished_at or state.rule_book != self.passenger.rule_book:
-            await self.start()
-            state = await self.state()
-        if state is None:
-            raise RuntimeError("a walk that was begun has no row")
         try:
-            step = await self._page(state)
+            step = await self._page()
         except TransientError:
             self._most = max(1, self._most // 2)
             raise
         self._most = min(self._page_learners, self._most * 2)
         return step
 
-    async def _page(self, state: WalkState) -> Step:
+    async def _page(self) -> Step:
         async with connect_for(self._engine, self._time_limit) as connection:
+            state = await walks.resume(connection, self.passenger.name, self.passenger.rule_book)
             found = await walks.page(connection, state.cursor.user_id, self._page_learners)
             wanted = [user_id for user_id, book in found if self.passenger.wants(user_id, book)]
             sizes = await walks.sizes(connection, wanted[: self._most])
+            await connection.commit()
         users, passed = self._fitting(found, sizes)
         finished = passed == len(found) < self._page_learners
         cursor = walks.Cursor(found[passed - 1][0]) if passed else state.cursor

@@ -7,7 +7,6 @@ whose own is older uses the newest.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -24,7 +23,7 @@ _log = structlog.get_logger()
 
 #: One process at a time stores a rule book; any number that nobody else uses.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(7281936403)"
-_NEWEST: Final = "SELECT version, digest FROM rule_book ORDER BY version DESC LIMIT 1"
+_NEWEST: Final = "SELECT max(version) FROM rule_book"
 _CONTENT: Final = "SELECT version, content FROM rule_book WHERE version = ANY(%s)"
 _STORE: Final = f"INSERT INTO {RULE_BOOK.into} VALUES (%s, %s, %s, %s, %s)"
 #: A worker that was not seen for this long is gone.
@@ -42,18 +41,10 @@ ORDER BY instance LIMIT 1
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The newest rule book of the database: its version and digest."""
-
-    version: int
-    digest: str
-
-
-async def newest(connection: Connection) -> Stored | None:
-    """The active rule book; None where no worker ever ran."""
+async def newest(connection: Connection) -> int | None:
+    """The version of the active rule book; None where no worker ever ran."""
     row = await (await connection.execute(_NEWEST)).fetchone()
-    return None if row is None else Stored(*row)
+    return row[0] if row else None
 
 
 async def fetch(connection: Connection, books: RuleBooks, versions: Iterable[int | None]) -> None:
@@ -76,12 +67,12 @@ async def fetch(connection: Connection, books: RuleBooks, versions: Iterable[int
 
 async def refresh(connection: Connection, books: RuleBooks) -> None:
     """Use the newest rule book from now on. Raises what `fetch` raises."""
-    found = await newest(connection)
-    if found is not None and books.active is not books.by_version.get(found.version):
-        await fetch(connection, books, [found.version])
-        books.activate(found.version)
+    version = await newest(connection)
+    if version is not None and books.active is not books.by_version.get(version):
+        await fetch(connection, books, [version])
+        books.activate(version)
         if books.settled:
-            _log.info("rule_book_active", version=found.version)
+            _log.info("rule_book_active", version=version)
 
 
 async def settle(connection: Connection, books: RuleBooks, content: str) -> None:
@@ -92,17 +83,15 @@ async def settle(connection: Connection, books: RuleBooks, content: str) -> None
     """
     await connection.execute(_LOCK)
     await connection.execute(_FORGET)
-    own, found = books.configured, await newest(connection)
-    if found is None or found.version < own.version:
-        if why := await refusal(connection, own):
-            raise FatalError(why)
+    own, active = books.configured, await newest(connection)
+    if why := await refusal(connection, own):
+        raise FatalError(why)
+    if active is None or active < own.version:
         name, digest = own.content.name, own.digest
         await connection.execute(_STORE, [own.version, name, digest, FORMAT, content])
         _log.info("rule_book_stored", version=own.version, name=name)
-    elif why := await refusal(connection, own):
-        raise FatalError(why)
-    elif own.version < found.version:
-        _log.warning("older_rule_book", configured=own.version, active=found.version)
+    elif own.version < active:
+        _log.warning("older_rule_book", configured=own.version, active=active)
     await refresh(connection, books)
     books.settled = True
 

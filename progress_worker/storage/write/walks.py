@@ -27,8 +27,6 @@ class Cursor(NamedTuple):
     event_id: UUID | None = None
 
 
-BEGINNING: Final = Cursor()
-
 #: The walk that moves learners to the active rule book.
 RULE_BOOK: Final = "rule_book"
 
@@ -44,16 +42,17 @@ class WalkState(NamedTuple):
     finished_at: dt.datetime | None
 
 
-_FIND_ALL: Final = """
-SELECT name, rule_book, after_user_id, after_event_id, examined, changed, started_at, finished_at
-FROM walk
-"""
+_COLUMNS: Final = (
+    "name, rule_book, after_user_id, after_event_id, examined, changed, started_at, finished_at"
+)
+_FIND_ALL: Final = f"SELECT {_COLUMNS} FROM walk"
 _FIND: Final = f"{_FIND_ALL} WHERE name = %s"
-_BEGIN: Final = """
+_BEGIN: Final = f"""
 INSERT INTO walk (name, rule_book) VALUES (%s, %s)
 ON CONFLICT (name) DO UPDATE SET
     rule_book = excluded.rule_book, after_user_id = '', after_event_id = NULL,
     examined = 0, changed = 0, started_at = now(), moved_at = now(), finished_at = NULL
+RETURNING {_COLUMNS}
 """
 _MOVE: Final = """
 UPDATE walk SET
@@ -88,9 +87,20 @@ def _state(row: Sequence[Any]) -> WalkState:
     return WalkState(rule_book, Cursor(user_id, event_id), *others)
 
 
-async def begin(connection: Connection, name: str, rule_book: int | None = None) -> None:
-    """Start a pass from the beginning."""
-    await connection.execute(_BEGIN, [name, rule_book])
+async def begin(connection: Connection, name: str, rule_book: int | None = None) -> WalkState:
+    """Start a pass from the beginning; the caller commits."""
+    row = await (await connection.execute(_BEGIN, [name, rule_book])).fetchone()
+    if row is None:
+        raise RuntimeError("an upsert returned no row")
+    return _state(row)
+
+
+async def resume(connection: Connection, name: str, rule_book: int | None = None) -> WalkState:
+    """The pass for that rule book, which begins if there is none under way; the caller commits."""
+    state = await find(connection, name)
+    if state is None or state.finished_at or state.rule_book != rule_book:
+        return await begin(connection, name, rule_book)
+    return state
 
 
 async def move(
