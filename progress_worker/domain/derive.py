@@ -129,6 +129,8 @@ def replacement(
     state, dirty = derived.state, derived.state.dirty
     state.version = stored.version
     state.kept_from = stored.kept_from
+    if only_topic is not None:
+        state.rule_book = stored.rule_book  # levels that are kept may be by no rule book
     dirty.changed = True
     dirty.zone_lost = False
     dirty.totals = _differing(stored.totals, state.totals)

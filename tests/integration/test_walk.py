@@ -281,6 +281,19 @@ async def test_nothing_is_counted_halfway_for_such_a_learner(ruled: Ruled) -> No
     assert ("ada", "hard_ones") in fetch(ruled.url, UNLOCKS)
 
 
+async def test_a_recalculated_topic_completes_no_learner(ruled: Ruled) -> None:
+    """The other topics keep levels by whatever thresholds an older release had."""
+    await ruled.apply(completed("ada"))
+    execute(ruled.url, "UPDATE learner SET version = version + 1")
+    wrong = "INSERT INTO skill_level VALUES ('ada', 'logic', 'expert', 'beginner', now())"
+    execute(ruled.url, wrong)
+    await ruled.parts.recalculation.recalculate("ada", "algorithms")
+    assert fetch(ruled.url, "SELECT rule_book FROM learner") == [(None,)]
+    await ruled.walk_on()
+    assert fetch(ruled.url, "SELECT rule_book FROM learner") == [(7,)]
+    assert levels(ruled.url) == []
+
+
 async def test_the_end_of_a_pass_is_not_the_end_of_the_next(ruled: Ruled) -> None:
     await ruled.apply(*(completed(f"learner-{number}") for number in range(7)))
     walk = walk_of(ruled, 3)
