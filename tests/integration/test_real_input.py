@@ -138,7 +138,10 @@ def learners(url: str) -> dict[str, Learner]:
         runs = [(run.lower.toordinal(), run.upper.toordinal() - 1) for run in active_days]
         found[user_id] |= {"timezone": timezone} | streaks(ActiveDays(runs))
     for user_id, topic, difficulty, count, graded, grades, time, hints in fetch(
-        url, "SELECT * FROM learner_total WHERE completions > 0"
+        url,
+        "SELECT user_id, topic, difficulty, completions, graded,"
+        " grade_hundredths, time_spent_seconds, hints_used"
+        " FROM learner_total WHERE completions > 0",
     ):
         assert graded == count
         add(found[user_id], count, grades, time, hints)
