@@ -5,13 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from fastapi import FastAPI
 
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.http import probes
@@ -21,11 +17,11 @@ from progress_worker.http.api.spools import Spools
 from progress_worker.http.api.zones import UnknownZones
 from progress_worker.http.computing import Computing
 from progress_worker.http.context import ViewContext
+from progress_worker.http.endpoints import Endpoint, Endpoints
+from progress_worker.http.front import Front
 from progress_worker.http.metrics import ViewMetrics
-from progress_worker.http.middleware import MetricsPortMiddleware, RequestMiddleware
-from progress_worker.http.page import login as page_login
+from progress_worker.http.page import login
 from progress_worker.http.page import routes as page
-from progress_worker.http.problems import add_problem_handlers
 from progress_worker.http.security.authentication import Authenticator
 from progress_worker.http.serving.connections import (
     HEAD_SECONDS,
@@ -41,40 +37,17 @@ from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.views import ProgressReads
 from progress_worker.telemetry.logs import configure_logs
 
+_ENDPOINTS = (*routes.ENDPOINTS, *export.ENDPOINTS, *probes.ENDPOINTS)
+
 
 def utc_now() -> dt.datetime:
     """The clock of everything but the tests."""
     return dt.datetime.now(dt.UTC)
 
 
-class ViewApplication(FastAPI):
-    """The view's paths, without the parts that answer requests."""
-
-    def __init__(self, lifespan: Any = None) -> None:
-        super().__init__(
-            lifespan=lifespan,
-            openapi_url=None,
-            docs_url=None,
-            redoc_url=None,
-            redirect_slashes=False,
-        )
-        for module in (routes, export, probes, documentation, page):
-            self.include_router(module.router)
-        add_problem_handlers(self)
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """The OpenAPI document."""
-        return describe(self)
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, under FastAPI's name for it."""
-        return self.document
-
-
 def openapi_document() -> dict[str, Any]:
     """The view's OpenAPI document, which `schemas/openapi.json` publishes."""
-    return ViewApplication().document
+    return describe(_ENDPOINTS)
 
 
 def write_openapi(directory: Path) -> None:
@@ -87,7 +60,7 @@ def create_app(
     settings: ViewSettings,
     book: RuleBook,
     clock: Callable[[], dt.datetime] = utc_now,
-) -> FastAPI:
+) -> Front:
     """The view, ready to serve. It connects to Postgres at the first request.
 
     `book` is the active rule book as long as the database has none. `clock` returns the present
@@ -96,20 +69,15 @@ def create_app(
     reads = ReadConnections(settings.read_url, _limits(settings))
     exports = ReadConnections(settings.read_url, _export_limits(settings))
     books = ViewRuleBooks(reads, book)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await reads.close()
-            await exports.close()
-            computing.close()
-
-    app = ViewApplication(lifespan)
     metrics = ViewMetrics()
     computing = Computing()
-    app.state.view = ViewContext(
+
+    async def close() -> None:
+        await reads.close()
+        await exports.close()
+        computing.close()
+
+    context = ViewContext(
         clock=clock,
         metrics=metrics,
         authenticator=Authenticator(settings, metrics),
@@ -120,12 +88,17 @@ def create_app(
         computing=computing,
         development_login=settings.view_development_login,
     )
-    if settings.view_development_login:
-        app.include_router(page_login.router)
-    if settings.view_metrics_port is not None:
-        app.add_middleware(MetricsPortMiddleware, port=settings.view_metrics_port)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
-    return app
+    return Front(context, Endpoints(_endpoints(settings)), close, settings.view_metrics_port)
+
+
+def _endpoints(settings: ViewSettings) -> tuple[Endpoint, ...]:
+    return (
+        *_ENDPOINTS,
+        *page.ENDPOINTS,
+        *documentation.ENDPOINTS,
+        documentation.document_endpoint(openapi_document()),
+        *((login.ENDPOINT,) if settings.view_development_login else ()),
+    )
 
 
 def serve(
@@ -146,7 +119,6 @@ def serve(
             listen(settings.view_host, settings.view_metrics_port, "VIEW_METRICS_PORT")
         )
     app = create_app(settings, book)
-    app.openapi()  # Make the document now. It would take too long between requests.
     gc.freeze()  # Everything so far stays. The collector need not look at it again.
     run(app, listeners, Connections(most, head_seconds))
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Final
 
-from fastapi import Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from progress_worker import __version__

@@ -2,57 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
+import msgspec
+from msgspec import Meta
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import Field
 from starlette.responses import Response
 
 from progress_worker.http.api.responses import Answer
-from progress_worker.http.api.routes import ReadRouter
-from progress_worker.http.context import View
+from progress_worker.http.endpoints import Call, Endpoint
 
-router = ReadRouter(tags=["operations"])
-
-_NO_STORE = {"Cache-Control": "no-store"}
+_NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-class HealthAnswer(Answer):
+class HealthAnswer(Answer, frozen=True, kw_only=True):
     """That all is well."""
 
-    status: Literal["ok"] = Field(default="ok", description="Anything else is a problem.")
+    status: Annotated[Literal["ok"], Meta(description="Anything else is a problem.")] = "ok"
 
 
 def _healthy() -> Response:
-    body = HealthAnswer().model_dump_json()
+    body = msgspec.json.encode(HealthAnswer())
     return Response(body, media_type="application/json", headers=_NO_STORE)
 
 
-@router.get("/livez", operation_id="livez", response_model=HealthAnswer)
-async def livez() -> Response:
+async def livez(_call: Call) -> Response:
     """The process serves requests, even if Postgres does not answer."""
     return _healthy()
 
 
-@router.get("/readyz", operation_id="readyz", response_model=HealthAnswer)
-async def readyz(view: View) -> Response:
+async def readyz(call: Call) -> Response:
     """The learners' progress can be read."""
-    await view.reads.ready()
+    await call.view.reads.ready()
     return _healthy()
 
 
-@router.get(
-    "/metrics",
-    operation_id="metrics",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "Prometheus's text format.",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-        }
-    },
-)
-async def metrics(view: View) -> Response:
+async def metrics(call: Call) -> Response:
     """The view's metrics."""
-    body = generate_latest(view.metrics.registry)
+    body = generate_latest(call.view.metrics.registry)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST, **_NO_STORE})
+
+
+ENDPOINTS: Final = (
+    Endpoint("/livez", livez, tag="operations", answer=HealthAnswer),
+    Endpoint("/readyz", readyz, tag="operations", answer=HealthAnswer),
+    Endpoint(
+        "/metrics",
+        metrics,
+        tag="operations",
+        answer={"text/plain": {"schema": {"type": "string"}}},
+        about={"description": "Prometheus's text format."},
+    ),
+)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import http
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Final
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+import msgspec
+from msgspec import Meta
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from progress_worker.errors import TransientError
+from progress_worker.http.api.responses import Answer
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2
@@ -21,24 +21,44 @@ RETRY_AFTER_SECONDS: Final = 2
 ALLOW: Final = "GET, HEAD"
 
 
-class InvalidParameter(BaseModel):
+class InvalidParameter(Answer, frozen=True, kw_only=True):
     """One thing that is wrong with a request."""
 
-    location: str = Field(description="Where the mistake is.", examples=["query.days"])
-    message: str = Field(description="What the request must have there.")
+    location: Annotated[str, Meta(description="Where the mistake is.", examples=["query.days"])]
+    message: Annotated[str, Meta(description="What the request must have there.")]
 
 
-class Problem(BaseModel):
+class Problem(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """What went wrong, by RFC 9457."""
 
-    type: str = Field(default="about:blank", description="The kind of problem. The status says it.")
-    title: str = Field(description="The status in words.", examples=["Unauthorized"])
-    status: int = Field(description="The HTTP status code.", examples=[401])
-    detail: str = Field(description="What went wrong this time.")
-    request_id: str = Field(description="The request's id, which the log has too.")
-    errors: list[InvalidParameter] | None = Field(
-        default=None, description="What is wrong with the request, with status 422."
-    )
+    # Without a default, since a default would be left out of the answer.
+    type: Annotated[
+        str,
+        Meta(
+            description="The kind of problem. The status says it.",
+            extra_json_schema={"default": "about:blank"},
+        ),
+    ]
+    title: Annotated[str, Meta(description="The status in words.", examples=["Unauthorized"])]
+    status: Annotated[int, Meta(description="The HTTP status code.", examples=[401])]
+    detail: Annotated[str, Meta(description="What went wrong this time.")]
+    request_id: Annotated[str, Meta(description="The request's id, which the log has too.")]
+    errors: Annotated[
+        list[InvalidParameter] | None,
+        Meta(description="What is wrong with the request, with status 422."),
+    ] = None
+
+
+class InvalidRequestError(Exception):
+    """Parameters are wrong."""
+
+    def __init__(self, mistakes: list[InvalidParameter]) -> None:
+        super().__init__("; ".join(f"{found.location}: {found.message}" for found in mistakes))
+        self.mistakes = mistakes
+
+
+#: The errors that a client is told about.
+Expected = HTTPException | InvalidRequestError | TransientError
 
 
 def problem(
@@ -50,6 +70,7 @@ def problem(
 ) -> Response:
     """An answer that says what went wrong."""
     body = Problem(
+        type="about:blank",
         title=http.HTTPStatus(status).phrase,
         status=status,
         detail=detail,
@@ -57,47 +78,22 @@ def problem(
         errors=errors,
     )
     return Response(
-        body.model_dump_json(exclude_none=True),
+        msgspec.json.encode(body),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **(headers or {})},
     )
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Answer every expected error as a problem."""
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(TransientError, _unavailable)
-
-
-def _request_id(request: Request) -> str:
-    return str(request.scope["state"]["request_id"])
-
-
-async def _refused(request: Request, error: Any) -> Response:
-    headers = dict(error.headers or {})
-    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ALLOW
-    return problem(_request_id(request), error.status_code, error.detail, headers)
-
-
-async def _invalid(request: Request, error: Any) -> Response:
-    errors = [
-        InvalidParameter(
-            location=".".join(str(part) for part in found["loc"]),
-            message=str(found["msg"]).removeprefix("Value error, "),
-        )
-        for found in error.errors()
-    ]
-    detail = "; ".join(f"{found.location}: {found.message}" for found in errors)
-    return problem(_request_id(request), http.HTTPStatus.UNPROCESSABLE_ENTITY, detail, None, errors)
-
-
-async def _unavailable(request: Request, error: Any) -> Response:
-    request.scope["state"]["unavailable"] = str(error)
+def problem_of(request_id: str, error: Expected) -> Response:
+    """The answer that tells a client about the error."""
+    if isinstance(error, HTTPException):
+        return problem(request_id, error.status_code, error.detail, error.headers)
+    if isinstance(error, InvalidRequestError):
+        status = http.HTTPStatus.UNPROCESSABLE_ENTITY
+        return problem(request_id, status, str(error), None, error.mistakes)
     return problem(
-        _request_id(request),
+        request_id,
         http.HTTPStatus.SERVICE_UNAVAILABLE,
         "The progress cannot be read just now; try again soon.",
         {"Retry-After": str(RETRY_AFTER_SECONDS)},

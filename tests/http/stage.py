@@ -170,6 +170,6 @@ async def open_stage(database: Database, options: dict[str, Any]) -> AsyncIterat
         }
     )
     opened = Stage(database, settings, read_rule_book(CATALOGUE))
-    async with opened.app.router.lifespan_context(opened.app):
-        yield opened
+    yield opened
+    await opened.app.close()
     await opened.close()

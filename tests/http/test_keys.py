@@ -254,7 +254,7 @@ async def test_a_source_that_says_nothing_is_an_outage(
 
 
 def failed_reads(stage: Stage) -> float:
-    registry = stage.app.state.view.metrics.registry
+    registry = stage.app.context.metrics.registry
     found: float = registry.get_sample_value(
         "progress_view_key_refreshes_total", {"result": "failed"}
     )

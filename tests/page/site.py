@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 import uvicorn
-from fastapi import FastAPI
 from pydantic import SecretStr
 
 from progress_worker.domain.rulebook import built_in_text, read_rule_book
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK, free_port
 from progress_worker.http.application import create_app
+from progress_worker.http.front import Front
 from progress_worker.http.security.authentication import mint_token
 from progress_worker.settings.view import ViewSettings
 from tests.http.learners import Learners
@@ -66,7 +66,7 @@ def _noon() -> dt.datetime:
 
 
 @contextmanager
-def _served(app: FastAPI) -> Iterator[str]:
+def _served(app: Front) -> Iterator[str]:
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, LOOPBACK, port, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -7,10 +7,10 @@ import csv
 import io
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import ExitStack, aclosing
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
+import msgspec
 import structlog
-from fastapi import Query
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -25,12 +25,13 @@ from progress_worker.http.api.responses_over_time import (
     ExportedStatistics,
     ExportSummary,
 )
-from progress_worker.http.api.routes import Question, ReadRouter
 from progress_worker.http.api.spools import Spool
 from progress_worker.http.api.spreadsheet import UNDO, text_cell
 from progress_worker.http.api.windows import MAX_DAYS, Range, span
+from progress_worker.http.asking import USER_ID, Asked, of_learner
 from progress_worker.http.conditional import asks_for_change, caching_headers, matches, not_modified
-from progress_worker.http.context import Asked
+from progress_worker.http.endpoints import Endpoint
+from progress_worker.http.parameters import Parameter, one_of
 from progress_worker.storage.read.export import ExportRunningError, OpenExport
 from progress_worker.storage.read.views import (
     HistoryView,
@@ -54,9 +55,18 @@ _RETRY_AFTER: Final = {"Retry-After": "5"}
 
 _OVER: Final = "The time limit of an export is over."
 
+_STORED: Final = tuple(name for name in ExportedCompletion.__struct_fields__ if name != "grade")
+
 _log = structlog.get_logger()
 
-router = ReadRouter(prefix="/api/progress", tags=["export"])
+_FORMATS: Final[tuple[Format, ...]] = ("json", "csv")
+FORMAT: Final[Parameter[Format]] = Parameter(
+    "format",
+    "`json`: everything; `csv`: one row per completion, for a spreadsheet. " + UNDO,
+    one_of(_FORMATS),
+    {"type": "string", "enum": list(_FORMATS), "default": "json"},
+    "json",
+)
 
 
 class ExportResponse(StreamingResponse):
@@ -82,33 +92,9 @@ class ExportResponse(StreamingResponse):
                 _log.warning("view_export_cut_off", reason=_OVER)
 
 
-@router.get(
-    "/export",
-    operation_id="export",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "The export, as a file.",
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/ExportAnswer"}},
-                "text/csv": {"schema": {"type": "string"}},
-            },
-        },
-        429: {},
-    },
-)
-async def export(
-    question: Question,
-    wanted: Annotated[
-        Format,
-        Query(
-            alias="format",
-            description="`json`: everything; `csv`: one row per completion, for a spreadsheet. "
-            + UNDO,
-        ),
-    ] = "json",
-) -> Response:
+async def export(question: Asked) -> Response:
     """Everything about the learner as a stream. All parts show the same moment."""
+    wanted = question.values[FORMAT]
     stamp = await question.view.reads.stamp(question.user_id)
     tag = question.tag(stamp)
     if asks_for_change(question.request) and matches(question.request, tag):
@@ -170,9 +156,8 @@ async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question
     history = await source.history(read.first, read.last)
 
     def make() -> str:
-        return _present(
-            learner.decode(), statistics.decode(), history.decode(), question
-        ).model_dump_json()
+        parts = _present(learner.decode(), statistics.decode(), history.decode(), question)
+        return msgspec.json.encode(parts).decode()
 
     # The statistics are presented once for each period.
     characters = learner.characters + 4 * statistics.characters + history.characters
@@ -203,14 +188,14 @@ async def _json(summary: str, source: OpenExport) -> AsyncGenerator[str, None]:
     yield summary.removesuffix("}") + ',"completions":['
     separator = ""
     async for completions in source.completions():
-        rows = ",".join(_exported(found).model_dump_json() for found in completions)
-        yield separator + rows
+        rows = msgspec.json.encode([_exported(found) for found in completions]).decode()
+        yield separator + rows[1:-1]
         separator = ","
     yield "]}"
 
 
 async def _csv(source: OpenExport) -> AsyncGenerator[str, None]:
-    yield _BYTE_ORDER_MARK + _csv_lines([ExportedCompletion.model_fields])
+    yield _BYTE_ORDER_MARK + _csv_lines([ExportedCompletion.__struct_fields__])
     async for completions in source.completions():
         yield _csv_lines(_cells(found) for found in completions)
 
@@ -243,6 +228,23 @@ def _grade(found: Completion) -> float | None:
 
 
 def _exported(found: Completion) -> ExportedCompletion:
-    fields = found._asdict()
-    del fields["grade_hundredths"]
+    fields = {name: getattr(found, name) for name in _STORED}
     return ExportedCompletion(**fields, grade=_grade(found))
+
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "/api/progress/export",
+        of_learner(export),
+        tag="export",
+        answer={
+            "application/json": {"schema": {"$ref": "#/components/schemas/ExportAnswer"}},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+        parameters=(FORMAT, USER_ID),
+        needs_token=True,
+        about={"description": "The export, as a file."},
+        statuses=(429,),
+    ),
+)

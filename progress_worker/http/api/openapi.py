@@ -1,14 +1,18 @@
-"""The OpenAPI document of the application. `schemas/openapi.json` is its published copy."""
+"""The OpenAPI document of the endpoints. `schemas/openapi.json` is its published copy."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
+import msgspec
 
 from progress_worker import __version__
+from progress_worker.http.api.responses import Answer
 from progress_worker.http.api.responses_over_time import ExportAnswer
+from progress_worker.http.endpoints import Endpoint
+from progress_worker.http.parameters import Parameter
 from progress_worker.http.problems import MEDIA_TYPE, Problem
 
 TITLE: Final = "Learners' progress"
@@ -17,60 +21,101 @@ DESCRIPTION: Final = (
     "Read-only; every path that can be read answers HEAD as well. Days are the learner's own."
 )
 _SCHEMAS: Final = "#/components/schemas/"
+_BEARER: Final = {
+    "type": "http",
+    "description": "The learner is the token's `sub`.",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+}
 _HEADERS: Final = {
-    "ETag": "Changes whenever the answer does; send it as `If-None-Match`.",
-    "Cache-Control": "Only the reader may keep the answer, and must revalidate it each time.",
+    name: {"description": text, "required": True, "schema": {"type": "string"}}
+    for name, text in {
+        "ETag": "Changes whenever the answer does; send it as `If-None-Match`.",
+        "Cache-Control": "Only the reader may keep the answer, and must revalidate it each time.",
+    }.items()
 }
 _PROBLEMS: Final = {
-    "401": "No valid bearer token.",
-    "403": "The token may not read another learner.",
-    "404": "No such path.",
-    "405": "Only GET and HEAD.",
-    "422": "A parameter is wrong.",
-    "429": "An export of this learner is running; `Retry-After` says when to try again.",
-    "500": "Something went wrong on our side.",
-    "503": "Postgres or the signing keys are away; `Retry-After` says when to try again.",
+    401: "No valid bearer token.",
+    403: "The token may not read another learner.",
+    404: "No such path.",
+    405: "Only GET and HEAD.",
+    422: "A parameter is wrong.",
+    429: "An export of this learner is running; `Retry-After` says when to try again.",
+    500: "Something went wrong on our side.",
+    503: "Postgres or the signing keys are away; `Retry-After` says when to try again.",
 }
-#: A path has these only if it declares them itself.
-_PARTICULAR: Final = frozenset({"429"})
-_OPEN: Final = ("404", "405", "500", "503")
+_OF_ALL: Final = (404, 405, 500, 503)
+_OF_LEARNERS: Final = (401, 403, 422)
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The application's OpenAPI document."""
-    document: dict[str, Any] = get_openapi(
-        title=TITLE, version=__version__, description=DESCRIPTION, routes=app.routes
-    )
-    schemas = document["components"]["schemas"]
-    for model in (Problem, ExportAnswer):
-        schema = model.model_json_schema(ref_template=_SCHEMAS + "{model}")
-        schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    document["components"]["schemas"] = dict(sorted(schemas.items()))
-    for path in document["paths"].values():
-        for operation in path.values():
-            _complete(operation)
-    return document
+def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """The OpenAPI document of those endpoints that have a tag."""
+    documented = [found for found in endpoints if found.tag]
+    answers = [found.answer for found in documented if isinstance(found.answer, type)]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "description": DESCRIPTION, "version": __version__},
+        "paths": {found.path: {"get": _operation(found)} for found in documented},
+        "components": {
+            "schemas": _schemas([*answers, Problem, ExportAnswer]),
+            "securitySchemes": {"bearer": _BEARER},
+        },
+    }
 
 
-def _complete(operation: dict[str, Any]) -> None:
-    """Add to an operation what all have in common: headers, 304 and problems."""
-    responses = operation["responses"]
-    responses.pop("422", None)
-    if "security" in operation:
-        headers = {
-            name: {"description": text, "required": True, "schema": {"type": "string"}}
-            for name, text in _HEADERS.items()
-        }
-        responses["200"]["headers"] = headers
-        responses["304"] = {
-            "description": "The client's answer is still valid.",
-            "headers": headers,
-        }
-    common = _PROBLEMS.keys() - _PARTICULAR if "security" in operation else set(_OPEN)
-    for status in sorted(common | _PARTICULAR & responses.keys()):
+def _schemas(answers: list[type[Answer]]) -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components(answers, ref_template=_SCHEMAS + "{name}")
+    for schema in schemas.values():
+        for field in schema["properties"].values():
+            if all(isinstance(word, str) for word in field.get("enum", [0])):
+                field["type"] = "string"  # msgspec leaves it to the words
+    return dict(sorted(schemas.items()))
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    handle: Any = endpoint.handle
+    name = handle.__name__
+    operation: dict[str, Any] = {
+        "tags": [endpoint.tag],
+        "summary": name.replace("_", " ").title(),
+        "description": inspect.getdoc(handle),
+        "operationId": name,
+    }
+    if endpoint.needs_token:
+        operation["security"] = [{"bearer": []}]
+    if endpoint.parameters:
+        operation["parameters"] = [_parameter(found) for found in endpoint.parameters]
+    operation["responses"] = _responses(endpoint)
+    return operation
+
+
+def _parameter(parameter: Parameter[Any]) -> dict[str, Any]:
+    schema = {**parameter.schema, "description": parameter.description}
+    if parameter.examples:
+        schema["examples"] = list(parameter.examples)
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.place == "path",
+        "schema": schema,
+        "description": parameter.description,
+    }
+
+
+def _responses(endpoint: Endpoint) -> dict[str, Any]:
+    answer = endpoint.answer
+    if isinstance(answer, type):
+        answer = {"application/json": {"schema": {"$ref": _SCHEMAS + answer.__name__}}}
+    good: dict[str, Any] = {"description": "Successful Response", "content": answer}
+    responses: dict[int, Any] = {200: {**good, **endpoint.about}}
+    if endpoint.needs_token:
+        good_headers = {"headers": _HEADERS}
+        responses[200] |= good_headers
+        responses[304] = {"description": "The client's answer is still valid.", **good_headers}
+    statuses = {*_OF_ALL, *endpoint.statuses, *(_OF_LEARNERS if endpoint.needs_token else ())}
+    for status in sorted(statuses):
         responses[status] = {
             "description": _PROBLEMS[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": _SCHEMAS + "Problem"}}},
         }
+    return {str(status): responses[status] for status in responses}

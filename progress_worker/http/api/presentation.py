@@ -23,6 +23,7 @@ from progress_worker.http.api.responses import (
     Badge,
     BadgesAnswer,
     BadgeStatus,
+    DescribedAchievement,
     NextLevel,
     ProgressAnswer,
     RuleProgress,
@@ -234,7 +235,7 @@ def _counts(standings: list[Standing]) -> AchievementCounts:
 
 
 def _described(achievement: Achievement) -> dict[str, Any]:
-    return achievement.model_dump(exclude={"rule"})
+    return {name: getattr(achievement, name) for name in DescribedAchievement.__struct_fields__}
 
 
 def _badge(standing: Standing) -> Badge:

@@ -51,8 +51,8 @@ def present_statistics(
     return StatisticsAnswer(
         user_id=user_id,
         period=period,
-        start_date=window and window.first,
-        end_date=window and window.last,
+        start_date=window.first if window else None,
+        end_date=window.last if window else None,
         **_figures(_sum(difficulties.values())),
         by_topic=[TopicFigures(topic=topic, **_figures(topics[topic])) for topic in sorted(topics)],
         by_difficulty=[

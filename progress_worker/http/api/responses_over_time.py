@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from msgspec import Meta
 
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.http.api.responses import (
@@ -18,163 +18,180 @@ from progress_worker.http.api.responses import (
     Hints,
     LearnerId,
     MeanGrade,
+    Moment,
     ProgressAnswer,
     SecondsSpent,
     SkillLevelsAnswer,
 )
 
+LocalDay = Annotated[dt.date, Meta(description="The local day.")]
 Period = Literal["daily", "weekly", "monthly", "all"]
 
 
-class Figures(Answer):
+class Figures(Answer, frozen=True, kw_only=True):
     """Sums and means over exercises."""
 
     exercises_completed: Count
     average_grade: MeanGrade
     time_spent_seconds: SecondsSpent
-    average_time_seconds: float | None = Field(
-        description="The mean time per exercise, in seconds; null without any.", examples=[442.8]
-    )
+    average_time_seconds: Annotated[
+        float | None,
+        Meta(
+            description="The mean time per exercise, in seconds; null without any.",
+            examples=[442.8],
+        ),
+    ]
     hints_used: Hints
-    average_hints: float | None = Field(
-        description="The mean number of hints per exercise; null without any.", examples=[0.4]
-    )
+    average_hints: Annotated[
+        float | None,
+        Meta(
+            description="The mean number of hints per exercise; null without any.", examples=[0.4]
+        ),
+    ]
 
 
-class OfTopic(Answer):
-    """What belongs to a topic."""
+class TopicFigures(Figures, frozen=True, kw_only=True):
+    """The figures of one topic."""
 
     topic: ExerciseTopic
 
 
-class OfDifficulty(Answer):
-    """What belongs to a difficulty."""
-
-    difficulty: Difficulty = Field(description="The difficulty.")
-
-
-class OnDay(Answer):
-    """What belongs to a day."""
-
-    date: dt.date = Field(description="The local day.")
-
-
-class InWindow(Answer):
-    """What belongs to a window of days."""
-
-    user_id: LearnerId
-    period: Period = Field(description="The window that was asked for.")
-    start_date: dt.date | None = Field(description="The window's first local day; null for all.")
-    end_date: dt.date | None = Field(
-        description="The window's last local day, which is today, or the last active day where "
-        "that is later; null for all."
-    )
-
-
-# A model's fields come in the order of its bases, the last one first.
-class TopicFigures(Figures, OfTopic):
-    """The figures of one topic."""
-
-
-class DifficultyFigures(Figures, OfDifficulty):
+class DifficultyFigures(Figures, frozen=True, kw_only=True):
     """The figures of one difficulty."""
 
+    difficulty: Annotated[Difficulty, Meta(description="The difficulty.")]
 
-class DayFigures(Figures, OnDay):
+
+class DayFigures(Figures, frozen=True, kw_only=True):
     """The figures of one local day."""
 
+    date: LocalDay
 
-class StatisticsAnswer(Figures, InWindow):
+
+class StatisticsAnswer(Figures, frozen=True, kw_only=True):
     """The figures of a window of local days, whole and split."""
 
-    by_topic: list[TopicFigures] = Field(description="Per topic of the window, by topic.")
-    by_difficulty: list[DifficultyFigures] = Field(
-        description="Per difficulty, from easy to hard, those without exercises included."
-    )
-    trend: list[DayFigures] = Field(
-        min_length=7,
-        max_length=7,
-        description="The seven local days until today, or until the last active day where "
-        "that is later; oldest first.",
-    )
+    user_id: LearnerId
+    period: Annotated[Period, Meta(description="The window that was asked for.")]
+    start_date: Annotated[
+        dt.date | None, Meta(description="The window's first local day; null for all.")
+    ]
+    end_date: Annotated[
+        dt.date | None,
+        Meta(
+            description="The window's last local day, which is today, or the last active day where "
+            "that is later; null for all."
+        ),
+    ]
+    by_topic: Annotated[list[TopicFigures], Meta(description="Per topic of the window, by topic.")]
+    by_difficulty: Annotated[
+        list[DifficultyFigures],
+        Meta(description="Per difficulty, from easy to hard, those without exercises included."),
+    ]
+    trend: Annotated[
+        list[DayFigures],
+        Meta(
+            min_length=7,
+            max_length=7,
+            description="The seven local days until today, or until the last active day where "
+            "that is later; oldest first.",
+        ),
+    ]
 
 
-class Sums(Answer):
+class Sums(Answer, frozen=True, kw_only=True):
     """Sums over exercises, and the unlocks that came with them."""
 
     exercises_completed: Count
     time_spent_seconds: SecondsSpent
     average_grade: MeanGrade
     hints_used: Hints
-    achievements_unlocked: int = Field(ge=0, description="Achievements unlocked.", examples=[1])
+    achievements_unlocked: Annotated[
+        int, Meta(ge=0, description="Achievements unlocked.", examples=[1])
+    ]
 
 
-class StreakOnDay(Answer):
+class StreakOnDay(Answer, frozen=True, kw_only=True):
     """Streaks as they stood at the end of a day, by what is known today."""
 
-    current: int = Field(
-        ge=0, description="The run that ends that day, or the day before it; else 0.", examples=[5]
-    )
-    longest: int = Field(ge=0, description="The longest run until that day.", examples=[12])
+    current: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="The run that ends that day, or the day before it; else 0.",
+            examples=[5],
+        ),
+    ]
+    longest: Annotated[
+        int, Meta(ge=0, description="The longest run until that day.", examples=[12])
+    ]
 
 
-class HistoryDay(Sums, OnDay):
+class HistoryDay(Sums, frozen=True, kw_only=True):
     """One local day, with the cumulative sums and the streaks at its end."""
 
-    cumulative: Sums = Field(description="The sums of this and every earlier day.")
-    streak: StreakOnDay = Field(description="The streaks at its end.")
+    date: LocalDay
+    cumulative: Annotated[Sums, Meta(description="The sums of this and every earlier day.")]
+    streak: Annotated[StreakOnDay, Meta(description="The streaks at its end.")]
 
 
-class HistoryAnswer(Answer):
+class HistoryAnswer(Answer, frozen=True, kw_only=True):
     """One row for every local day of a range, idle days included."""
 
     user_id: LearnerId
-    start_date: dt.date = Field(description="The first local day that was asked for.")
-    end_date: dt.date = Field(
-        description="The last one. Days after today have no row, but for those until the last "
-        "active day."
-    )
-    days: list[HistoryDay] = Field(max_length=366, description="The days, oldest first.")
+    start_date: Annotated[dt.date, Meta(description="The first local day that was asked for.")]
+    end_date: Annotated[
+        dt.date,
+        Meta(
+            description="The last one. Days after today have no row, but for those until the last "
+            "active day."
+        ),
+    ]
+    days: Annotated[list[HistoryDay], Meta(max_length=366, description="The days, oldest first.")]
 
 
-class ExportedCompletion(Answer):
+class ExportedCompletion(Answer, frozen=True, kw_only=True):
     """A completed exercise at its highest revision."""
 
-    event_id: UUID = Field(description="The completion's identity.")
-    revision: int = Field(ge=0, description="Its highest revision.")
-    revoked: bool = Field(description="Whether it was taken back, and so counts nowhere.")
-    exercise_id: str = Field(description="The exercise.")
+    event_id: Annotated[UUID, Meta(description="The completion's identity.")]
+    revision: Annotated[int, Meta(ge=0, description="Its highest revision.")]
+    revoked: Annotated[bool, Meta(description="Whether it was taken back, and so counts nowhere.")]
+    exercise_id: Annotated[str, Meta(description="The exercise.")]
     topic: ExerciseTopic
-    difficulty: Difficulty = Field(description="The difficulty.")
-    grade: float | None = Field(description="The grade in percent; null when not graded.")
+    difficulty: Annotated[Difficulty, Meta(description="The difficulty.")]
+    grade: Annotated[float | None, Meta(description="The grade in percent; null when not graded.")]
     time_spent_seconds: SecondsSpent
     hints_used: Hints
-    completed_at: AwareDatetime = Field(description="When it was completed, in UTC.")
-    timezone: str | None = Field(description="The zone that the event named, if it did.")
-    local_day: dt.date = Field(description="The learner's local day at that moment.")
+    completed_at: Annotated[Moment, Meta(description="When it was completed, in UTC.")]
+    timezone: Annotated[str | None, Meta(description="The zone that the event named, if it did.")]
+    local_day: Annotated[dt.date, Meta(description="The learner's local day at that moment.")]
 
 
-class ExportedStatistics(Answer):
+class ExportedStatistics(Answer, frozen=True, kw_only=True):
     """The statistics of every period."""
 
-    daily: StatisticsAnswer = Field(description="Today.")
-    weekly: StatisticsAnswer = Field(description="The last seven local days.")
-    monthly: StatisticsAnswer = Field(description="The last thirty local days.")
-    all: StatisticsAnswer = Field(description="All days.")
+    daily: Annotated[StatisticsAnswer, Meta(description="Today.")]
+    weekly: Annotated[StatisticsAnswer, Meta(description="The last seven local days.")]
+    monthly: Annotated[StatisticsAnswer, Meta(description="The last thirty local days.")]
+    all: Annotated[StatisticsAnswer, Meta(description="All days.")]
 
 
-class ExportSummary(Answer):
+class ExportSummary(Answer, frozen=True, kw_only=True):
     """Everything but the completions, as the other paths answer it."""
 
-    progress: ProgressAnswer = Field(description="As `/api/progress`.")
-    achievements: AchievementsAnswer = Field(description="As `/api/progress/achievements`.")
-    badges: BadgesAnswer = Field(description="As `/api/progress/badges`.")
-    statistics: ExportedStatistics = Field(description="As `/api/progress/statistics`.")
-    history: HistoryAnswer = Field(description="As `/api/progress/history?days=366`.")
-    skill_levels: SkillLevelsAnswer = Field(description="As `/api/progress/skill-levels`.")
+    progress: Annotated[ProgressAnswer, Meta(description="As `/api/progress`.")]
+    achievements: Annotated[
+        AchievementsAnswer, Meta(description="As `/api/progress/achievements`.")
+    ]
+    badges: Annotated[BadgesAnswer, Meta(description="As `/api/progress/badges`.")]
+    statistics: Annotated[ExportedStatistics, Meta(description="As `/api/progress/statistics`.")]
+    history: Annotated[HistoryAnswer, Meta(description="As `/api/progress/history?days=366`.")]
+    skill_levels: Annotated[SkillLevelsAnswer, Meta(description="As `/api/progress/skill-levels`.")]
 
 
-class ExportAnswer(ExportSummary):
+class ExportAnswer(ExportSummary, frozen=True, kw_only=True):
     """Everything that is known about a learner's progress, from one moment."""
 
-    completions: list[ExportedCompletion] = Field(description="Every completion, oldest first.")
+    completions: Annotated[
+        list[ExportedCompletion], Meta(description="Every completion, oldest first.")
+    ]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Query, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from progress_worker.http.api.routes import ReadRouter
-from progress_worker.http.context import refuse_repeated, view_context
-from progress_worker.http.page.refusal import PageRoute
-
-router = ReadRouter(include_in_schema=False, route_class=PageRoute)
+from progress_worker.http.endpoints import Call, Endpoint
+from progress_worker.http.page.refusal import refuse_as_page
+from progress_worker.http.parameters import Parameter
+from progress_worker.http.problems import InvalidRequestError
 
 COOKIE: Final = "progress_token"
+TOKEN: Final[Parameter[str]] = Parameter(
+    "token", "The token to store.", str, {"type": "string"}, ""
+)
 
 
 def token_in_cookie(request: Request) -> str | None:
@@ -21,17 +23,22 @@ def token_in_cookie(request: Request) -> str | None:
     return request.cookies.get(COOKIE)
 
 
-@router.get("/login")
-async def login(request: Request, token: Annotated[str, Query()] = "") -> Response:
+async def login(call: Call) -> Response:
     """Store a valid token until the browser is closed, and redirect to the page."""
-    refuse_repeated(request)
-    await view_context(request).authenticator.verify(token)
+    values = call.values()
+    if values.mistakes:
+        raise InvalidRequestError(values.mistakes)
+    token = values[TOKEN]
+    await call.view.authenticator.verify(token)
     response = RedirectResponse("/", 303, headers={"Cache-Control": "no-store"})
     response.set_cookie(
         COOKIE,
         token,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=call.request.url.scheme == "https",
     )
     return response
+
+
+ENDPOINT: Final = Endpoint("/login", login, parameters=(TOKEN,), refuse=refuse_as_page)

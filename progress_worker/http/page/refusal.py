@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
-from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
-from progress_worker.errors import TransientError
-from progress_worker.http.api.paths import ExactRoute
+from progress_worker.http.endpoints import Call, refuse_as_problem
 from progress_worker.http.page.templating import PAGE_HEADERS, render
-from progress_worker.http.problems import RETRY_AFTER_SECONDS
+from progress_worker.http.problems import RETRY_AFTER_SECONDS, Expected, InvalidRequestError
 
 
 class Refusal(NamedTuple):
@@ -46,35 +43,23 @@ _REFUSALS: Final = {
 }
 
 
-class PageRoute(ExactRoute):
-    """A route for browsers. Its errors are pages for people, not JSON for programs."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route's handler. Its expected errors become pages."""
-        handle = super().get_route_handler()
-
-        async def handle_or_refuse(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError:
-                return _refuse(request, 422)
-            except TransientError as error:
-                request.scope["state"]["unavailable"] = str(error)
-                return _refuse(request, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-            except HTTPException as error:
-                if error.status_code not in _REFUSALS:
-                    raise
-                return _refuse(request, error.status_code, error.headers)
-
-        return handle_or_refuse
+def refuse_as_page(call: Call, error: Expected) -> Response:
+    """The error for a person. What no person causes stays a problem for programs."""
+    if isinstance(error, InvalidRequestError):
+        return _refuse(call, 422)
+    if not isinstance(error, HTTPException):
+        return _refuse(call, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if error.status_code not in _REFUSALS:
+        return refuse_as_problem(call, error)
+    return _refuse(call, error.status_code, error.headers)
 
 
-def _refuse(request: Request, status: int, headers: Mapping[str, str] | None = None) -> Response:
+def _refuse(call: Call, status: int, headers: Mapping[str, str] | None = None) -> Response:
     return HTMLResponse(
         render(
             "refusal.html",
             refusal=_REFUSALS[status],
-            request_id=request.scope["state"]["request_id"],
+            request_id=call.request.scope["state"]["request_id"],
         ),
         status_code=status,
         headers={**PAGE_HEADERS, "Cache-Control": "no-store", **(headers or {})},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
-from fastapi import Request
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from progress_worker.errors import ConfigurationError, FatalError
 from progress_worker.http.metrics import ViewMetrics
@@ -21,6 +23,8 @@ READ_ANY: Final = "progress:read:any"
 MAX_USER_ID: Final = 128
 
 _MAX_TOKEN_CHARACTERS: Final = 8_192
+#: Two megabytes of memory.
+_MOST_VERIFIED: Final = 10_000
 _SECRET_ALGORITHM: Final = "HS256"  # noqa: S105  the name of an algorithm
 _REQUIRED: Final = ["exp", "iss", "aud", "sub"]
 
@@ -31,6 +35,8 @@ class Principal:
 
     user_id: str
     may_read_any: bool
+    #: The token's `exp`, in POSIX seconds.
+    expires_at: float
 
 
 class UnauthorizedError(HTTPException):
@@ -56,6 +62,7 @@ class Authenticator:
     def __init__(self, settings: TokenSettings, metrics: ViewMetrics) -> None:
         self._settings = settings
         self._keys = _signing_keys(settings, metrics)
+        self._verified = _VerifiedTokens(self._keys)
 
     async def authenticate(self, request: Request) -> Principal:
         """The principal of the request."""
@@ -64,6 +71,9 @@ class Authenticator:
 
     async def verify(self, token: str) -> Principal:
         """The principal that the token names."""
+        known = self._verified.find(token)
+        if known is not None:
+            return known
         try:
             header = jwt.get_unverified_header(token)
             algorithm = str(header.get("alg"))
@@ -77,11 +87,14 @@ class Authenticator:
                 leeway=self._settings.jwt_leeway_seconds,
                 options={"require": _REQUIRED},
             )
+            expires_at = float(claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise UnauthorizedError("the token has expired") from error
         except (jwt.PyJWTError, ValueError, OverflowError, RecursionError) as error:
             raise UnauthorizedError("the token is not valid") from error
-        return Principal(_subject(claims), READ_ANY in _scopes(claims))
+        who = Principal(_subject(claims), READ_ANY in _scopes(claims), expires_at)
+        self._verified.keep(token, who)
+        return who
 
     async def _key(self, algorithm: str, key_id: str | None) -> Any:
         secret = self._settings.jwt_secret
@@ -92,6 +105,41 @@ class Authenticator:
             if key is not None:
                 return key.key
         raise UnauthorizedError("no key verifies the token")
+
+
+class _VerifiedTokens:
+    """The principals of tokens that were verified, so that each is verified once.
+
+    A token is forgotten when it expires, and with the next read of the signing keys or when that is
+    due, since its key may be gone then. Only a digest of a token is kept.
+    """
+
+    def __init__(self, keys: SigningKeys | None) -> None:
+        self._keys = keys
+        self._reads = 0
+        self._known: dict[bytes, Principal] = {}
+
+    def find(self, token: str) -> Principal | None:
+        """The principal, if the token was verified and still holds."""
+        if self._keys is not None and not self._still_holds(self._keys):
+            self._known.clear()
+            return None
+        who = self._known.get(_digest(token))
+        return who if who is not None and time.time() < who.expires_at else None
+
+    def keep(self, token: str, who: Principal) -> None:
+        """Remember a token that was verified just now."""
+        if len(self._known) >= _MOST_VERIFIED:
+            del self._known[next(iter(self._known))]
+        self._known[_digest(token)] = who
+
+    def _still_holds(self, keys: SigningKeys) -> bool:
+        before, self._reads = self._reads, keys.reads
+        return before == keys.reads and not keys.stale
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.blake2b(token.encode(), digest_size=32).digest()
 
 
 def readable(user_id: str) -> bool:

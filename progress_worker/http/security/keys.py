@@ -54,14 +54,20 @@ class SigningKeys:
         self._cache_seconds = cache_seconds
         self._retry_seconds = retry_seconds
         self._keys: list[PyJWK] | None = None
+        #: How often the set was replaced.
+        self.reads = 0
         self._good_at = self._tried_at = float("-inf")
         self._reading = asyncio.Lock()
 
+    @property
+    def stale(self) -> bool:
+        """Whether the set is due to be read again."""
+        return time.monotonic() - self._good_at >= self._cache_seconds
+
     async def find(self, algorithm: str, key_id: str | None) -> PyJWK | None:
         """The key with this id for this algorithm. Without an id: the only key there is."""
-        stale = time.monotonic() - self._good_at >= self._cache_seconds
         # One request waits for a slow source. The others use the present keys.
-        if stale and (self._keys is None or not self._reading.locked()):
+        if self.stale and (self._keys is None or not self._reading.locked()):
             await self._refresh()
         found = self._match(algorithm, key_id)
         if found is None:
@@ -84,6 +90,7 @@ class SigningKeys:
             self._tried_at = time.monotonic()
             try:
                 self._keys = await self._read()
+                self.reads += 1
             except TransientError as error:
                 self._metrics.key_refreshes.labels("failed").inc()
                 structlog.get_logger().warning(

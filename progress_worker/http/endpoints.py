@@ -1,0 +1,84 @@
+"""The view's endpoints: each is declared once, for the front and for the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from progress_worker.http.api.responses import Answer
+from progress_worker.http.context import ViewContext
+from progress_worker.http.parameters import Parameter, Values, read_parameters
+from progress_worker.http.problems import Expected, problem_of
+
+_PLACEHOLDER: Final = "{"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to an endpoint. `in_path` is the text in the place of the path's parameter."""
+
+    request: Request
+    view: ViewContext
+    endpoint: Endpoint
+    in_path: str | None = None
+
+    def values(self) -> Values:
+        """The values of the endpoint's parameters."""
+        return read_parameters(
+            self.endpoint.parameters, self.request.scope["query_string"], self.in_path
+        )
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+def refuse_as_problem(call: Call, error: Expected) -> Response:
+    """The error for a program."""
+    return problem_of(call.request.scope["state"]["request_id"], error)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path, its handler, and what the OpenAPI document says about it.
+
+    The path may end with a placeholder, which stands for any text. Without a tag, the document
+    leaves the endpoint out. `answer` is the model of its JSON, or the content by media type.
+    `statuses` are those that only this endpoint has. `refuse` makes the answer of an error.
+    """
+
+    path: str
+    handle: Handler
+    tag: str = ""
+    answer: type[Answer] | Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[Parameter[Any], ...] = ()
+    needs_token: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+    statuses: tuple[int, ...] = ()
+    refuse: Callable[[Call, Expected], Response] = refuse_as_problem
+
+
+class Endpoints:
+    """Finds the endpoint of a path. Paths match exactly, from their first to their last byte."""
+
+    def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
+        self.all = endpoints
+        self._exact = {found.path: found for found in endpoints if _PLACEHOLDER not in found.path}
+        self._with_text = {
+            found.path.partition(_PLACEHOLDER)[0]: found
+            for found in endpoints
+            if _PLACEHOLDER in found.path
+        }
+
+    def find(self, path: str) -> tuple[Endpoint | None, str | None]:
+        """The endpoint, and the text in the place of its path's parameter."""
+        endpoint = self._exact.get(path)
+        if endpoint is not None:
+            return endpoint, None
+        for beginning, found in self._with_text.items():
+            if path.startswith(beginning):
+                return found, path.removeprefix(beginning)
+        return None, None
