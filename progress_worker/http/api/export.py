@@ -232,7 +232,6 @@ def _exported(found: Completion) -> ExportedCompletion:
     return ExportedCompletion(**fields, grade=_grade(found))
 
 
-
 ENDPOINTS: Final = (
     Endpoint(
         "/api/progress/export",
