@@ -23,7 +23,7 @@ from progress_worker.storage.sessions import (
     check_direct,
     check_encoding,
     first_line,
-    pin_transaction,
+    pin,
 )
 
 _SESSION_SECONDS: Final = 10
@@ -121,7 +121,7 @@ async def _session(url: str, what: str, variable: str) -> AsyncIterator[Connecti
         await connection.set_read_only(True)
         await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
         await connection.set_deferrable(False)
-        await connection.execute(pin_transaction(_LIMITS, connection.info.server_version))
+        await connection.execute(pin(_LIMITS, connection.info.server_version))
         yield connection
     except psycopg.Error as error:
         raise TransientError(

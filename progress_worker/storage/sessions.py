@@ -81,15 +81,20 @@ async def prepare(connection: psycopg.AsyncConnection[Any], limits: Mapping[str,
     await connection.commit()
 
 
-def pin_transaction(limits: Mapping[str, str], server_version: int) -> sql.Composed:
+def pin(
+    limits: Mapping[str, str], server_version: int, *, whole_session: bool = False
+) -> sql.Composed:
     """A statement that gives the pinned settings and these limits to the transaction it runs in.
 
-    It leaves nothing behind in the session, which a pooler may give to others. Connect with the
-    pinned client encoding beside it: what a session says before is read by that.
+    It leaves nothing behind in the session, which a pooler may give to others, unless it is for the
+    `whole_session`. Connect with the pinned client encoding beside it: what a session says before
+    is read by that.
     """
     # A limit that is running goes on unless it is reset first, as PINNED does.
     calls = (
-        sql.SQL("set_config({}, {}, true)").format(sql.Literal(name), sql.Literal(value))
+        sql.SQL("set_config({}, {}, {})").format(
+            sql.Literal(name), sql.Literal(value), sql.Literal(not whole_session)
+        )
         for name, value in (*PINNED.items(), *limits.items())
         if name != "transaction_timeout" or server_version >= _TRANSACTION_TIMEOUT_SINCE
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,3 +101,20 @@ def test_metrics_have_a_port_of_their_own(cramped: Cramped) -> None:
     assert httpx.get(f"{cramped.served.url}/metrics").status_code == 404
     for path in ("/livez", "/readyz", "/api/progress", "/docs", "/"):
         assert httpx.get(apart + path, headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("part", [b"X-Long: ", b"GET /", b"X: y\r\n" * 3 + b"Cookie: "])
+def test_a_head_has_a_largest_size(impatient: Served, part: bytes) -> None:
+    before = impatient.peak_bytes()
+    with socket.create_connection(impatient.address, timeout=PATIENCE_SECONDS) as client:
+        if not part.startswith(b"GET"):
+            client.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\n")
+        client.sendall(part)
+        with suppress(ConnectionError):
+            for _ in range(1_000):
+                client.sendall(b"a" * 16_384)
+        with suppress(ConnectionError):
+            answer = client.recv(4_096)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+            assert client.recv(4_096) == b""
+    assert impatient.peak_bytes() - before < 8 * 1024 * 1024

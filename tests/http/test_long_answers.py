@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,13 +14,13 @@ import psycopg
 import pytest
 
 from progress_worker.domain.rulebook import read_rule_book
-from progress_worker.domain.state import Cell, LearnerState, SkillLevel
+from progress_worker.domain.state import Cell
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import TransientError
 from progress_worker.http.api.presentation_over_time import present_statistics
 from progress_worker.http.api.responses_over_time import Period
 from progress_worker.http.computing import Computing
-from progress_worker.storage.read.views import LearnerView, Stamp, StatisticsView
+from progress_worker.storage.read.views import Stamp, StatisticsView
 from tests.http.stage import CATALOGUE, NOON, Stage
 
 LONG = 1_000_000

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from progress_worker.http.serving.connections import (
     ACCEPTED_AT_ONCE,
@@ -22,18 +22,34 @@ from progress_worker.http.serving.connections import (
 _GRACEFUL_SHUTDOWN_SECONDS: Final = 15
 
 
-class _Protocol(Connection, H11Protocol):
+#: The largest head of a request. A token has 8 KiB at most.
+_MOST_HEAD_BYTES: Final = 64 * 1024
+
+
+class _Protocol(Connection, HttpToolsProtocol):
     def __init__(self, connections: Connections, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.open_connections = connections
+        self._head_bytes = 0
 
     @property
     def in_request(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
+    def data_received(self, data: bytes) -> None:
+        # The parser keeps a head of any size.
+        self._head_bytes = 0 if self.in_request else self._head_bytes + len(data)
+        if self._head_bytes > _MOST_HEAD_BYTES:
+            self.send_400_response("The head of the request is too large.")
+            return
+        super().data_received(data)
+        if self.in_request:
+            self._head_bytes = 0
+
     def on_response_complete(self) -> None:
         self.open_connections.answered(self)
+        self._head_bytes = 0
         super().on_response_complete()
         if self.in_request:  # a request that came before this answer was complete
             self.open_connections.heard(self)

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import namedtuple_row
-from sqlalchemy import ClauseElement
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import ClauseElement, create_engine
 
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings.addresses import libpq_url
-from progress_worker.storage.database import connect, explain, is_mended_by_reconnecting
-from progress_worker.storage.droppable import DroppableConnection
-from progress_worker.storage.sessions import (
-    PINNED,
-    check_encoding,
-    is_pooled,
-    pin_transaction,
+from progress_worker.storage.database import explain
+from progress_worker.storage.read.pool import (
+    ReadSession,
+    SessionPool,
+    with_a_fresh_session_if_stale,
 )
+from progress_worker.storage.sessions import PINNED, check_encoding, is_pooled, pin
 
 _APPLICATION_NAME: Final = "progress-view"
 _MILLISECONDS: Final = 1_000
 _BEGIN_READ: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY, NOT DEFERRABLE"
 _BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY, NOT DEFERRABLE"
 
-_Result = TypeVar("_Result")
+_READ_ONLY: Final = {"default_transaction_read_only": "on"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +49,10 @@ class Limits:
         return self.wait_seconds + self.connect_seconds + self.statement_seconds
 
 
-class _StaleConnectionError(TransientError):
-    """A connection that had answered before was lost while it lay in the pool."""
-
-
-class _Session(DroppableConnection):
-    """A connection, the statement that sets its transactions up, and whether it ever answered."""
-
-    settings: bytes
-    answered: bool = False
-
-
 class Snapshot:
     """A transaction whose statements all see the same moment."""
 
-    def __init__(self, session: _Session, compiled: _Compiler, statement_seconds: float) -> None:
+    def __init__(self, session: ReadSession, compiled: _Compiler, statement_seconds: float) -> None:
         self._session = session
         self._compiled = compiled
         self._statement_seconds = statement_seconds
@@ -96,10 +82,11 @@ class Snapshot:
 
 
 class ReadConnections:
-    """A pool of connections whose transactions can only read.
+    """A pool of sessions that can only read.
 
-    Nothing lives longer than a transaction: no setting, no lock, and behind a pooler no prepared
-    statement. So the pool works through a pooler in transaction mode as well as without one.
+    A session of Postgres itself has its settings for good, so a read is one statement. Behind a
+    pooler nothing lives longer than a transaction: no setting, no lock and no prepared statement.
+    So the pool works through a pooler in transaction mode as well as without one.
 
     Values come in binary form, whose meaning no date style changes.
 
@@ -111,35 +98,29 @@ class ReadConnections:
     def __init__(self, url: str, limits: Limits) -> None:
         self._url = libpq_url(url)
         self._limits = limits
-        self._engine: AsyncEngine = create_async_engine(
-            "postgresql+psycopg://",
-            async_creator=self._connect,
-            isolation_level="AUTOCOMMIT",
-            pool_size=limits.size,
-            max_overflow=0,
-            pool_timeout=limits.wait_seconds,
-            use_native_hstore=False,
-            hide_parameters=True,
-        )
-        self._compiled = _Compiler(self._engine)
+        self._pool = SessionPool(self._open_session, limits.size, limits.wait_seconds)
+        self._compiled = _Compiler()
 
     async def one(self, statement: ClauseElement, **parameters: object) -> Any:
-        """The statement's only row or None, in a transaction of its own and one round trip."""
+        """The statement's only row or None, in one round trip."""
         query, values = self._compiled(statement, parameters)
 
         async def read() -> Any:
-            async with self._session() as session:
+            async with self._pool.session() as session:
                 cursor = session.cursor(binary=True, row_factory=namedtuple_row)
-                async with session.pipeline():
-                    await session.execute(_BEGIN_READ)
-                    await session.execute(session.settings)
+                if session.direct:
                     await cursor.execute(query, values)
-                    await session.execute("COMMIT")
+                else:
+                    async with session.pipeline():
+                        await session.execute(_BEGIN_READ)
+                        await session.execute(session.transaction_settings)
+                        await cursor.execute(query, values)
+                        await session.execute("COMMIT")
                 return await cursor.fetchone()
 
         with _transient():
             async with asyncio.timeout(self._limits.read_seconds):
-                return await _with_a_fresh_connection_if_stale(read)
+                return await with_a_fresh_session_if_stale(read)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -150,42 +131,27 @@ class ReadConnections:
         with _transient():
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(self._limits.read_seconds):
-                    session = await _with_a_fresh_connection_if_stale(
+                    session = await with_a_fresh_session_if_stale(
                         lambda: stack.enter_async_context(self._transaction())
                     )
                 yield Snapshot(session, self._compiled, self._limits.statement_seconds)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._engine.dispose()
+        await self._pool.close()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[_Session]:
-        async with self._session() as session:
+    async def _transaction(self) -> AsyncIterator[ReadSession]:
+        async with self._pool.session() as session:
             async with session.pipeline():
                 await session.execute(_BEGIN_SNAPSHOT)
-                await session.execute(session.settings)
+                await session.execute(session.transaction_settings)
             yield session
             await session.execute("COMMIT")
 
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[_Session]:
-        async with connect(self._engine) as connection:
-            session = cast(_Session, connection)
-            used = session.answered
-            try:
-                # Read what has arrived: if the connection was closed meanwhile, its end.
-                session.pgconn.consume_input()
-                yield session
-            except psycopg.Error as error:
-                if used and (session.closed or is_mended_by_reconnecting(error)):
-                    raise _StaleConnectionError("Postgres closed the connection.") from error
-                raise
-            session.answered = True
-
-    async def _connect(self) -> _Session:
+    async def _open_session(self) -> ReadSession:
         limits = self._limits
-        session = await _Session.connect(
+        session = await ReadSession.connect(
             self._url,
             autocommit=True,
             application_name=_APPLICATION_NAME,
@@ -196,11 +162,13 @@ class ReadConnections:
         )
         try:
             check_encoding(session.info)
-            settings = _settings(limits, session.info.server_version)
-            session.settings = settings.as_bytes(session)
+            settings, version = _settings(limits), session.info.server_version
+            session.transaction_settings = pin(settings, version).as_bytes(session)
             if not await is_pooled(session):
+                await session.execute(pin(_READ_ONLY | settings, version, whole_session=True))
                 # The view has a handful of statements: each is prepared when it is first run.
                 session.prepare_threshold = 0
+                session.direct = True
         except BaseException:
             await session.close()
             raise
@@ -210,8 +178,8 @@ class ReadConnections:
 class _Compiler:
     """Turns SQLAlchemy's statements into psycopg's, each once."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._dialect = engine.dialect
+    def __init__(self) -> None:
+        self._dialect = create_engine("postgresql+psycopg://").dialect
         self._done: dict[ClauseElement, tuple[bytes, dict[str, Any]]] = {}
 
     def __call__(
@@ -225,30 +193,20 @@ class _Compiler:
         return query, fixed | parameters
 
 
-def _settings(limits: Limits, server_version: int) -> sql.Composed:
-    """The statement that sets a transaction up. JIT would cost more than these small reads."""
+def _settings(limits: Limits) -> dict[str, str]:
+    """The limits as Postgres's settings. JIT would cost more than these small reads."""
     statement, snapshot = (
         str(int(seconds * _MILLISECONDS))
         for seconds in (limits.statement_seconds, limits.snapshot_seconds)
     )
     longest = snapshot if limits.snapshot_seconds else statement
-    settings = {
+    return {
         "statement_timeout": longest,
         "lock_timeout": statement,
         "idle_in_transaction_session_timeout": longest,
         "transaction_timeout": snapshot,
         "jit": "off",
     }
-    return pin_transaction(settings, server_version)
-
-
-async def _with_a_fresh_connection_if_stale(action: Callable[[], Awaitable[_Result]]) -> _Result:
-    """Return what the action returns; each stale connection of the pool costs one more try."""
-    while True:
-        try:
-            return await action()
-        except _StaleConnectionError:
-            continue
 
 
 @contextmanager
