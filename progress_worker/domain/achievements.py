@@ -95,11 +95,15 @@ class Rule(Written):
 
 
 class Achievement(Written):
-    """Something to earn, once."""
+    """Something to earn, once.
+
+    `description` is for those who have it. `goal` is for the others, and says how to earn it.
+    """
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
     name: str = Field(min_length=1, max_length=80)
     description: str = Field(min_length=1, max_length=300)
+    goal: str | None = Field(default=None, min_length=1, max_length=300)
     category: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)
     tier: Tier
     points: int = Field(ge=0, le=100_000)

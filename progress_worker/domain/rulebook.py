@@ -39,6 +39,11 @@ class RuleBook:
         """The state of a learner without a completion, complete by this rule book."""
         return LearnerState(user_id, rule_book=self.version, counters=self.counters.zero())
 
+    def topic_name(self, topic: str) -> str:
+        """How the topic is shown to people: its display name, or else the topic itself."""
+        named = self.content.topics.get(topic)
+        return topic if named is None else named.name
+
 
 def read_rule_book(text: str) -> RuleBook:
     """The rule book of a YAML text; raises RuleBookError with a sentence for every mistake."""

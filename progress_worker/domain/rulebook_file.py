@@ -14,9 +14,12 @@ from pydantic_core import ErrorDetails
 from yaml.error import MarkedYAMLError
 
 from progress_worker.domain.achievements import Achievement, Written, two_decimals
+from progress_worker.domain.vocabulary import NO_NUL, Topic
 
-#: The format that this release can read. A release that adds a section to the rule book raises it.
-FORMAT: Final = 1
+#: The newest format that this release can read. A release that adds a key to rule books raises it.
+FORMAT: Final = 2
+#: The keys of a rule book and of its achievements that came after format 1.
+_FORMAT_OF: Final = {"goal": 2, "topics": 2}
 
 
 class RuleBookError(ValueError):
@@ -59,6 +62,12 @@ class Levels(Written):
         return self
 
 
+class TopicNames(Written):
+    """How a topic is shown to people."""
+
+    name: str = Field(min_length=1, max_length=128, pattern=NO_NUL)
+
+
 class RuleBookFile(Written):
     """A whole rule book. `name` is for people; the highest `version` is the active one."""
 
@@ -66,6 +75,7 @@ class RuleBookFile(Written):
     version: int = Field(ge=1, le=2**31 - 1)
     levels: Levels = Levels()
     passing_grade: float = Field(default=60, ge=0, le=100)
+    topics: dict[Topic, TopicNames] = Field(default_factory=dict)
     achievements: Annotated[tuple[Achievement, ...], Field(min_length=1, strict=False)]
 
     @model_validator(mode="before")
@@ -93,6 +103,12 @@ class RuleBookFile(Written):
         """
         said = self.model_dump(mode="json", exclude_defaults=True)
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def format(self) -> int:
+        """The lowest format that reads this file. A release of an older one refuses its keys."""
+        keys = self.model_fields_set.union(*(each.model_fields_set for each in self.achievements))
+        return max(_FORMAT_OF.get(key, 1) for key in keys)
 
 
 def parse_rule_book(text: str) -> RuleBookFile:

@@ -14,7 +14,7 @@ import pytest
 
 from progress_worker.domain.achievements import Achievement, Rule
 from progress_worker.domain.reducer import apply
-from progress_worker.domain.rulebook import RuleBook
+from progress_worker.domain.rulebook import RuleBook, read_rule_book
 from progress_worker.domain.rulebook_file import RuleBookError, RuleBookFile, parse_rule_book
 from progress_worker.domain.vocabulary import Difficulty, Tier
 from tests.histories import MIDNIGHT, completion
@@ -103,6 +103,30 @@ def test_a_wrong_rule_is_named_by_its_place(rule: str, sentence: str) -> None:
             written("{streak: {days: 2}}").replace("tier: gold", "tier: tin"),
             "the rule book is wrong at achievements.0.tier (good): Input should be 'bronze'",
         ),
+        (
+            written("{streak: {days: 2}}").replace("id: bad", "id: bad, goal: ''"),
+            "wrong at achievements.1.goal (bad): String should have at least 1 character",
+        ),
+        (
+            "topics: {algorithms: {name: ''}}\n" + written("{streak: {days: 2}}"),
+            "wrong at topics.algorithms.name: String should have at least 1 character",
+        ),
+        (
+            "topics: {algorithms: {}}\n" + written("{streak: {days: 2}}"),
+            "the rule book is wrong at topics.algorithms.name: Field required",
+        ),
+        (
+            f"topics: {{{'a' * 129}: {{name: A}}}}\n" + written("{streak: {days: 2}}"),
+            "[key]: String should have at most 128 characters",
+        ),
+        (
+            'topics: {algorithms: {name: "A\\0"}}\n' + written("{streak: {days: 2}}"),
+            "the rule book is wrong at topics.algorithms.name: String should match pattern",
+        ),
+        (
+            "topics: {a: {name: A}, a: {name: B}}\n" + written("{streak: {days: 2}}"),
+            "not YAML in line 1: the key 'a' stands twice",
+        ),
     ],
 )
 def test_a_wrong_rule_book_is_refused_in_one_sentence(text: str, sentence: str) -> None:
@@ -123,6 +147,42 @@ def test_a_forgotten_dash_does_not_swallow_an_achievement() -> None:
     text = "version: 1\nachievements:\n" + entry.format("one") + entry.format("two")
     assert len(parse_rule_book(text).achievements) == 2
     assert "line 11: the key 'id' stands twice" in refusal(text.replace("- id: two", "  id: two"))
+
+
+def test_goals_and_topics_are_part_of_the_content_and_their_absence_is_not() -> None:
+    plain = written("{streak: {days: 2}}")
+    named = "topics: {algorithms: {name: Algorithms}}\n" + plain
+    goal = plain.replace("id: bad", "id: bad, goal: Practise two days in a row")
+    said = [parse_rule_book(text) for text in (plain, named, goal)]
+    assert len({content.digest for content in said}) == 3
+    # What such a rule book had before there were goals and topics.
+    assert said[0].digest == "09c9acd5f257870a7059c7a7e39605e38c0c4cc8c2db7a9b9a2b3b65c738a0b9"
+    assert said[2].achievements[1].goal == "Practise two days in a row"
+    assert said[0].achievements[1].goal is None
+
+
+@pytest.mark.parametrize(
+    ("before", "format_"),
+    [
+        ("", 1),
+        ("passing_grade: 70\n", 1),
+        ("topics: {algorithms: {name: Algorithms}}\n", 2),
+        ("topics: {}\n", 2),
+    ],
+)
+def test_a_file_with_keys_that_are_new_has_a_newer_format(before: str, format_: int) -> None:
+    """Also where the key says nothing: an older release refuses the key itself."""
+    text = before + written("{skill_level: {level: expert, topics: 2}}")
+    assert parse_rule_book(text).format == format_
+    assert parse_rule_book(text.replace("id: bad", "id: bad, goal: null")).format == 2
+
+
+def test_a_topic_is_shown_by_its_display_name() -> None:
+    book = read_rule_book(
+        "topics: {data-structures: {name: Data structures}}\n" + written("{streak: {days: 2}}")
+    )
+    assert book.topic_name("data-structures") == "Data structures"
+    assert book.topic_name("graphs") == "graphs"
 
 
 def rules(rule: Rule) -> Iterator[Rule]:

@@ -88,7 +88,7 @@ async def settle(connection: Connection, books: RuleBooks, content: str) -> None
         raise FatalError(why)
     if active is None or active < own.version:
         name, digest = own.content.name, own.digest
-        await connection.execute(_STORE, [own.version, name, digest, FORMAT, content])
+        await connection.execute(_STORE, [own.version, name, digest, own.content.format, content])
         _log.info("rule_book_stored", version=own.version, name=name)
     elif own.version < active:
         _log.warning("older_rule_book", configured=own.version, active=active)
@@ -105,7 +105,7 @@ async def refusal(connection: Connection, book: RuleBook) -> str | None:
             f"Rule book {book.version} was active before with other content: give the changed one "
             "a higher version."
         )
-    cursor = await connection.execute(_CANNOT_READ, [FORMAT, _GONE_SECONDS])
+    cursor = await connection.execute(_CANNOT_READ, [book.content.format, _GONE_SECONDS])
     if row is None and (blind := await cursor.fetchone()):
         return (
             f"Rule book {book.version} cannot be read by the worker {blind[0]} of release "
