@@ -20,6 +20,7 @@ def suspicions(book: RuleBook) -> Iterator[str]:
     for achievement in book.achievements:
         for sentence in _rule(achievement.rule):
             yield f"{achievement.id}: {sentence}."
+    yield from _without_goal(book.achievements)
     yield from _levels(book.content.levels)
 
 
@@ -48,6 +49,11 @@ def _rule(rule: Rule) -> Iterator[str]:
             yield f"`{kind}` has the same part twice"
         for part in parts:
             yield from _rule(part)
+
+
+def _without_goal(achievements: tuple[Achievement, ...]) -> Iterator[str]:
+    if silent := [each.id for each in achievements if each.goal is None]:
+        yield f"no `goal` says how to earn {', '.join(silent)}."
 
 
 def _levels(levels: Levels) -> Iterator[str]:

@@ -226,7 +226,8 @@ def test_everything_wrong_in_a_rule_book_is_said_in_a_sentence_each(tmp_path: Pa
     entry = "{id: %s, name: N, description: D, category: c, tier: gold, points: 1, icon: i, "
     file = tmp_path / "rules.yaml"
     file.write_text(
-        "version: 0\nlevels: {expert: {exercises: 5, mean_grade: 80}}\nachievements:\n"
+        "version: 0\nlevels: {expert: {exercises: 5, mean_grade: 80}}\n"
+        "topics: {algorithms: {name: ''}}\nachievements:\n"
         f"- {entry % 'one'} rule: {{streak: {{days: 0}}}}}}\n"
         f"- {entry % 'two'} rule: {{}}}}\n"
     )
@@ -237,6 +238,7 @@ def test_everything_wrong_in_a_rule_book_is_said_in_a_sentence_each(tmp_path: Pa
         "version: Input should be greater than or equal to 1.",
         "levels: `expert` asks for exercises 5 and `advanced` for 30: a higher level cannot ask "
         "for less.",
+        "topics.algorithms.name: String should have at least 1 character.",
         "achievements.0.rule.streak.days (one): Input should be greater than or equal to 1.",
         "achievements.1.rule (two): a rule has exactly one kind.",
     ]
@@ -250,7 +252,7 @@ def test_what_looks_like_a_slip_is_said_too(tmp_path: Path) -> None:
         "version: 1\nlevels: {expert: {exercises: 30, mean_grade: 70}}\nachievements:\n"
         + (entry % ("one", "One")) + "rule: {streak: {days: 5000}}}\n"
         + (entry % ("two", "ONE")) + "rule: {streak: {days: 5000}}}\n"
-        + (entry % ("three", "Three")) + f"rule: {{all: [{{{hints}}}]}}}}\n"
+        + (entry % ("three", "Three")) + f"goal: Do it, rule: {{all: [{{{hints}}}]}}}}\n"
     )  # fmt: skip
     done = run_command({}, "rules", "check", str(file))
     assert (done.returncode, done.stderr) == (0, "")
@@ -264,6 +266,7 @@ def test_what_looks_like_a_slip_is_said_too(tmp_path: Path) -> None:
             f"two: {long}",
             "three: `all` has a single part: write that part alone.",
             "three: `max_hints` excludes nothing: an event has at most 1000.",
+            "no `goal` says how to earn one, two.",
             "the levels advanced and expert ask for the same: nobody stays advanced.",
         )
     ]

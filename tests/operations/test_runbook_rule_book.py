@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from progress_worker.domain.rulebook import built_in_text, read_rule_book
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from tests.harness.deploying import deploy
@@ -21,6 +22,7 @@ from tests.harness.worker import Deployment, run_command
 pytestmark = pytest.mark.integration
 
 CHANGE = sections()["Change the rule book"]
+BUILT_IN = read_rule_book(built_in_text()).version
 #: The sentences of the page, whose rule book is 3, as patterns.
 SENTENCES = [
     re.escape(row).replace("…", ".+").replace(r"\ 3\ ", r"\ \d+\ ")
@@ -46,10 +48,10 @@ async def test_a_rule_book_is_refused_with_the_sentence_of_the_page(deployment: 
     url = deployment.database.owner_url
     async with deployment.worker():
         await deployment.publish(completed("ada"))
-        await wait_until(partial(complete_by, url, 1), "a learner is stored")
+        await wait_until(partial(complete_by, url, BUILT_IN), "a learner is stored")
     said = [run_command(rule_book(deployment, passing_grade=50), "worker")]
     execute(url, "INSERT INTO running_worker VALUES ('old/1', '0.0.9', 0)")
-    said.append(run_command(rule_book(deployment, version=2), "worker"))
+    said.append(run_command(rule_book(deployment, version=BUILT_IN + 1), "worker"))
     execute(url, "INSERT INTO rule_book VALUES (9, 'x', 'x', 2, 'version: 9\nboosters: []')")
     said.append(run_command(rule_book(deployment), "worker"))
     execute(url, "DELETE FROM rule_book WHERE version = 9")
@@ -70,20 +72,20 @@ async def test_the_old_file_has_no_effect_and_a_new_version_of_it_has(
 ) -> None:
     url = deployment.database.owner_url
     easy = {"intermediate": {"exercises": 1, "mean_grade": 0}}
-    newer = rule_book(deployment, version=2, levels=easy)["CATALOGUE_FILE"]
+    newer = rule_book(deployment, version=BUILT_IN + 1, levels=easy)["CATALOGUE_FILE"]
     async with deployment.worker(CATALOGUE_FILE=newer):
         await deployment.publish(completed("ada"))
-        await wait_until(partial(complete_by, url, 2), "a learner is stored")
+        await wait_until(partial(complete_by, url, BUILT_IN + 1), "a learner is stored")
     levels = "SELECT level FROM skill_level"
     assert fetch(url, levels) == [("intermediate",)]
     async with deployment.worker() as worker:
         await deployment.publish(completed("ada"))
         await wait_until(partial(counted, url, 2), "the event counts")
-        assert await worker.metric("progress_rule_book_version") == 2
+        assert await worker.metric("progress_rule_book_version") == BUILT_IN + 1
     assert fetch(url, levels) == [("intermediate",)]
-    again = rule_book(deployment, version=3)["CATALOGUE_FILE"]
+    again = rule_book(deployment, version=BUILT_IN + 2)["CATALOGUE_FILE"]
     async with deployment.worker(CATALOGUE_FILE=again):
-        await wait_until(partial(complete_by, url, 3), "the learner is moved")
+        await wait_until(partial(complete_by, url, BUILT_IN + 2), "the learner is moved")
     assert fetch(url, levels) == [("beginner",)]
 
 
@@ -103,7 +105,7 @@ async def test_a_higher_version_of_the_same_content_derives_everybody(
     execute(url, "UPDATE learner_day SET hints_used = 99")
     verify = partial(run_command, deployment.environment(), "verify", "--all")
     assert verify().returncode == 2
-    same = rule_book(deployment, version=2)["CATALOGUE_FILE"]
+    same = rule_book(deployment, version=BUILT_IN + 1)["CATALOGUE_FILE"]
     async with deployment.worker(CATALOGUE_FILE=same):
-        await wait_until(partial(complete_by, url, 2), "both are derived")
+        await wait_until(partial(complete_by, url, BUILT_IN + 1), "both are derived")
     assert verify().returncode == 0

@@ -213,7 +213,7 @@ def test_the_default_rule_book_asks_for_no_topic() -> None:
 
 
 def test_no_two_achievements_look_the_same() -> None:
-    for name in ("id", "name", "description", "icon", "rule"):
+    for name in ("id", "name", "description", "goal", "icon", "rule"):
         values = [getattr(achievement, name) for achievement in DEFAULT.achievements]
         assert len(set(values)) == len(values), name
 
@@ -235,6 +235,16 @@ def test_a_description_speaks_to_the_learner(achievement: Achievement) -> None:
     assert 6 <= len(words) <= 30
     assert achievement.icon.replace("-", "").isalpha()
     assert achievement.icon.islower()
+
+
+@ALL
+def test_a_goal_says_what_to_do(achievement: Achievement) -> None:
+    assert achievement.goal is not None
+    first, *others = achievement.goal.split()
+    assert first in {"Complete", "Practise", "Spend", "Get", "Score", "Reach"}
+    assert 2 <= len(others) <= 17
+    assert achievement.goal[-1].isalpha()
+    assert "you" not in others
 
 
 @ALL
