@@ -74,6 +74,9 @@ class Worker:
         self.retry = RetryPolicy(settings.retry_max_wait_seconds, self.metrics)
         rules = load_rules(settings)
         self.books = RuleBooks(rules.book)
+        settle_rules = partial(
+            rulebooks.settle, books=self.books, content=rules.text, built_in=rules.file is None
+        )
         messages = Messages(
             consumer_group=settings.consumer_group,
             unlocked_topic=settings.unlocked_topic,
@@ -108,7 +111,7 @@ class Worker:
             self.retry,
             self.metrics,
             self.observer,
-            partial(rulebooks.settle, books=self.books, content=rules.text),
+            settle_rules,
         )
         self.dead_letters = DeadLetterWriter(
             self.engine,
@@ -136,6 +139,7 @@ class Worker:
             self.engine,
             self.metrics,
             self.books,
+            settle_rules,
             time_limit_seconds=limit,
             instance=f"{settings.instance}/{os.getpid()}",
         )

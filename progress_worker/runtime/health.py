@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -28,14 +29,19 @@ class Health:
         engine: AsyncEngine,
         metrics: Metrics,
         books: RuleBooks,
+        settle_rules: Callable[[Connection], Awaitable[None]],
         *,
         time_limit_seconds: float,
         instance: str,
     ) -> None:
-        """`instance` is the name under which the database lists this worker."""
+        """`instance` is the name under which the database lists this worker.
+
+        `settle_rules` stores the worker's own rule book if it no longer has to wait.
+        """
         self._engine = engine
         self._metrics = metrics
         self._books = books
+        self._settle_rules = settle_rules
         self._instance = instance
         self._seen_at = float("-inf")
         self._time_limit = time_limit_seconds
@@ -63,8 +69,10 @@ class Health:
         self._metrics.outbox_parked.set(waiting.held_back)
 
     async def _look_at_rules(self, connection: Connection) -> None:
-        """Load a rule book that another worker made active. Show how far the walks are."""
+        """Use the rule book that is active by now. Show how far the walks are."""
         await rulebooks.refresh(connection, self._books)
+        if self._books.waiting:
+            await self._settle_rules(connection)
         now = time.monotonic()
         if now - self._seen_at > _SEEN_SECONDS:
             await rulebooks.see(connection, self._instance)

@@ -26,6 +26,11 @@ class RuleBooks:
         #: By version. None, for a learner without a name, stands for the active one.
         self.by_version: dict[int | None, RuleBook] = {None: configured}
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the configured one is newer than the active one, and not stored yet."""
+        return self.configured.version > self.active.version
+
     def unread(self, versions: Iterable[int | None]) -> set[int]:
         """The versions among these that have not been read yet."""
         return {v for v in versions if v is not None and v not in self.by_version}

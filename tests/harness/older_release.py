@@ -1,4 +1,4 @@
-"""The real code of the release before a migration, from the history."""
+"""The real code of the release before a change, from the history."""
 
 from __future__ import annotations
 
@@ -25,10 +25,21 @@ def older_release(directory: Path, revision: str) -> Sequence[str]:
     Raises UnknownHistoryError.
     """
     script = f"migrations/versions/{revision}_*.py"
-    added = _git("log", "--diff-filter=A", "--format=%H", "--", script).decode().split()
-    if not added:
-        raise UnknownHistoryError(f"the migration {revision} is not committed yet")
-    archive = _git("archive", f"{added[-1]}^", "progress_worker", "migrations")
+    return _before(directory, f"the migration {revision}", "--diff-filter=A", "--", script)
+
+
+def release_before_format(directory: Path, format_: int) -> Sequence[str]:
+    """The same for the release before the one that could first read that format of rule books."""
+    line, file = f"^FORMAT: Final = {format_}$", "progress_worker/domain/rulebook_file.py"
+    return _before(directory, f"the format {format_}", f"-G{line}", "--", file)
+
+
+def _before(directory: Path, what: str, *selection: str) -> Sequence[str]:
+    """Unpack the release before the first commit that `git log` selects."""
+    found = _git("log", "--format=%H", *selection).decode().split()
+    if not found:
+        raise UnknownHistoryError(f"{what} is not committed yet")
+    archive = _git("archive", f"{found[-1]}^", "progress_worker", "migrations")
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         unpack(files, directory)
     start = "from progress_worker.cli import main; main()"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
 from progress_worker.domain.derive import Difference
 from progress_worker.domain.rulebook import RuleBook, read_rule_book
@@ -48,6 +49,10 @@ NEWER = (
   - {id: two_easy, name: Two easy ones, description: Two easy ones., category: effort, tier: bronze,
      points: 5, icon: leaves, rule: {exercises_completed: {at_least: 2, difficulty: easy}}}
 """
+)
+#: A book that releases of format 1 cannot read.
+WITH_TOPICS = (
+    NEWER.replace("version: 8", "version: 9") + "topics: {algorithms: {name: Algorithms}}\n"
 )
 UNLOCKS = "SELECT user_id, achievement_id FROM achievement_unlock"
 
@@ -350,6 +355,72 @@ async def test_a_worker_that_is_gone_refuses_nothing(ruled: Ruled) -> None:
     )
     await ruled.activate(NEWER)
     assert fetch(ruled.url, "SELECT version FROM rule_book ORDER BY 1") == [(7,), (8,)]
+
+
+async def test_only_a_book_with_new_keys_needs_workers_that_can_read_them(ruled: Ruled) -> None:
+    execute(ruled.url, "INSERT INTO running_worker VALUES ('old/1', '0.0.9', 1)")
+    await ruled.activate(NEWER)
+    with pytest.raises(FatalError, match=r"^Rule book 9 cannot be read by the worker old/1 of"):
+        await ruled.activate(WITH_TOPICS)
+    execute(ruled.url, "UPDATE running_worker SET reads_format = 2")
+    await ruled.activate(WITH_TOPICS)
+    stored = fetch(ruled.url, "SELECT version, format FROM rule_book ORDER BY version")
+    assert stored == [(7, 1), (8, 1), (9, 2)]
+
+
+async def settle_built_in(ruled: Ruled, own: RuleBooks, text: str) -> None:
+    async with connect(ruled.parts.engine) as connection:
+        await rulebooks.settle(connection, own, text, built_in=True)
+        await connection.commit()
+
+
+async def test_a_built_in_book_waits_for_the_last_older_worker(ruled: Ruled) -> None:
+    for name in ("old/1", "old/2"):
+        execute(ruled.url, f"INSERT INTO running_worker VALUES ('{name}', '0.0.9', 1)")
+    own = RuleBooks(read_rule_book(WITH_TOPICS))
+    gone = "UPDATE running_worker SET seen_at = now() - '61 s'::interval WHERE instance = '{}'"
+    with capture_logs() as logged:
+        await settle_built_in(ruled, own, WITH_TOPICS)
+        assert (own.settled, own.waiting, own.active.version) == (True, True, 7)
+        execute(ruled.url, gone.format("old/1"))
+        await settle_built_in(ruled, own, WITH_TOPICS)
+        assert (own.waiting, own.active.version) == (True, 7)
+        execute(ruled.url, gone.format("old/2"))
+        await settle_built_in(ruled, own, WITH_TOPICS)
+        assert (own.waiting, own.active.version) == (False, 9)
+    assert fetch(ruled.url, "SELECT version FROM rule_book ORDER BY 1") == [(7,), (9,)]
+    waits = [each for each in logged if each["event"] == "rule_book_waits"]
+    assert waits == [
+        {
+            "event": "rule_book_waits",
+            "log_level": "warning",
+            "version": 9,
+            "active": 7,
+            "instance": "old/1",
+            "release": "0.0.9",
+        }
+    ]
+
+
+async def test_a_book_of_the_same_version_ends_the_waiting(ruled: Ruled) -> None:
+    """The worker goes on with the active one. Its next start is refused."""
+    execute(ruled.url, "INSERT INTO running_worker VALUES ('old/1', '0.0.9', 1)")
+    own = RuleBooks(read_rule_book(WITH_TOPICS))
+    await settle_built_in(ruled, own, WITH_TOPICS)
+    await ruled.activate(NEWER.replace("version: 8", "version: 9"))
+    async with connect(ruled.parts.engine) as connection:
+        await rulebooks.refresh(connection, own)
+    assert (own.waiting, own.active.version) == (False, 9)
+    assert own.active.digest != own.configured.digest
+    with pytest.raises(FatalError, match=r"^Rule book 9 was active before with other content"):
+        await settle_built_in(ruled, own, WITH_TOPICS)
+
+
+async def test_a_built_in_book_cannot_wait_without_an_active_one(ruled: Ruled) -> None:
+    execute(ruled.url, "INSERT INTO running_worker VALUES ('old/1', '0.0.9', 1)")
+    execute(ruled.url, "DELETE FROM rule_book")
+    with pytest.raises(FatalError, match=r"^Rule book 9 cannot be read by the worker old/1"):
+        await settle_built_in(ruled, RuleBooks(read_rule_book(WITH_TOPICS)), WITH_TOPICS)
 
 
 async def test_an_older_book_stays_readable_and_a_worker_with_it_uses_the_newest(

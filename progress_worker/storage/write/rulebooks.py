@@ -7,7 +7,7 @@ whose own is older uses the newest.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -75,43 +75,64 @@ async def refresh(connection: Connection, books: RuleBooks) -> None:
             _log.info("rule_book_active", version=version)
 
 
-async def settle(connection: Connection, books: RuleBooks, content: str) -> None:
+async def settle(
+    connection: Connection, books: RuleBooks, content: str, *, built_in: bool = False
+) -> None:
     """Store the configured rule book if it is newer than all others, and use the newest.
 
-    `content` is its text. The caller commits. Raises FatalError, with one sentence, where the rule
-    book is refused, and what `fetch` raises.
+    `content` is its text. While a worker runs that cannot read it, a built-in one waits: the newest
+    is used meanwhile, `books.waiting` says so, and the caller comes back. Any other one is refused.
+    The caller commits. Raises FatalError, with one sentence, where the rule book is refused, and
+    what `fetch` raises.
     """
     await connection.execute(_LOCK)
     await connection.execute(_FORGET)
     own, active = books.configured, await newest(connection)
-    if why := await refusal(connection, own):
-        raise FatalError(why)
+    await _refuse_changed(connection, own)
     if active is None or active < own.version:
-        name, digest = own.content.name, own.digest
-        await connection.execute(_STORE, [own.version, name, digest, own.content.format, content])
-        _log.info("rule_book_stored", version=own.version, name=name)
+        blind = await _worker_without(connection, own.content.format)
+        if blind is None:
+            await _store(connection, own, content)
+        elif not built_in or active is None:
+            raise FatalError(
+                f"Rule book {own.version} cannot be read by the worker {blind.instance} of release "
+                f"{blind.release}, which is running: update that worker first."
+            )
+        elif not books.settled:
+            _log.warning("rule_book_waits", version=own.version, active=active, **blind._asdict())
     elif own.version < active:
         _log.warning("older_rule_book", configured=own.version, active=active)
     await refresh(connection, books)
     books.settled = True
 
 
-async def refusal(connection: Connection, book: RuleBook) -> str | None:
-    """Why the rule book cannot become, or stay, one of the database's, in one sentence."""
+async def _refuse_changed(connection: Connection, book: RuleBook) -> None:
     query = "SELECT digest FROM rule_book WHERE version = %s"
     row = await (await connection.execute(query, [book.version])).fetchone()
     if row is not None and row[0] != book.digest:
-        return (
+        raise FatalError(
             f"Rule book {book.version} was active before with other content: give the changed one "
             "a higher version."
         )
-    cursor = await connection.execute(_CANNOT_READ, [book.content.format, _GONE_SECONDS])
-    if row is None and (blind := await cursor.fetchone()):
-        return (
-            f"Rule book {book.version} cannot be read by the worker {blind[0]} of release "
-            f"{blind[1]}, which is running: update that worker first."
-        )
-    return None
+
+
+class _Blind(NamedTuple):
+    """A running worker that cannot read a rule book."""
+
+    instance: str
+    release: str
+
+
+async def _worker_without(connection: Connection, format_: int) -> _Blind | None:
+    """A running worker that cannot read this format; None if all can."""
+    row = await (await connection.execute(_CANNOT_READ, [format_, _GONE_SECONDS])).fetchone()
+    return _Blind(*row) if row else None
+
+
+async def _store(connection: Connection, book: RuleBook, content: str) -> None:
+    values = [book.version, book.content.name, book.digest, book.content.format, content]
+    await connection.execute(_STORE, values)
+    _log.info("rule_book_stored", version=book.version, name=book.content.name)
 
 
 async def see(connection: Connection, instance: str) -> None:
