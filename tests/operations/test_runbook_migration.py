@@ -41,6 +41,8 @@ async def test_workers_of_two_releases_side_by_side(
     url = database.owner_url
     assert await migrated(older, url) < head_revision()
     deployment = await deploy(broker.bootstrap, database, tmp_path, idempotent=False)
+    # Both releases can read the rule book of the older one.
+    (deployment.catalogue,) = (tmp_path / "older" / "progress_worker" / "domain").glob("*.yaml")
     # More than can be sent meanwhile, however slow the machine is.
     traffic = Traffic(deployment, seed=1, count=20_000)
     async with AsyncExitStack() as stack:
