@@ -145,6 +145,13 @@ class DescribedAchievement(Answer, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="The achievement's id.", examples=["first_steps"])]
     name: Annotated[str, Meta(description="Its name.", examples=["First steps"])]
     description: Annotated[str, Meta(description="What it is for.")]
+    goal: Annotated[
+        str | None,
+        Meta(
+            description="How to earn it, for those who have not; null without such a text.",
+            examples=["Complete your first exercise"],
+        ),
+    ]
     category: Annotated[str, Meta(description="Its category.", examples=["milestones"])]
     tier: Annotated[Tier, Meta(description="Its tier.")]
     points: Annotated[int, Meta(ge=0, description="The points it brings.", examples=[10])]
