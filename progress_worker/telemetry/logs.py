@@ -123,6 +123,7 @@ def configure_logs(settings: SharedSettings) -> None:
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
     logging.captureWarnings(True)
+    _leave_out_what_no_line_shows()
     for noisy in ("aiokafka", "faust", "mode", "aiohttp.access", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     # A late timer logs at each delay. The work that it waited for has logged the reason.
@@ -133,3 +134,12 @@ def configure_logs(settings: SharedSettings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _leave_out_what_no_line_shows() -> None:
+    """Gather no thread, process or source line for a record: a fifth of a line's time.
+
+    Python's logging HOWTO has the list ("Optimization").
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final, TypeVar
@@ -34,6 +33,9 @@ from progress_worker.http.api.windows import (
 from progress_worker.storage.read.views import HistoryView, StatisticsView
 
 _DIFFICULTIES: Final[tuple[Difficulty, ...]] = ("easy", "medium", "hard")
+
+#: A run that no window reaches.
+_NEVER: Final = (dt.date.max.toordinal() + 1, dt.date.max.toordinal() + 1)
 
 _Cells = list[tuple[Cell, Totals]]
 _Key = TypeVar("_Key", bound=Hashable)
@@ -86,46 +88,53 @@ def present_history(
 
 def streaks_by_day(active: ActiveDays, window: Window) -> Iterator[tuple[int, int]]:
     """The current and the longest streak at the end of each day of the window."""
-    longest_until = [0]
-    for first, last in active.runs:
-        longest_until.append(max(longest_until[-1], last - first + 1))
-    for day in _days(window):
-        ordinal = day.toordinal()
-        begun = bisect_right(active.runs, ordinal, key=lambda run: run[0])
+    runs = [*active.runs, _NEVER]
+    begun = longest_before = 0
+    for ordinal in range(window.first.toordinal(), window.first.toordinal() + len(window)):
+        while runs[begun][0] <= ordinal:
+            if begun:
+                longest_before = max(longest_before, runs[begun - 1][1] - runs[begun - 1][0] + 1)
+            begun += 1
         if begun == 0:
             yield 0, 0
             continue
-        first, last = active.runs[begun - 1]
+        first, last = runs[begun - 1]
         length = min(last, ordinal) - first + 1
-        yield (length if last >= ordinal - 1 else 0), max(longest_until[begun - 1], length)
+        yield (length if last >= ordinal - 1 else 0), max(longest_before, length)
 
 
 def _history_days(view: HistoryView, window: Window) -> Iterator[HistoryDay]:
-    cumulative = Totals()
-    cumulative.merge(view.before)
+    sums = Totals()
+    sums.merge(view.before)
     for day, totals in view.days.items():
         if day < window.first:
-            cumulative.merge(totals)
+            sums.merge(totals)
     unlocks_on = Counter(view.unlocks.values())
     unlocked = sum(count for day, count in unlocks_on.items() if day < window.first)
+    cumulative, idle = _sums(sums, unlocked), Totals()
     for day, (current, longest) in zip(
         _days(window), streaks_by_day(view.active_days, window), strict=True
     ):
-        totals = view.days.get(day, Totals())
-        unlocks = unlocks_on[day]
-        cumulative.merge(totals)
-        unlocked += unlocks
+        totals, unlocks = view.days.get(day, idle), unlocks_on.get(day, 0)
+        if totals is not idle or unlocks:
+            sums.merge(totals)
+            unlocked += unlocks
+            cumulative = _sums(sums, unlocked)
         yield HistoryDay(
+            exercises_completed=totals.completions,
+            time_spent_seconds=totals.time_spent_seconds,
+            average_grade=totals.average_grade,
+            hints_used=totals.hints_used,
+            achievements_unlocked=unlocks,
             date=day,
-            **_sums(totals, unlocks),
-            cumulative=Sums(**_sums(cumulative, unlocked)),
+            cumulative=cumulative,
             streak=StreakOnDay(current=current, longest=longest),
         )
 
 
 def _days(window: Window) -> Iterator[dt.date]:
-    for offset in range(len(window)):
-        yield window.first + dt.timedelta(days=offset)
+    first = window.first.toordinal()
+    return map(dt.date.fromordinal, range(first, first + len(window)))
 
 
 def _cells(view: StatisticsView, window: Window) -> _Cells:
@@ -159,11 +168,11 @@ def _figures(totals: Totals) -> dict[str, Any]:
     }
 
 
-def _sums(totals: Totals, unlocks: int) -> dict[str, Any]:
-    return {
-        "exercises_completed": totals.completions,
-        "time_spent_seconds": totals.time_spent_seconds,
-        "average_grade": totals.average_grade,
-        "hints_used": totals.hints_used,
-        "achievements_unlocked": unlocks,
-    }
+def _sums(totals: Totals, unlocks: int) -> Sums:
+    return Sums(
+        exercises_completed=totals.completions,
+        time_spent_seconds=totals.time_spent_seconds,
+        average_grade=totals.average_grade,
+        hints_used=totals.hints_used,
+        achievements_unlocked=unlocks,
+    )

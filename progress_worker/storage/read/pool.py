@@ -60,11 +60,16 @@ class SessionPool:
         try:
             session = self._idle.pop() if self._idle else await self._open()
             try:
-                async with _noticing_loss(session):
-                    yield session
-            except BaseException:
+                # Read what has arrived: if the session was closed meanwhile, its end.
+                session.pgconn.consume_input()
+                yield session
+            except BaseException as error:
+                stale = _is_stale(session, error)
                 await session.close()
+                if stale:
+                    raise StaleSessionError("Postgres closed the connection.") from error
                 raise
+            session.answered = True
             if self._closed:
                 await session.close()
             else:
@@ -95,18 +100,11 @@ class SessionPool:
             raise TransientError(f"Postgres cannot be reached: {first_line(error)}") from error
 
 
-@asynccontextmanager
-async def _noticing_loss(session: ReadSession) -> AsyncIterator[None]:
-    used = session.answered
-    try:
-        # Read what has arrived: if the session was closed meanwhile, its end.
-        session.pgconn.consume_input()
-        yield
-    except psycopg.Error as error:
-        if used and (session.closed or is_mended_by_reconnecting(error)):
-            raise StaleSessionError("Postgres closed the connection.") from error
-        raise
-    session.answered = True
+def _is_stale(session: ReadSession, error: BaseException) -> bool:
+    """Whether the session was lost, or its prepared statements are outdated."""
+    if not session.answered or not isinstance(error, psycopg.Error):
+        return False
+    return session.closed or is_mended_by_reconnecting(error)
 
 
 async def with_a_fresh_session_if_stale(action: Callable[[], Awaitable[_Result]]) -> _Result:

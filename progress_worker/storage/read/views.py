@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+import msgspec
 from sqlalchemy import ClauseElement
 
 from progress_worker.domain.calendar import is_zone
@@ -33,6 +33,9 @@ from progress_worker.storage.read.statements import (
 
 #: Lines that are decoded in one go: long enough to be fast, and other threads run in between.
 _PORTION: Final = 500
+#: Characters that are decoded in one go.
+_SHORT: Final = 50_000
+_JSON: Final = msgspec.json.Decoder()
 
 _View = TypeVar("_View")
 
@@ -214,7 +217,7 @@ def history_view(row: Any, stamp: Stamp) -> HistoryView:
     return HistoryView(
         stamp,
         ActiveDays(read_runs(row.active_days)),
-        Totals(*json.loads(row.before)),
+        Totals(*_JSON.decode(row.before)),
         _day_totals(row.days),
         {name: dt.date.fromisoformat(day) for name, day in _lines(row.unlocks)},
     )
@@ -239,9 +242,14 @@ def stored_row(row: Any, stamp: Stamp, decode: Callable[[Stamp], _View]) -> Stor
 
 
 def _lines(text: str | None) -> Iterator[Any]:
-    lines = text.split("\n") if text else []
+    if not text:
+        return
+    if len(text) < _SHORT:
+        yield from _JSON.decode_lines(text)
+        return
+    lines = text.split("\n")
     for start in range(0, len(lines), _PORTION):
-        yield from json.loads(f"[{','.join(lines[start : start + _PORTION])}]")
+        yield from _JSON.decode_lines("\n".join(lines[start : start + _PORTION]))
 
 
 def _levels(text: str | None) -> Iterator[tuple[Any, ...]]:
