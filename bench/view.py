@@ -1,10 +1,11 @@
 """Measures the HTTP view with many learners in the database, against its own queries alone.
 
-    python bench/view.py [--learners 100000] [--seconds 5] [--rounds 3]
+    python bench/view.py [--learners 100000] [--seconds 5] [--rounds 3] [--note "what changed"]
 
 `wrk` asks one `progress-worker api` process with as many connections as the view has to Postgres;
 then one Python process runs the same statements for the same learners through psycopg, with as
 many connections. Both take turns, round by round, on a machine that they share with Postgres.
+A note adds a row to the history of the ratios.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import datetime as dt
 import json
 import random
 import shutil
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,18 @@ _LEARNERS_SQL = Path(__file__).with_name("view_learners.sql")
 _ASKED = 500
 _HISTORY_DAYS = 365
 _ANSWER_SECONDS = 30.0
-_HEADINGS = ("", "requests/s", "p50 ms", "p99 ms", "psycopg/s", "p50 ms", "p99 ms", "ratio")
+_CROWD = 50
+_HEADINGS = (
+    *("", "requests/s", "p50 ms", "p99 ms", "CPU us", f"p50 ms of {_CROWD}", f"p99 ms of {_CROWD}"),
+    *("psycopg/s", "p50 ms", "p99 ms", "ratio"),
+)
+_HISTORY = _RESULTS.with_name("history-http.md")
+_HISTORY_HEAD = (
+    "# The view's ratio to bare psycopg, change by change\n\n"
+    "In brackets: the view's processor time per request, in microseconds.\n\n"
+    "| date | commit | progress | 304 | a year of history | achievements | change |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +70,40 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """The view's load with a question, with few and with many clients; psycopg's with its query.
+
+    `processor_us` is the view's processor time per request, in microseconds.
+    """
+
+    view: Load
+    processor_us: float
+    crowd: Load
+    bare: Load
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """The view's load with a question, and psycopg's with the same query."""
+    """The rounds of a question."""
 
     question: Question
-    view: Load
-    bare: Load
+    rounds: Sequence[Round]
+
+    def median(self, of: Callable[[Round], Load]) -> Load:
+        """The load of the round with the middle rate."""
+        return median([of(found) for found in self.rounds])
+
+    @property
+    def processor_us(self) -> float:
+        """The middle of the rounds."""
+        return statistics.median(found.processor_us for found in self.rounds)
+
+    @property
+    def ratio(self) -> float:
+        """Of the view's rate to psycopg's."""
+        return (
+            self.median(lambda found: found.view).rate / self.median(lambda found: found.bare).rate
+        )
 
 
 _QUESTIONS = (
@@ -91,6 +132,8 @@ def main() -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(text, encoding="utf-8")
+    if options.note:
+        _add_to_history(results, options.note)
 
 
 def _store(database: Database, learners: int) -> None:
@@ -121,29 +164,28 @@ def _measure(
     parameters: list[dict[str, object]] = [
         {"user_id": user_id, "first_day": days.first, "last_day": days.last} for user_id in asked
     ]
-    loads: dict[Question, list[tuple[Load, Load]]] = {found: [] for found in _QUESTIONS}
-    with running_view(database) as (url, connections):
+    rounds: dict[Question, list[Round]] = {found: [] for found in _QUESTIONS}
+    with running_view(database) as view:
         tokens = [bearer(user_id) for user_id in asked]
         for number in range(options.rounds):
             for question in _QUESTIONS:
                 console.print(f"Round {number + 1}: {question.title}", markup=False)
-                address = f"{url}/api/progress{question.path}"
+                address = f"{view.url}/api/progress{question.path}"
                 headers = _known(address, tokens) if question.known else tokens
-                view = load_by_wrk(wrk, address, headers, connections, options.seconds)
-                bare = asyncio.run(
-                    load_by_psycopg(
-                        database.view_url,
-                        question.statement,
-                        parameters,
-                        connections,
-                        options.seconds,
-                    )
+                before = view.processor_seconds()
+                load = load_by_wrk(wrk, address, headers, view.connections, options.seconds)
+                spent = view.processor_seconds() - before
+                crowd = load_by_wrk(wrk, address, headers, _CROWD, options.seconds)
+                bare = load_by_psycopg(
+                    database.view_url,
+                    question.statement,
+                    parameters,
+                    view.connections,
+                    options.seconds,
                 )
-                loads[question].append((view, bare))
-    return [
-        Result(question, median([view for view, _ in pairs]), median([bare for _, bare in pairs]))
-        for question, pairs in loads.items()
-    ]
+                processor_us = spent / (load.rate * options.seconds) * 1e6
+                rounds[question].append(Round(load, processor_us, crowd, asyncio.run(bare)))
+    return [Result(question, found) for question, found in rounds.items()]
 
 
 def _known(address: str, tokens: Sequence[Headers]) -> list[Headers]:
@@ -163,9 +205,11 @@ def _page(results: Sequence[Result], options: argparse.Namespace) -> str:
     rows = [
         (
             result.question.title,
-            *(_cells(result.view)),
-            *(_cells(result.bare)),
-            f"{result.view.rate / result.bare.rate:.2f}",
+            *_cells(result.median(lambda found: found.view)),
+            f"{result.processor_us:,.0f}",
+            *_cells(result.median(lambda found: found.crowd))[1:],
+            *_cells(result.median(lambda found: found.bare)),
+            f"{result.ratio:.2f}",
         )
         for result in results
     ]
@@ -176,7 +220,8 @@ def _page(results: Sequence[Result], options: argparse.Namespace) -> str:
         f"({machine['processor']}), {machine['memory']}, {machine['system']}. "
         f"{options.learners:,} learners, {_ASKED} of them asked about; medians of "
         f"{options.rounds} rounds of {options.seconds:g} s; one `progress-worker api` process, "
-        "which shares the machine with Postgres and wrk; 10 connections each.",
+        "which shares the machine with Postgres and wrk; 10 connections each, and once more "
+        f"{_CROWD} to the view.",
         "",
         *markdown(_HEADINGS, rows),
         "",
@@ -188,6 +233,17 @@ def _page(results: Sequence[Result], options: argparse.Namespace) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _add_to_history(results: Sequence[Result], note: str) -> None:
+    before = _HISTORY.read_text("utf-8") if _HISTORY.exists() else _HISTORY_HEAD
+    cells = [
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
+        describe_versions()["commit"],
+        *(f"{result.ratio:.2f} ({result.processor_us:,.0f})" for result in results),
+        note.replace("|", "/"),
+    ]
+    _HISTORY.write_text(f"{before}| {' | '.join(cells)} |\n", encoding="utf-8")
+
+
 def _cells(load: Load) -> tuple[str, str, str]:
     return f"{load.rate:,.0f}", f"{load.p50:.1f}", f"{load.p99:.1f}"
 
@@ -197,6 +253,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--learners", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--note", default="")
     return parser.parse_args()
 
 

@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from tempfile import TemporaryFile
 
 import httpx
+import psutil
 
 from bench.watch import TrialError
 from progress_worker.embedded.database import Database
@@ -42,9 +44,23 @@ def bearer(user_id: str) -> Headers:
     return {"Authorization": f"Bearer {mint_token(token_settings(), user_id, lifetime=lifetime)}"}
 
 
+@dataclass(frozen=True, slots=True)
+class RunningView:
+    """A view's address, how many connections to Postgres it has, and its process."""
+
+    url: str
+    connections: int
+    process: psutil.Process
+
+    def processor_seconds(self) -> float:
+        """The processor time that it has taken so far."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+
 @contextmanager
-def running_view(database: Database) -> Iterator[tuple[str, int]]:
-    """A view as it is deployed, with logs: its address, and how many connections it has."""
+def running_view(database: Database) -> Iterator[RunningView]:
+    """A view as it is deployed, with logs."""
     port = free_port()
     settings = _TOKENS | {
         "VIEW_DATABASE_URL": database.view_url,
@@ -63,7 +79,8 @@ def running_view(database: Database) -> Iterator[tuple[str, int]]:
         try:
             url = f"http://{LOOPBACK}:{port}"
             _wait_until_ready(url, process)
-            yield url, ViewSettings.model_fields["view_pool_size"].default
+            connections = ViewSettings.model_fields["view_pool_size"].default
+            yield RunningView(url, connections, psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait(_STOP_SECONDS)
