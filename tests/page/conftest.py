@@ -12,7 +12,7 @@ from playwright.async_api import Browser, async_playwright
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from tests.http.stage import Stage, StageMaker, open_stage
-from tests.page.site import Site, open_site
+from tests.page.site import Site, add_pupils, open_site
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _OPTIONS = [
@@ -48,7 +48,8 @@ async def stage(migrated_database: Database, stages: StageMaker) -> Stage:
 async def site(postgres: Postgres, migrated_template: str) -> AsyncIterator[Site]:
     """The page of every pupil, behind a real socket; tests leave it as it is."""
     database = postgres.create_database("page", migrated_template)
-    async with open_site(database) as opened:
+    await add_pupils(database)
+    with open_site(database) as opened:
         yield opened
     postgres.drop_database(database.name)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
@@ -13,7 +14,7 @@ from playwright.async_api import Browser, Page
 Scheme = Literal["light", "dark"]
 
 _TIMEOUT_MILLISECONDS = 20_000
-_HEIGHT = 900
+_HEIGHT = 740
 
 #: Asks for every element that reaches beyond the window, unless it scrolls inside another.
 _OVERFLOWING = """
@@ -48,6 +49,16 @@ class Looked:
             for violation in found.response["violations"]
         ]
 
+    async def height(self) -> int:
+        """How long the page is, in pixels."""
+        height: int = await self.page.evaluate("document.documentElement.scrollHeight")
+        return height
+
+    async def open_details(self) -> None:
+        """Ask for everything."""
+        for summary in await self.page.locator("summary:visible").all():
+            await summary.click()
+
     async def texts(self, selector: str) -> list[str]:
         """What these elements say, on one line each."""
         return [
@@ -73,9 +84,15 @@ async def look(
     context.set_default_timeout(_TIMEOUT_MILLISECONDS)
     page = await context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+
+    def complain(text: str, url: str) -> None:
+        # A view without events is no reason to complain: the page stays as it is.
+        if urlsplit(url).path != "/events":
+            complaints.append(text)
+
+    page.on("console", lambda said: complain(f"{said.type}: {said.text}", said.location["url"]))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    page.on("requestfailed", lambda failed: complain(f"failed: {failed.url}", failed.url))
     answer = await page.goto(address)
     assert answer is not None
     yield Looked(page, answer.status, complaints)

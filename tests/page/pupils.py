@@ -16,6 +16,8 @@ ZONE = "Europe/Berlin"
 RICH = "marie.curie"
 AT_RISK = "grace"
 LAPSED = "alan"
+RETURNING = "hedy"
+PAUSED = "dorothy"
 UNGRADED = "emmy"
 NEW = "nobody-yet"
 
@@ -100,6 +102,30 @@ def lapsed() -> Iterator[Completion]:
         yield completion(LAPSED, back, topic="databases", grade=48)
 
 
+def returning() -> Iterator[Completion]:
+    """Three weeks of practice, two weeks of none, and back since yesterday."""
+    for back in (*range(36, 15, -1), 1, 0):
+        for number in range(1 + back % 3):
+            yield completion(
+                RETURNING, back, topic="statistics", grade=60 + back, seconds=900, number=number
+            )
+
+
+def paused() -> Iterator[Completion]:
+    """Four months of practice on most days, until five weeks ago."""
+    random = Random(11)
+    for back in reversed(range(35, 155)):
+        for number in range(random.choice((0, 0, 1, 1, 2, 3))):
+            yield completion(
+                PAUSED,
+                back,
+                topic=random.choice(_TOPICS[:3]),
+                difficulty=random.choice(_DIFFICULTIES[:2]),
+                grade=random.randrange(55, 95),
+                number=number,
+            )
+
+
 def ungraded() -> Iterator[Completion]:
     """Twelve exercises that nobody graded."""
     for number in range(12):
@@ -117,6 +143,8 @@ PUPILS: dict[str, Callable[[], Iterator[Completion]]] = {
     "rich": rich,
     "at risk": at_risk,
     "lapsed": lapsed,
+    "returning": returning,
+    "paused": paused,
     "ungraded": ungraded,
     "hostile": hostile,
 }

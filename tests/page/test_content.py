@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 from progress_worker.http.page import text as page_text
 from tests.page import pupils
 from tests.page.looking import look
-from tests.page.site import Site
+from tests.page.site import BOOK, Site
 
 pytestmark = pytest.mark.integration
 
@@ -34,85 +34,166 @@ async def test_totals_and_streak_are_those_of_the_json_view(browser: Browser, si
         figures = dict(
             zip(await looked.texts(".figures dt"), await looked.texts(".figures dd"), strict=True)
         )
-        streak = await looked.texts(".streak .big, .streak dd")
+        (streak,) = await looked.texts("#streak")
+        (counts,) = await looked.texts("#badges > .quiet")
+        assert "hint" not in await looked.page.locator("main h2, main dt").all_inner_texts()
     achievements = progress["achievements"]
     assert figures == {
         "Exercises": page_text.number(progress["exercises_completed"]),
         "Time spent": page_text.duration(progress["time_spent_seconds"]),
         "Average grade": page_text.grade(progress["average_grade"]),
-        "Hints used": page_text.number(progress["hints_used"]),
-        "Badges earned": f"{achievements['unlocked']} of {achievements['available']}",
-        "Points": page_text.number(achievements["points"]),
     }
-    assert streak[:3] == [
-        f"{progress['streak']['current']} days in a row",
-        f"{progress['streak']['longest']} days",
-        "23 November 2026",
-    ]
+    assert f" {progress['streak']['current']} days in a row " in streak
+    assert f" Longest {progress['streak']['longest']} days " in streak
+    assert counts == (
+        f"{achievements['unlocked']} of {achievements['available']} earned, "
+        f"{achievements['points']:,} points"
+    )
 
 
 @pytest.mark.parametrize(
-    ("user_id", "said"),
+    ("user_id", "streak", "step"),
     [
-        (pupils.RICH, "You have practised today."),
-        (pupils.AT_RISK, "One exercise keeps the streak alive."),
-        (pupils.LAPSED, "The next exercise begins a new streak."),
+        (
+            pupils.RICH,
+            "You have practised today.",
+            "Practise tomorrow to make it 7 days in a row.",
+        ),
+        (pupils.AT_RISK, "Nothing yet today.", "Practise today to keep your 4 days in a row."),
+        (
+            pupils.LAPSED,
+            "You last practised on 23 October 2026.",
+            "Practise today to begin a new streak.",
+        ),
+        (
+            pupils.RETURNING,
+            "You have practised today.",
+            "Practise tomorrow to make it 3 days in a row.",
+        ),
+        (
+            pupils.PAUSED,
+            "You last practised on 18 October 2026.",
+            "Practise today to begin a new streak.",
+        ),
     ],
 )
-async def test_the_streak_says_what_to_do(
-    browser: Browser, site: Site, user_id: str, said: str
+async def test_the_page_says_what_to_do_next(
+    browser: Browser, site: Site, user_id: str, streak: str, step: str
 ) -> None:
     async with look(browser, site.link(user_id)) as looked:
-        assert said in " ".join(await looked.texts(".streak"))
+        assert streak in " ".join(await looked.texts("#streak"))
+        assert await looked.texts("#next .step") == [step]
+
+
+async def test_the_next_steps_are_the_nearest_badge_and_level(browser: Browser, site: Site) -> None:
+    nearest = (await answer(site, pupils.AT_RISK, "/badges"))["available"][0]
+    async with look(browser, site.link(pupils.AT_RISK)) as looked:
+        badge, level = await looked.texts("#next .line")
+    (found,) = [each for each in BOOK.achievements if each.id == nearest["id"]]
+    assert badge.startswith(f"{nearest['name']} badge {found.goal} ")
+    assert (
+        level
+        == "algorithms level 6 more exercises to intermediate. Keep the average at 60% or above."
+    )
 
 
 async def test_the_calendar_shows_every_day_of_the_history(browser: Browser, site: Site) -> None:
     history = await answer(site, pupils.RICH, "/history?start_date=2025-12-01")
-    days = {day["date"]: day["exercises_completed"] for day in history["days"]}
     async with look(browser, site.link(pupils.RICH)) as looked:
-        shown = await looked.page.locator(".months rect title").all_text_contents()
-        (row,) = await looked.texts(".streak dl div:last-child dd")
-        await looked.page.get_by_text("The calendar as a table").click()
-        table = await looked.texts("section[aria-labelledby=year] tbody tr")
-    assert shown == [
-        f"{page_text.weekday_and_day(dt.date.fromisoformat(date))}: "
-        f"{page_text.counted(exercises, 'exercise')}"
-        for date, exercises in days.items()
+        squares = looked.page.locator(".weeks input")
+        shown = [
+            " ".join((await square.get_attribute("aria-label") or "").split())
+            for square in await squares.all()
+        ]
+        (streak,) = await looked.texts("#streak")
+        await looked.page.locator("#year summary").click()
+        table = await looked.texts("#year tbody tr")
+    assert shown == [_said(day) for day in history["days"][:-1]] + [
+        f"Today, {_said(history['days'][-1])}"
     ]
-    assert row == str(sum(exercises > 0 for exercises in days.values()))
+    days = {day["date"]: day["exercises_completed"] for day in history["days"]}
+    active = sum(exercises > 0 for exercises in days.values())
+    assert streak.endswith(f"Active in a year {active} days")
     november = [exercises for date, exercises in days.items() if date.startswith("2026-11")]
     active = sum(exercises > 0 for exercises in november)
     assert table[0].startswith(f"November 2026 {active} {sum(november)} ")
     assert len(table) == 12
 
 
-async def test_the_bars_are_the_trend(browser: Browser, site: Site) -> None:
-    trend = (await answer(site, pupils.RICH, "/statistics"))["trend"]
-    async with look(browser, site.link(pupils.RICH)) as looked:
-        described = await looked.page.locator("#bars-text").text_content()
-        bars = looked.page.locator(".bars rect")
-        heights = [float(await bar.get_attribute("height") or 0) for bar in await bars.all()]
-        await looked.page.get_by_text("The last seven days as a table").click()
-        table = await looked.texts("section[aria-labelledby=week] tbody tr")
-    counts = [day["exercises_completed"] for day in trend]
-    assert described == (
-        ", ".join(
-            f"{page_text.weekday(dt.date.fromisoformat(day['date']))}: {day['exercises_completed']}"
-            for day in trend
-        )
-        + "."
+def _said(day: dict[str, Any]) -> str:
+    date = page_text.weekday_and_day(dt.date.fromisoformat(day["date"]))
+    if not day["exercises_completed"]:
+        return f"{date}: no exercise"
+    return (
+        f"{date}: {page_text.counted(day['exercises_completed'], 'exercise')}, "
+        f"{page_text.duration(day['time_spent_seconds'])}, "
+        f"average {page_text.grade(day['average_grade'])}"
     )
-    assert [round(height / max(heights) * max(counts)) for height in heights] == counts
-    assert [row.split()[4] for row in table] == [str(count) for count in reversed(counts)]
+
+
+async def test_the_trend_is_that_of_the_json_view(browser: Browser, site: Site) -> None:
+    trend = (await answer(site, pupils.RICH, "/statistics"))["trend"]
+    month = await answer(site, pupils.RICH, "/statistics?period=monthly")
+    async with look(browser, site.link(pupils.RICH)) as looked:
+        page = looked.page
+        bars = page.locator(".span.week .bar")
+        heights = [float(await bar.get_attribute("height") or 0) for bar in await bars.all()]
+        dots = await page.locator(".span.week .dot").count()
+        await page.locator("#trend details:visible summary").click()
+        table = await looked.texts("#trend tbody tr:visible")
+        await page.locator("label", has_text="Month").click()
+        (summary,) = await looked.texts(".span.month > p:first-child")
+    seconds = [day["time_spent_seconds"] for day in trend]
+    assert heights == [round(100 * spent / max(seconds)) for spent in seconds if spent]
+    assert dots == sum(day["average_grade"] is not None for day in trend)
+    assert [row.split()[4] for row in table] == [
+        str(day["exercises_completed"]) for day in reversed(trend)
+    ]
+    assert summary == (
+        f"Last 30 days: {month['exercises_completed']} exercises, "
+        f"{page_text.duration(month['time_spent_seconds'])}, "
+        f"average {page_text.grade(month['average_grade'])}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("user_id", "span"),
+    [(pupils.RICH, "week"), (pupils.LAPSED, "year"), (pupils.RETURNING, "week")],
+)
+async def test_the_trend_begins_with_the_shortest_span_that_has_practice(
+    browser: Browser, site: Site, user_id: str, span: str
+) -> None:
+    async with look(browser, site.link(user_id)) as looked:
+        assert await looked.page.locator(f".span.{span}:visible").count() == 1
+        assert await looked.page.locator(".span:visible").count() == 1
+
+
+async def test_difficulties_are_those_of_the_json_view(browser: Browser, site: Site) -> None:
+    split = (await answer(site, pupils.RICH, "/statistics"))["by_difficulty"]
+    async with look(browser, site.link(pupils.RICH)) as looked:
+        said = await looked.texts(".shares div")
+        widths = [
+            float(await part.get_attribute("width") or 0)
+            for part in await looked.page.locator(".split rect").all()
+        ]
+    assert said == [
+        f"{each['difficulty'].capitalize()} {each['exercises_completed']} "
+        f"at {page_text.grade(each['average_grade'])}"
+        for each in split
+    ]
+    assert sum(widths) == pytest.approx(100, abs=0.1)
 
 
 async def test_levels_and_the_way_on(browser: Browser, site: Site) -> None:
     levels = (await answer(site, pupils.RICH, "/skill-levels"))["skill_levels"]
     async with look(browser, site.link(pupils.RICH)) as looked:
-        cards = await looked.texts(".skill")
+        await looked.page.locator("#skills summary").click()
+        cards = await looked.texts(".skill:visible")
     assert len(cards) == len(levels)
+    assert "operating-systems" in {level["topic"] for level in levels}
     for level in levels:
-        (card,) = [card for card in cards if card.startswith(f"{level['topic']} ")]
+        name = {"operating-systems": "How computers work"}.get(level["topic"], level["topic"])
+        (card,) = [card for card in cards if card.startswith(f"{name} ")]
         assert f" {level['level'].capitalize()} " in card
         assert f"{level['exercises_completed']} exercise" in card
         assert page_text.grade(level["average_grade"]) in card
@@ -122,20 +203,38 @@ async def test_levels_and_the_way_on(browser: Browser, site: Site) -> None:
 
 
 async def test_badges_are_those_of_the_json_view(browser: Browser, site: Site) -> None:
-    badges = await answer(site, pupils.RICH, "/badges")
-    achievements = await answer(site, pupils.RICH, "/achievements")
+    badges = await answer(site, pupils.PAUSED, "/badges")
+    achievements = await answer(site, pupils.PAUSED, "/achievements")
     progress = {found["id"]: found["progress"] for found in achievements["achievements"]}
-    async with look(browser, site.link(pupils.RICH)) as looked:
-        await looked.page.get_by_text("more badges").click()
-        names = await looked.texts(".badge:not(:has(progress)) h4")
-        nearest = await looked.texts(".badge:has(progress)")
-        values = [
-            await bar.get_attribute("value")
-            for bar in await looked.page.locator(".badge progress").all()
-        ]
+    goals = {found.id: found.goal for found in BOOK.achievements}
+    async with look(browser, site.link(pupils.PAUSED)) as looked:
+        assert len(await looked.texts("#badges .line:visible")) == 6
+        for summary in await looked.page.locator("#badges summary").all():
+            await summary.click()
+        names = await looked.texts("#badges .line:not(:has(progress)):visible h4")
+        still_open = await looked.texts("#badges .line:has(progress):visible")
+        bars = looked.page.locator("#badges .line:visible progress")
+        values = [await bar.get_attribute("value") for bar in await bars.all()]
     assert names == [badge["name"] for badge in badges["earned"]]
-    near = badges["available"][:4]
-    assert values == [str(badge["percent"]) for badge in near]
-    for text, badge in zip(nearest, near, strict=True):
-        assert text.startswith(badge["name"])
-        assert f"{progress[badge['id']]['current']:,} of " in text
+    expected = sorted(badges["available"], key=lambda badge: (-badge["percent"], badge["points"]))
+    assert values == [str(badge["percent"]) for badge in expected]
+    for text, badge in zip(still_open, expected, strict=True):
+        assert text.startswith(f"{badge['name']} {goals[badge['id']]} ")
+        assert badge["description"] not in text
+        if badge["id"] not in ("deep_roots", "true_expert"):
+            assert _current(progress[badge["id"]]["current"], text)
+
+
+def _current(current: int, text: str) -> bool:
+    """Whether the text has this progress, as a number or a time."""
+    return any(f"{value} of " in text for value in (f"{current:,}", page_text.duration(current)))
+
+
+async def test_the_page_offers_its_export(browser: Browser, site: Site) -> None:
+    async with look(browser, site.link(pupils.AT_RISK)) as looked:
+        async with looked.page.expect_download() as downloading:
+            await looked.page.get_by_role("link", name="Download all exercises").click()
+        path = await (await downloading.value).path()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("event_id,")

@@ -151,24 +151,44 @@ async def test_another_learner_needs_the_scope(stage: Stage) -> None:
     assert_refused(refused, 403)
     operator = {"Authorization": f"Bearer {stage.token('op', scope='progress:read:any')}"}
     shown = await stage.client.get("/?user_id=grace", headers=operator)
-    assert "<bdi>grace</bdi>" in shown.text
+    assert "<title>Progress of \u2068grace\u2069</title>" in shown.text
     for query in ("user_id=", "user_id=a%00b", "user_id=a&user_id=b"):
         assert_refused(await stage.client.get(f"/?{query}", headers=operator), 422)
+        assert_refused(await stage.client.get(f"/export?{query}", headers=operator), 422)
 
 
-async def test_the_policy_lets_nothing_run(stage: Stage) -> None:
+async def test_whoever_may_see_the_page_may_export_from_it(stage: Stage) -> None:
+    await stage.complete("2026-11-23T10:00:00Z", exercise_id="fizz-buzz")
+    token = stage.token()
+    for answer in (
+        await look_with_cookie(stage, token, "/export?format=csv"),
+        await stage.client.get("/export", headers={"Authorization": f"Bearer {token}"}),
+    ):
+        assert answer.status_code == 200
+        assert answer.headers["vary"] == "Authorization, Cookie"
+        assert answer.headers["content-disposition"].startswith("attachment; ")
+        assert "fizz-buzz" in answer.text
+    assert_refused(await stage.client.get("/export"), 401)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert_refused(await stage.client.get("/export?user_id=grace", headers=headers), 403)
+    assert_refused(await stage.client.get("/export?format=xml", headers=headers), 422)
+
+
+async def test_the_policy_lets_only_the_pages_own_script_run(stage: Stage) -> None:
     for answer in (await look(stage, stage.token()), await look(stage)):
         assert policy(answer) == {
             "default-src": "'none'",
             "style-src": "'self'",
             "img-src": "'self'",
+            "script-src": "'self'",
+            "connect-src": "'self'",
             "base-uri": "'none'",
             "form-action": "'none'",
             "frame-ancestors": "'none'",
         }
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert not re.search(r"<script|\son\w+=|\sstyle=|javascript:", answer.text)
+        assert not re.search(r"<script>|\son\w+=|\sstyle=|javascript:", answer.text)
 
 
 async def test_an_unchanged_page_is_not_sent_again(stage: Stage) -> None:
@@ -193,7 +213,9 @@ async def test_an_unchanged_page_is_not_sent_again(stage: Stage) -> None:
     assert "You have practised today." in changed.text
 
 
-@pytest.mark.parametrize("path", ["/", "/page.css", "/icon.svg"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page.css", "/page.js", "/icon.svg", "/icons.svg", "/export"]
+)
 async def test_head_says_what_get_says(stage: Stage, path: str) -> None:
     headers = {"Authorization": f"Bearer {stage.token()}"}
     got = await stage.client.get(path, headers=headers)
@@ -205,7 +227,9 @@ async def test_head_says_what_get_says(stage: Stage, path: str) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["/", "/page.css", "/icon.svg", "/login"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page.css", "/page.js", "/icon.svg", "/icons.svg", "/export", "/login"]
+)
 async def test_nothing_can_be_written(stage: Stage, path: str) -> None:
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         answer = await stage.client.request(method, path)
@@ -214,13 +238,19 @@ async def test_nothing_can_be_written(stage: Stage, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "media_type"), [("/page.css", "text/css"), ("/icon.svg", "image/svg+xml")]
+    ("path", "media_type"),
+    [
+        ("/page.css", "text/css"),
+        ("/page.js", "text/javascript"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/icons.svg", "image/svg+xml"),
+    ],
 )
 async def test_what_the_page_loads_is_kept_for_good(
     stage: Stage, path: str, media_type: str
 ) -> None:
-    page = await look(stage)
-    found = re.search(rf'href="({re.escape(path)}\?v=[0-9a-f]+)"', page.text)
+    page = await look(stage, stage.token())
+    found = re.search(rf'(?:href|src)="({re.escape(path)}\?v=[0-9a-f]+)[#"]', page.text)
     assert found is not None
     versioned = await stage.client.get(found[1])
     assert versioned.headers["content-type"].startswith(media_type)

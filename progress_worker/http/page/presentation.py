@@ -1,15 +1,19 @@
-"""Turns what the page reads into what its template shows, by the answers of the JSON paths."""
+"""Turns what the page reads into what its templates show, by the answers of the JSON paths."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from progress_worker.domain.calendar import today
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.skills import LEVELS
-from progress_worker.domain.state import SkillLevel
+from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
+from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.http.api.presentation import Presenter, Standing
 from progress_worker.http.api.responses import (
     Badge,
@@ -20,14 +24,15 @@ from progress_worker.http.api.responses import (
     SkillLevelAnswer,
 )
 from progress_worker.http.api.windows import Window, earliest_today, last_shown
-from progress_worker.http.page.drawings import Bar, Month, draw_bars, draw_months, months_until
 from progress_worker.http.page.text import counted, duration, grade, number
+from progress_worker.http.page.trend import Span, SpanName, draw_spans, first_with_practice
+from progress_worker.http.page.voice import Voice
+from progress_worker.http.page.year import Year, draw_year, months_until
 from progress_worker.storage.read.views import PageView
 
-_NEAREST: Final = 4
+_DIFFICULTIES: Final[tuple[Difficulty, ...]] = ("easy", "medium", "hard")
 _NOUNS: Final = {
     "exercises_completed": "exercise",
-    "longest_streak_days": "day in a row",
     "distinct_topics": "topic",
     "topics_at_level": "topic",
     "parts_met": "step",
@@ -35,18 +40,28 @@ _NOUNS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class NearBadge:
-    """A badge that is not earned yet, and its progress in words."""
+class EarnedBadge:
+    """A badge that was earned, and what it was for."""
 
     badge: Badge
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBadge:
+    """A badge that is not earned yet: how to earn it, and its progress in words."""
+
+    badge: Badge
+    goal: str
     progress: RuleProgress
     way: str
 
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A topic's level, its rank (1 to 4), and the way to the next one in words and in percent."""
+    """A topic's name and level, its rank (1 to 4), and the way to the next one."""
 
+    name: str
     level: SkillLevelAnswer
     rank: int
     way: str
@@ -54,91 +69,136 @@ class Skill:
 
 
 @dataclass(frozen=True, slots=True)
-class PageContent:
-    """Everything that the page shows."""
+class DifficultyShare:
+    """The exercises of a difficulty, and where its part of the bar is, in percent of the bar."""
 
+    difficulty: Difficulty
+    totals: Totals
+    x: float
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """Everything that the page shows. Its addresses keep the learner whom the reader asked for."""
+
+    voice: Voice
     today: dt.date
     progress: ProgressAnswer
-    months: list[Month]
-    bars: list[Bar]
+    spans: list[Span]
+    chosen: SpanName
+    year: Year
+    difficulties: list[DifficultyShare]
     skills: list[Skill]
-    badges: BadgesAnswer
-    nearest: list[NearBadge]
+    earned: list[EarnedBadge]
+    open: list[OpenBadge]
+    next_skill: Skill | None
     first_level: NextLevel | None
+    export: str
+    events: str
 
     @property
     def is_new(self) -> bool:
         """Whether there is nothing to show yet."""
-        return self.progress.exercises_completed == 0 and not self.badges.earned
-
-    @property
-    def is_active_this_week(self) -> bool:
-        """Whether one of the last seven days has an exercise."""
-        return any(bar.totals.completions for bar in self.bars)
-
-    @property
-    def active_days(self) -> int:
-        """The active days of the calendar."""
-        return sum(month.active_days for month in self.months)
+        return self.progress.exercises_completed == 0 and not self.earned
 
 
 def days_to_read(now: dt.datetime) -> Window:
-    """The days to read so that the calendar can be drawn in any zone."""
+    """The days to read so that the calendar and the trend can be drawn in any zone."""
     return Window(months_until(earliest_today(now)).first, dt.date.max)
 
 
-def present_page(view: PageView, now: dt.datetime) -> PageContent:
+def present_page(view: PageView, now: dt.datetime, voice: Voice) -> PageContent:
     """The page of a learner; the view's days span the calendar."""
     learner = view.learner
-    presenter = Presenter(learner.stamp.book)
-    local, last = today(learner.stamp.timezone, now), last_shown(learner.stamp, now)
-    levels = presenter.skill_levels(learner).skill_levels
+    book = learner.stamp.book
+    presenter = Presenter(book)
+    year = months_until(last_shown(learner.stamp, now))
+    spans = draw_spans(view.days, year)
+    skills = [_skill(level, book) for level in presenter.skill_levels(learner).skill_levels]
     badges = presenter.badges(learner)
     standings = {found.achievement.id: found for found in presenter.standings(learner)}
     return PageContent(
-        today=local,
+        voice=voice,
+        today=today(learner.stamp.timezone, now),
         progress=presenter.progress(learner, now),
-        months=draw_months(view.days, local, last),
-        bars=draw_bars(view.days, local, last),
-        skills=[_skill(level) for level in sorted(levels, key=lambda x: -x.exercises_completed)],
-        badges=badges,
-        nearest=[_near(badge, standings[badge.id]) for badge in _nearest(badges)],
+        spans=spans,
+        chosen=first_with_practice(spans),
+        year=draw_year(view.days, year),
+        difficulties=_difficulties(learner.state),
+        skills=sorted(skills, key=lambda skill: -skill.level.exercises_completed),
+        earned=[_earned(badge, voice) for badge in badges.earned],
+        open=[_open(badge, standings[badge.id], voice) for badge in _nearest_first(badges)],
+        next_skill=_nearest_skill(skills),
         first_level=presenter.skill_level("", Totals(), SkillLevel()).next_level,
+        export=_address("/export", voice, format="csv"),
+        events=_address("/events", voice),
     )
 
 
-def _nearest(badges: BadgesAnswer) -> list[Badge]:
-    """The badges with the most progress. Among equal ones, those with the lowest target."""
-    return sorted(badges.available, key=lambda badge: (-badge.percent, badge.points))[:_NEAREST]
+def _address(path: str, voice: Voice, **query: str) -> str:
+    if voice.about is not None:
+        query["user_id"] = voice.about
+    return f"{path}?{urlencode(query)}" if query else path
 
 
-def _near(badge: Badge, standing: Standing) -> NearBadge:
-    return NearBadge(badge, standing.progress, _measured(standing.measure, standing.progress))
+def _nearest_first(badges: BadgesAnswer) -> list[Badge]:
+    """The open badges. Among those with equal progress, the ones with the fewest points first."""
+    return sorted(badges.available, key=lambda badge: (-badge.percent, badge.points))
 
 
-def _measured(measure: str, progress: RuleProgress) -> str:
+def _nearest_skill(skills: Iterable[Skill]) -> Skill | None:
+    ahead = [skill for skill in skills if skill.level.next_level]
+    return max(ahead, key=lambda skill: skill.percent, default=None)
+
+
+def _earned(badge: Badge, voice: Voice) -> EarnedBadge:
+    text = badge.description if voice.about is None else badge.goal
+    return EarnedBadge(badge, text or "")
+
+
+def _open(badge: Badge, standing: Standing, voice: Voice) -> OpenBadge:
+    # Descriptions speak to the learner who has the badge.
+    goal = badge.goal or (badge.description if voice.about is None else "")
+    return OpenBadge(badge, goal, standing.progress, _measured(standing))
+
+
+def _measured(standing: Standing) -> str:
     """As in `7 of 10 exercises`. A measure may end with its limitation in brackets."""
-    kind = measure.partition("[")[0]
+    progress = standing.progress
+    kind = standing.measure.partition("[")[0]
     if kind == "time_spent_seconds":
         return f"{duration(progress.current)} of {duration(progress.target)}"
+    if kind == "longest_streak_days":
+        target = counted(progress.target, "day")
+        return f"Longest streak: {number(progress.current)} of {target}"
     if kind not in _NOUNS:
         return f"{progress.percent}%"
-    noun = _NOUNS[kind]
-    if kind == "longest_streak_days":
-        return f"{number(progress.current)} of {counted(progress.target, 'day')} in a row"
-    return f"{number(progress.current)} of {counted(progress.target, noun)}"
+    return f"{number(progress.current)} of {counted(progress.target, _NOUNS[kind])}"
 
 
-def _skill(level: SkillLevelAnswer) -> Skill:
+def _difficulties(state: LearnerState) -> list[DifficultyShare]:
+    sums = {difficulty: Totals() for difficulty in _DIFFICULTIES}
+    for (_, difficulty), totals in state.totals.items():
+        sums[difficulty].merge(totals)
+    shares, x = [], 0.0
+    for difficulty, totals in sums.items():
+        percent = 100 * totals.completions / (state.overall.completions or 1)
+        shares.append(DifficultyShare(difficulty, totals, round(x, 2), round(percent, 2)))
+        x += percent
+    return shares
+
+
+def _skill(level: SkillLevelAnswer, book: RuleBook) -> Skill:
     way, percent = _way(level)
-    return Skill(level, LEVELS.index(level.level) + 1, way, percent)
+    return Skill(book.topic_name(level.topic), level, LEVELS.index(level.level) + 1, way, percent)
 
 
 def _way(level: SkillLevelAnswer) -> tuple[str, int]:
     """What is missing to the next level in words, and how much of the way is done in percent."""
     wanted = level.next_level
     if wanted is None:
-        return "The highest level. There is nothing above it but practice.", 100
+        return "The highest level.", 100
     average, needed = level.average_grade, grade(wanted.grade_needed)
     more = counted(wanted.exercises_needed, "more exercise")
     if wanted.exercises_needed:

@@ -35,6 +35,10 @@ _REFUSALS: Final = {
         "This address is not quite right",
         "There is no learner with such a name. Please check the end of the address.",
     ),
+    429: Refusal(
+        "One download at a time",
+        "Your progress is being downloaded already. Please try again when that is finished.",
+    ),
     503: Refusal(
         "Back in a moment",
         "Your progress is safe; it just cannot be read right now. Please load the page again in "

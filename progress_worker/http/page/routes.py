@@ -1,12 +1,12 @@
-"""The page that shows a learner's progress to a person, its stylesheet and its icon."""
+"""The page that shows a learner's progress to a person, and the files that it loads."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from progress_worker.http.api.export import FORMAT, export
 from progress_worker.http.api.presentation import achievement_rows
 from progress_worker.http.api.windows import MAX_DAYS
 from progress_worker.http.asking import USER_ID, Asked, of_learner
@@ -19,7 +19,16 @@ from progress_worker.http.endpoints import Call, Endpoint
 from progress_worker.http.page.login import token_in_cookie
 from progress_worker.http.page.presentation import days_to_read, present_page
 from progress_worker.http.page.refusal import refuse_as_page
-from progress_worker.http.page.templating import ICON, PAGE_HEADERS, STYLESHEET, Asset, render
+from progress_worker.http.page.templating import (
+    ICON,
+    PAGE_HEADERS,
+    SCRIPT,
+    SPRITE,
+    STYLESHEET,
+    Asset,
+    render,
+)
+from progress_worker.http.page.voice import Voice
 from progress_worker.http.security.authentication import Principal
 
 _A_YEAR: Final = "public, max-age=31536000, immutable"
@@ -36,8 +45,9 @@ async def reader(call: Call) -> Principal:
 
 
 async def page(question: Asked) -> Response:
-    """Totals, streak, calendar, last days, skill levels and badges, made to be read."""
+    """Streak, next steps, totals, trend, calendar, skill levels and badges, made to be read."""
     view = question.view
+    voice = Voice(question.values[USER_ID])
     headers = PAGE_HEADERS | _VARY
     if asks_for_change(question.request):
         unchanged = question.unchanged(await view.reads.stamp(question.user_id))
@@ -48,7 +58,7 @@ async def page(question: Asked) -> Response:
     found = await view.reads.page(question.user_id, days.first, days.last)
 
     def make() -> bytes:
-        shown = present_page(found.decode(), question.now)
+        shown = present_page(found.decode(), question.now, voice)
         return render("progress.html", page=shown).encode()
 
     body = await view.computing.make(
@@ -57,27 +67,34 @@ async def page(question: Asked) -> Response:
     return HTMLResponse(body, headers=caching_headers(question.tag(found.stamp)) | headers)
 
 
-async def stylesheet(call: Call) -> Response:
-    """The page's stylesheet. It never changes under the address that the page uses."""
-    return _asset(call.request, STYLESHEET, "text/css; charset=utf-8")
+async def export_from_page(question: Asked) -> Response:
+    """The export, for whoever may see the page."""
+    answer = await export(question)
+    answer.headers.update(_VARY)
+    return answer
 
 
-async def icon(call: Call) -> Response:
-    """The page's icon."""
-    return _asset(call.request, ICON, "image/svg+xml")
+def _file(asset: Asset) -> Endpoint:
+    """A file of the page. It never changes under the address that the page uses."""
 
+    async def send(call: Call) -> Response:
+        tag = f'"{asset.version}"'
+        current = call.request.query_params.getlist("v") == [asset.version]
+        headers = {"ETag": tag, "Cache-Control": _A_YEAR if current else "no-cache"}
+        if matches(call.request, tag):
+            return Response(status_code=304, headers=headers)
+        return Response(asset.read(), media_type=asset.media_type, headers=headers)
 
-def _asset(request: Request, asset: Asset, media_type: str) -> Response:
-    tag = f'"{asset.version}"'
-    current = request.query_params.getlist("v") == [asset.version]
-    headers = {"ETag": tag, "Cache-Control": _A_YEAR if current else "no-cache"}
-    if matches(request, tag):
-        return Response(status_code=304, headers=headers)
-    return Response(asset.read(), media_type=media_type, headers=headers)
+    return Endpoint(asset.path, send)
 
 
 ENDPOINTS: Final = (
     Endpoint("/", of_learner(page, reader), parameters=(USER_ID,), refuse=refuse_as_page),
-    Endpoint(STYLESHEET.path, stylesheet),
-    Endpoint(ICON.path, icon),
+    Endpoint(
+        "/export",
+        of_learner(export_from_page, reader),
+        parameters=(USER_ID, FORMAT),
+        refuse=refuse_as_page,
+    ),
+    *map(_file, (STYLESHEET, SCRIPT, ICON, SPRITE)),
 )

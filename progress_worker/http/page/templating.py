@@ -1,8 +1,9 @@
-"""The page's templates, its stylesheet and icon, and the policy that it runs under."""
+"""The page's templates, the files that it loads, and the policy that it runs under."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -17,16 +18,19 @@ _POLICY: Final = {
     "default-src": "'none'",
     "style-src": "'self'",
     "img-src": "'self'",
+    "script-src": "'self'",
+    "connect-src": "'self'",
     "base-uri": "'none'",
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-#: Allows our own stylesheet and icon. Nothing else is loaded, and no script runs.
+#: Allows our own files and nothing else: no script within the page, and no other address.
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
     "Referrer-Policy": "no-referrer",
 }
 _VERSION_CHARACTERS: Final = 16
+_UNKNOWN_ICON: Final = "star"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Asset:
 
     path: str
     file: str
+    media_type: str
 
     def read(self) -> bytes:
         """The file's content."""
@@ -55,13 +60,26 @@ class Asset:
         return (files("progress_worker.http.page") / "static" / self.file).read_bytes()
 
 
-STYLESHEET: Final = Asset("/page.css", "page.css")
-ICON: Final = Asset("/icon.svg", "icon.svg")
+STYLESHEET: Final = Asset("/page.css", "page.css", "text/css; charset=utf-8")
+SCRIPT: Final = Asset("/page.js", "page.js", "text/javascript; charset=utf-8")
+ICON: Final = Asset("/icon.svg", "icon.svg", "image/svg+xml")
+SPRITE: Final = Asset("/icons.svg", "icons.svg", "image/svg+xml")
 
 
 def render(template: str, **context: object) -> str:
     """The template's HTML. Every value is escaped, and an unknown name is an error."""
     return _environment().get_template(template).render(context)
+
+
+@cache
+def drawn_icons() -> frozenset[str]:
+    """The names of the icons that have a drawing."""
+    return frozenset(re.findall(r'<symbol id="([^"]+)"', SPRITE.read().decode()))
+
+
+def icon_address(name: str) -> str:
+    """The address of an icon's drawing, or of a star in its place."""
+    return f"{SPRITE.address}#{name if name in drawn_icons() else _UNKNOWN_ICON}"
 
 
 @cache
@@ -73,19 +91,26 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"stylesheet": STYLESHEET.address, "icon": ICON.address}
+    environment.globals |= {
+        "stylesheet": STYLESHEET.address,
+        "script": SCRIPT.address,
+        "icon": ICON.address,
+    }
     environment.filters |= {
         "number": page_text.number,
+        "between": page_text.between,
         "counted": page_text.counted,
         "duration": page_text.duration,
         "grade": page_text.grade,
         "local_day": local_day,
         "day": page_text.day,
+        "short_day": page_text.short_day,
         "weekday_and_day": page_text.weekday_and_day,
         "weekday": page_text.weekday,
         "short_weekday": page_text.short_weekday,
         "month": page_text.month,
         "short_month": page_text.short_month,
         "visible": page_text.visible,
+        "icon_address": icon_address,
     }
     return environment

@@ -42,6 +42,15 @@ def counted(value: int, noun: str) -> str:
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
+def between(least: int, most: int | None) -> str:
+    """As in 1, 2 or 3, 4 to 6. Without `most` as in 7 or more."""
+    if most is None:
+        return f"{least:,} or more"
+    if least == most:
+        return f"{least:,}"
+    return f"{least:,} {'or' if most == least + 1 else 'to'} {most:,}"
+
+
 def duration(seconds: int) -> str:
     """Hours and minutes, rounded down, as in 3 h 20 min. From 100 hours on, hours only."""
     if 0 < seconds < 60:
@@ -64,6 +73,11 @@ def grade(value: float | None) -> str:
 def day(value: dt.date) -> str:
     """As in 23 November 2026."""
     return f"{value.day} {month(value)}"
+
+
+def short_day(value: dt.date) -> str:
+    """As in 23 Nov."""
+    return f"{value.day} {short_month(value)}"
 
 
 def weekday_and_day(value: dt.date) -> str:
@@ -95,3 +109,8 @@ def visible(name: str) -> str:
     """The name, or a word in its place if the name has no visible characters."""
     seen = any(character.isprintable() and not character.isspace() for character in name)
     return name if seen else "(nameless)"
+
+
+def isolated(name: str) -> str:
+    """The name for the middle of a sentence, whose direction it cannot change."""
+    return f"\N{FIRST STRONG ISOLATE}{visible(name)}\N{POP DIRECTIONAL ISOLATE}"

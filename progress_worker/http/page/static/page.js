@@ -1,0 +1,64 @@
+// Listens to the learner's events, tells of an unlock, and brings the figures up to date.
+// The page says the same without it, once it is loaded again.
+"use strict";
+
+const REFRESH_AFTER = 1500;
+const NEWS_STAY = 15000;
+
+const main = document.querySelector("main[data-events]");
+const news = document.querySelector(".news");
+let refreshing;
+let hiding;
+
+function tell(kind, what) {
+  const said = news.dataset[kind].replace("{}", what);
+  news.textContent = news.textContent ? `${news.textContent} · ${said}` : said;
+  clearTimeout(hiding);
+  hiding = setTimeout(() => news.replaceChildren(), NEWS_STAY);
+}
+
+function inUse(part) {
+  return part.contains(document.activeElement) || part.querySelector("details[open]") !== null;
+}
+
+// Radio buttons keep what the reader has chosen.
+function choose(fresh, part) {
+  for (const input of part.querySelectorAll(".trend > input:checked")) {
+    fresh.querySelector(`#${input.id}`).checked = true;
+  }
+}
+
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const fresh of page.querySelectorAll("main section[id]")) {
+    const part = document.getElementById(fresh.id);
+    if (part === null) return location.reload();
+    if (inUse(part)) continue;
+    choose(fresh, part);
+    part.replaceWith(document.adoptNode(fresh));
+  }
+}
+
+function refreshSoon() {
+  clearTimeout(refreshing);
+  refreshing = setTimeout(() => refresh().catch(() => {}), REFRESH_AFTER);
+}
+
+function listen(address) {
+  const events = new EventSource(address);
+  events.addEventListener("achievement", (event) => {
+    tell("achievement", JSON.parse(event.data).name);
+    refreshSoon();
+  });
+  events.addEventListener("level", (event) => {
+    const { topic_name: name, topic, level } = JSON.parse(event.data);
+    tell("level", `${name ?? topic}, ${level}`);
+    refreshSoon();
+  });
+  events.addEventListener("progress", refreshSoon);
+  events.addEventListener("reset", refreshSoon);
+}
+
+if (main !== null && news !== null) listen(main.dataset.events);
