@@ -82,16 +82,18 @@ async def test_an_unlock_is_told_and_the_figures_follow(
             news = page.get_by_role("status")
             assert await news.text_content() == ""
             assert await exercises(looked) == "1"
-            await learners.apply(pupils.completion(USER, 0))
+            await learners.apply(pupils.completion(USER, 0, topic="operating-systems"))
             await stream.send("achievement", id="back_again", name="Back <b>Again</b>")
             await expect(news).to_have_text("New badge: Back <b>Again</b>")
             await expect(page.locator(".figures dd").first).to_have_text("2")
             await expect(page.locator("#streak")).to_contain_text("2 days in a row")
             assert await page.get_by_role("heading", name="Back Again").count() > 0
             assert await looked.violations() == []
-            await stream.send("level", topic="algorithms", level="intermediate")
-            await expect(news).to_contain_text("New level: algorithms, intermediate")
-            assert stream.queries == [""]
+            await stream.send("level", topic="operating-systems", level="advanced")
+            await expect(news).to_contain_text("New level: How computers work, advanced")
+            await stream.send("level", topic='graphs "x"', level="intermediate")
+            await expect(news).to_contain_text('New level: graphs "x", intermediate')
+            assert stream.queries == ["last_event_id=1"]
             assert looked.complaints == []
 
 
@@ -150,7 +152,7 @@ async def test_a_teacher_hears_about_the_learner_whose_page_it_is(
             await expect(looked.page.locator("h1")).to_contain_text(USER)
             await stream.send("achievement", id="first_step", name="First Step")
             await expect(looked.page.get_by_role("status")).to_contain_text(USER)
-            assert stream.queries == [f"user_id={USER}"]
+            assert stream.queries == [f"last_event_id=1&user_id={USER}"]
 
 
 async def test_a_view_without_events_is_asked_once(

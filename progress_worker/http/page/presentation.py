@@ -132,14 +132,15 @@ def present_page(view: PageView, now: dt.datetime, voice: Voice) -> PageContent:
         next_skill=_nearest_skill(skills),
         first_level=presenter.skill_level("", Totals(), SkillLevel()).next_level,
         export=_address("/export", voice, format="csv"),
-        events=_address("/events", voice),
+        # The stream begins where the page ends, so nothing is missed and nothing is told twice.
+        events=_address("/events", voice, last_event_id=str(learner.stamp.version)),
     )
 
 
 def _address(path: str, voice: Voice, **query: str) -> str:
     if voice.about is not None:
         query["user_id"] = voice.about
-    return f"{path}?{urlencode(query)}" if query else path
+    return f"{path}?{urlencode(query)}"
 
 
 def _nearest_first(badges: BadgesAnswer) -> list[Badge]:

@@ -17,6 +17,12 @@ function tell(kind, what) {
   hiding = setTimeout(() => news.replaceChildren(), NEWS_STAY);
 }
 
+// How the page calls a topic. A topic that is new to the page has no name here yet.
+function nameOf(topic) {
+  const found = document.querySelector(`[data-topic="${CSS.escape(topic)}"] h3`);
+  return found === null ? topic : found.textContent;
+}
+
 function inUse(part) {
   return part.contains(document.activeElement) || part.querySelector("details[open]") !== null;
 }
@@ -53,8 +59,8 @@ function listen(address) {
     refreshSoon();
   });
   events.addEventListener("level", (event) => {
-    const { topic_name: name, topic, level } = JSON.parse(event.data);
-    tell("level", `${name ?? topic}, ${level}`);
+    const { topic, level } = JSON.parse(event.data);
+    tell("level", `${nameOf(topic)}, ${level}`);
     refreshSoon();
   });
   events.addEventListener("progress", refreshSoon);
