@@ -12,7 +12,15 @@ from tests.http.test_problems import PATHS, assert_problem
 pytestmark = pytest.mark.integration
 
 ENDS = ("\n", "\r", "\r\n", "\u0085", "\u2028", "\u2029", "\v", "\f", "\x1c", " ", "\t", "\n\n")
-OTHER_PATHS = ("/", "/page.css", "/icon.svg", "/page.js", "/icons.svg", "/docs/swagger-ui.css", "/nowhere")
+OTHER_PATHS = (
+    "/",
+    "/page.css",
+    "/icon.svg",
+    "/page.js",
+    "/icons.svg",
+    "/docs/swagger-ui.css",
+    "/nowhere",
+)
 TOPIC = "/api/progress/skill-levels/graphs"
 
 
