@@ -99,6 +99,8 @@ DAY: Final = Rows(tables.learner_day, ("user_id", "local_day", "topic", "difficu
 LEVEL: Final = Rows(
     tables.skill_level, ("user_id", "topic", "level", "previous_level", "level_updated_at")
 )
+#: What a save writes of a level: also the learner's version that changed it.
+SAVED_LEVEL: Final = Rows(tables.skill_level, (*LEVEL.columns, "learner_version"))
 UNLOCK: Final = Rows(
     tables.achievement_unlock,
     (
@@ -112,6 +114,7 @@ UNLOCK: Final = Rows(
         "value",
         "target",
         "backdated",
+        "learner_version",
     ),
 )
 LEARNER: Final = Rows(

@@ -53,6 +53,8 @@ def _totals() -> list[Column[int]]:
 #: It counts while `rule_book_at` is the row's version: a release that does not know rule books
 #: raises the version alone.
 #: `completions_kept_from` is null until completions of the learner are deleted.
+#: `first_version` is the version with which the learner began, or began again after an erasure. It
+#: is null if a release before 0006 added the learner.
 learner: Final = Table(
     "learner",
     metadata,
@@ -66,6 +68,7 @@ learner: Final = Table(
     Column("completions_kept_from", DateTime(timezone=True)),
     Column("rule_book", Integer),
     Column("rule_book_at", BigInteger),
+    Column("first_version", BigInteger),
     postgresql_with={"fillfactor": "80"},
 )
 
@@ -117,7 +120,8 @@ learner_day: Final = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
-#: A learner's level in a topic, once it was other than beginner.
+#: A learner's level in a topic, once it was other than beginner. `learner_version` is the learner's
+#: version of the save that changed it last. A release before 0006 leaves it as it is, or null.
 skill_level: Final = Table(
     "skill_level",
     metadata,
@@ -126,9 +130,11 @@ skill_level: Final = Table(
     Column("level", Text, nullable=False),
     Column("previous_level", Text, nullable=False),
     Column("level_updated_at", DateTime(timezone=True), nullable=False),
+    Column("learner_version", BigInteger),
 )
 
-#: At most one row per learner and achievement, ever; with what explains it.
+#: At most one row per learner and achievement, ever; with what explains it. `learner_version` is
+#: the learner's version of the save that wrote it. It is null if a release before 0006 did.
 achievement_unlock: Final = Table(
     "achievement_unlock",
     metadata,
@@ -142,6 +148,7 @@ achievement_unlock: Final = Table(
     Column("value", BigInteger, nullable=False),
     Column("target", BigInteger, nullable=False),
     Column("backdated", Boolean, nullable=False),
+    Column("learner_version", BigInteger),
 )
 
 #: Records that wait to be published; a row is deleted once Kafka has acknowledged it. Row ids are

@@ -20,7 +20,15 @@ from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.active_days import format_runs
 from progress_worker.storage.database import Connection, values_refused
-from progress_worker.storage.rows import COMPLETION, DAY, LEARNER, LEVEL, OUTBOX, TOTAL, UNLOCK
+from progress_worker.storage.rows import (
+    COMPLETION,
+    DAY,
+    LEARNER,
+    OUTBOX,
+    SAVED_LEVEL,
+    TOTAL,
+    UNLOCK,
+)
 from progress_worker.storage.write import outbox
 from progress_worker.storage.write.arrays import arrays
 from progress_worker.storage.write.bulk import BulkWriter, CombinedQuery, Row
@@ -33,8 +41,8 @@ _OTHER_COLUMNS: Final = [name for name in LEARNER.values if name != "version"]
 _COMPLETE: Final = "CASE WHEN n.rule_book IS NOT NULL THEN {} END"
 _SAVE_LEARNERS: Final = f"""
 WITH added AS (
-    INSERT INTO learner (user_id, version, rule_book_at, {", ".join(_OTHER_COLUMNS)})
-    SELECT user_id, {_FIRST_VERSION}, {_COMPLETE.format(_FIRST_VERSION)},
+    INSERT INTO learner (user_id, version, first_version, rule_book_at, {", ".join(_OTHER_COLUMNS)})
+    SELECT user_id, {_FIRST_VERSION}, {_FIRST_VERSION}, {_COMPLETE.format(_FIRST_VERSION)},
            {", ".join(_OTHER_COLUMNS)}
     FROM {LEARNER.given(LEARNER.columns)}
     ON CONFLICT (user_id) DO NOTHING
@@ -57,7 +65,7 @@ _PARTS: Final = CombinedQuery(
     COMPLETION.update,
     TOTAL.update,
     DAY.update,
-    LEVEL.upsert,
+    SAVED_LEVEL.upsert,
 )
 _FIND_ZONES: Final = """
 UPDATE learner AS l
@@ -145,13 +153,17 @@ async def _save_parts(
     changes: Changes,
     messages: Iterable[OutboxRecord],
 ) -> None:
-    """Append new rows, learner by learner, which keeps pages local; change existing ones."""
+    """Append new rows, learner by learner, which keeps pages local; change existing ones.
+
+    The learners have their new versions, which their unlocks and levels remember.
+    """
     new_totals: list[Row] = []
     new_days: list[Row] = []
     totals: list[Row] = []
     days: list[Row] = []
     levels: list[Row] = []
     lost: list[str] = []
+    versions = {state.user_id: state.version for state in learners}
     for state in learners:
         user_id, dirty = state.user_id, state.dirty
         for cell, new in dirty.totals.items():
@@ -161,14 +173,17 @@ async def _save_parts(
             of_day = (user_id, day, *cell, *state.days[day][cell].numbers())
             (new_days if new else days).append(of_day)
         for topic, level in dirty.levels.items():
-            levels.append((user_id, topic, *level))
+            levels.append((user_id, topic, *level, state.version))
         if dirty.zone_lost:
             lost.append(user_id)
     appended: list[Sequence[Row]] = [
         sorted(changes.added, key=_user_id),
         new_totals,
         new_days,
-        [_unlock_row(unlock) for unlock in sorted(changes.unlocks, key=_user_id)],
+        [
+            _unlock_row(unlock, versions[unlock.user_id])
+            for unlock in sorted(changes.unlocks, key=_user_id)
+        ],
         [outbox.row(message) for message in messages],
     ]
     for number, (writer, rows) in enumerate(zip(_WRITERS, appended, strict=True)):
@@ -197,7 +212,7 @@ def _learner_row(state: LearnerState) -> Row:
     )
 
 
-def _unlock_row(unlock: Unlock) -> Row:
+def _unlock_row(unlock: Unlock, version: int) -> Row:
     trigger = unlock.trigger
     return (
         unlock.user_id,
@@ -210,4 +225,5 @@ def _unlock_row(unlock: Unlock) -> Row:
         unlock.progress.current,
         unlock.progress.target,
         unlock.backdated,
+        version,
     )
