@@ -15,9 +15,9 @@ from typing import Any, Final, TypeAlias
 from psycopg import AsyncRawCursor
 
 from progress_worker.errors import LearnerChangedError
+from progress_worker.storage.arrays import arrays
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rows import Rows
-from progress_worker.storage.write.arrays import arrays
 
 Row: TypeAlias = tuple[Any, ...]
 

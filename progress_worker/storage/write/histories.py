@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import Derivation, Derived
 from progress_worker.domain.state import LearnerState
+from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rows import COMPLETION
 from progress_worker.storage.rulebooks import RuleBooks
-from progress_worker.storage.write.arrays import array
 
 #: Deriving a learner takes 20 µs a completion, so the event loop waits 10 ms for one portion.
 _PORTION: Final = 500

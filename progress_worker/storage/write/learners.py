@@ -21,12 +21,12 @@ from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.active_days import BOUNDS
+from progress_worker.storage.arrays import array
 from progress_worker.storage.assembling import learner_state
 from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.rows import COMPLETION, DAY, LEVEL, TOTAL
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import rulebooks
-from progress_worker.storage.write.arrays import array
 from progress_worker.storage.write.cache import LearnerCache
 
 #: A completion's identity: the learner and the event id as a number, which is hashed faster.

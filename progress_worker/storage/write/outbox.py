@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from progress_worker.storage.arrays import array, arrays
 from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.rows import OUTBOX
-from progress_worker.storage.write.arrays import array, arrays
 from progress_worker.storage.write.bulk import Row
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection
-from progress_worker.storage.write.arrays import array
 
 #: A completion's primary key.
 StoredKey = tuple[str, UUID]

@@ -19,6 +19,7 @@ from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.active_days import format_runs
+from progress_worker.storage.arrays import arrays
 from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.rows import (
     COMPLETION,
@@ -30,7 +31,6 @@ from progress_worker.storage.rows import (
     UNLOCK,
 )
 from progress_worker.storage.write import outbox
-from progress_worker.storage.write.arrays import arrays
 from progress_worker.storage.write.bulk import BulkWriter, CombinedQuery, Row
 from progress_worker.storage.write.outbox import OutboxRecord
 

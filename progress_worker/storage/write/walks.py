@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from progress_worker.errors import TransientError
+from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection
-from progress_worker.storage.write.arrays import array
 
 
 class WalkMovedError(TransientError):
