@@ -19,6 +19,10 @@ from progress_worker.http.computing import Computing
 from progress_worker.http.context import ViewContext
 from progress_worker.http.endpoints import Endpoint, Endpoints
 from progress_worker.http.front import Front
+from progress_worker.http.live import endpoint as live
+from progress_worker.http.live.hub import Hub
+from progress_worker.http.live.parts import HEARTBEAT_SECONDS, Live
+from progress_worker.http.live.tickets import Tickets, ticket_key
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.page import login
 from progress_worker.http.page import routes as page
@@ -31,13 +35,14 @@ from progress_worker.http.serving.connections import (
 )
 from progress_worker.http.serving.view import run
 from progress_worker.settings.view import ViewSettings
+from progress_worker.storage.read.changes import ChangeReads
 from progress_worker.storage.read.connections import Limits, ReadConnections
 from progress_worker.storage.read.export import ExportReads
 from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.views import ProgressReads
 from progress_worker.telemetry.logs import configure_logs
 
-_ENDPOINTS = (*routes.ENDPOINTS, *export.ENDPOINTS, *probes.ENDPOINTS)
+_ENDPOINTS = (*routes.ENDPOINTS, *export.ENDPOINTS, *live.ENDPOINTS, *probes.ENDPOINTS)
 
 
 def utc_now() -> dt.datetime:
@@ -60,19 +65,24 @@ def create_app(
     settings: ViewSettings,
     book: RuleBook,
     clock: Callable[[], dt.datetime] = utc_now,
+    most_streams: int | None = None,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> Front:
     """The view, ready to serve. It connects to Postgres at the first request.
 
     `book` is the active rule book as long as the database has none. `clock` returns the present
-    time with a zone. The application closes its connections at its shutdown.
+    time with a zone. `most_streams` is lower than the setting where the process may open few files.
+    The application closes its connections at its shutdown.
     """
     reads = ReadConnections(settings.read_url, _limits(settings))
     exports = ReadConnections(settings.read_url, _export_limits(settings))
     books = ViewRuleBooks(reads, book)
     metrics = ViewMetrics()
     computing = Computing()
+    hub = Hub(ChangeReads(reads, books), metrics, most_streams or settings.view_max_streams)
 
     async def close() -> None:
+        hub.stop()
         await reads.close()
         await exports.close()
         computing.close()
@@ -86,6 +96,7 @@ def create_app(
         spools=Spools(),
         export_seconds=settings.view_export_timeout_seconds,
         computing=computing,
+        live=Live(hub, Tickets(ticket_key(settings)), heartbeat_seconds),
         development_login=settings.view_development_login,
     )
     return Front(context, Endpoints(_endpoints(settings)), close, settings.view_metrics_port)
@@ -105,6 +116,7 @@ def serve(
     settings: ViewSettings,
     book: RuleBook,
     head_seconds: float = HEAD_SECONDS,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> None:
     """Serve the view until a signal ends it.
 
@@ -112,15 +124,17 @@ def serve(
     """
     configure_logs(settings)
     files = settings.view_pool_size + settings.view_export_pool_size
-    most = most_connections(settings.view_max_connections, files)
+    wanted = settings.view_max_connections + settings.view_max_streams
+    most = most_connections(wanted, files)
+    streams = min(settings.view_max_streams, most - min(settings.view_max_connections, most // 2))
     listeners = [listen(settings.view_host, settings.view_port, "VIEW_PORT")]
     if settings.view_metrics_port is not None:
         listeners.append(
             listen(settings.view_host, settings.view_metrics_port, "VIEW_METRICS_PORT")
         )
-    app = create_app(settings, book)
+    app = create_app(settings, book, most_streams=streams, heartbeat_seconds=heartbeat_seconds)
     gc.freeze()  # Everything so far stays. The collector need not look at it again.
-    run(app, listeners, Connections(most, head_seconds))
+    run(app, listeners, Connections(most, head_seconds), app.context.live.hub.stop)
 
 
 def _limits(settings: ViewSettings) -> Limits:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from progress_worker.http.api.spools import Spools
 from progress_worker.http.computing import Computing
+from progress_worker.http.live.parts import Live
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.security.authentication import Authenticator
 from progress_worker.storage.read.export import ExportReads
@@ -29,4 +30,5 @@ class ViewContext:
     spools: Spools
     export_seconds: float
     computing: Computing
+    live: Live
     development_login: bool = False

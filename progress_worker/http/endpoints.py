@@ -48,6 +48,7 @@ class Endpoint:
     The path may end with a placeholder, which stands for any text. Without a tag, the document
     leaves the endpoint out. `answer` is the model of its JSON, or the content by media type.
     `statuses` are those that only this endpoint has. `refuse` makes the answer of an error.
+    Clients keep the answers for a learner and ask whether they still hold, except where not `kept`.
     """
 
     path: str
@@ -56,6 +57,7 @@ class Endpoint:
     answer: type[Answer] | Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter[Any], ...] = ()
     needs_token: bool = False
+    kept: bool = True
     about: Mapping[str, Any] = field(default_factory=dict)
     statuses: tuple[int, ...] = ()
     refuse: Callable[[Call, Expected], Response] = refuse_as_problem

@@ -46,10 +46,40 @@ class ViewMetrics:
             "Reads of a learner whose time zone this release does not know; answered in UTC.",
             registry=self.registry,
         )
+        self.streams = Gauge(
+            "progress_view_streams",
+            "Open streams of live updates.",
+            registry=self.registry,
+        )
+        self.stream_events = Counter(
+            "progress_view_stream_events",
+            "Events handed to streams, by kind (progress, achievement, level, reset).",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.stream_ends = Counter(
+            "progress_view_stream_ends",
+            "Streams that ended, by reason: left (the client went), expired (the token's `exp`), "
+            "slow (the client did not read), stopping (the process stops), failed (a fault of the "
+            "view).",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.stream_look_seconds = Histogram(
+            "progress_view_stream_look_duration_seconds",
+            "The statement that finds what is new for all streams. An event arrives within one "
+            "second and this time after its commit.",
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
         self._requests: dict[tuple[str, str, str], Histogram] = {}
         # Create every label at start-up, so that its first increment is visible to `increase()`.
         for result in ("ok", "failed"):
             self.key_refreshes.labels(result)
+        for kind in ("progress", "achievement", "level", "reset"):
+            self.stream_events.labels(kind)
+        for reason in ("left", "expired", "slow", "stopping", "failed"):
+            self.stream_ends.labels(reason)
 
     def observe_request(self, route: str, method: str, status: str, seconds: float) -> None:
         """Count one request. To look up the labels would take longer than all else."""

@@ -83,8 +83,8 @@ class ViewSettings(TokenSettings):
     view_max_connections: int = Field(
         default=1_000,
         ge=16,
-        description="The largest number of clients' connections. It is lower if the limit of open "
-        "files (`ulimit -n`) does not allow that many.",
+        description="The largest number of clients' connections besides streams of live updates. "
+        "It is lower if the limit of open files (`ulimit -n`) does not allow that many.",
     )
     view_pool_size: int = Field(
         default=10,
@@ -114,6 +114,20 @@ class ViewSettings(TokenSettings):
         gt=0,
         description="Time limit of a whole export: for reading it from Postgres and until its "
         "client has it.",
+    )
+    view_max_streams: int = Field(
+        default=5_000,
+        ge=1,
+        le=100_000,
+        description="The largest number of open streams of live updates. They come on top of "
+        "`PROGRESS_VIEW_MAX_CONNECTIONS`. If the limit of open files (`ulimit -n`) does not allow "
+        "that many, it is lower, and other requests keep up to half of the connections.",
+    )
+    view_ticket_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Signs the tickets for streams of live updates. Needed where several "
+        "instances of the view share one address. If not set, each start makes its own.",
     )
     view_development_login: bool = Field(
         default=False,

@@ -1,4 +1,7 @@
-"""The view in a process of its own; OPEN_FILES and HEAD_SECONDS are its limits, if given."""
+"""The view in a process of its own.
+
+OPEN_FILES, HEAD_SECONDS and HEARTBEAT_SECONDS are its limits, if given.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import resource
 
 from progress_worker.domain.rulebook import built_in_text, read_rule_book
 from progress_worker.http.application import serve
+from progress_worker.http.live.parts import HEARTBEAT_SECONDS
 from progress_worker.http.serving.connections import HEAD_SECONDS
 from progress_worker.settings.view import load_view_settings
 
@@ -16,4 +20,6 @@ def serve_from_environment() -> None:
     if limit := os.environ.get("OPEN_FILES"):
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), int(limit)))
     head_seconds = float(os.environ.get("HEAD_SECONDS", HEAD_SECONDS))
-    serve(load_view_settings(), read_rule_book(built_in_text()), head_seconds)
+    heartbeat_seconds = float(os.environ.get("HEARTBEAT_SECONDS", HEARTBEAT_SECONDS))
+    book = read_rule_book(built_in_text())
+    serve(load_view_settings(), book, head_seconds, heartbeat_seconds)

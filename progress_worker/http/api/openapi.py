@@ -40,7 +40,8 @@ _PROBLEMS: Final = {
     404: "No such path.",
     405: "Only GET and HEAD.",
     422: "A parameter is wrong.",
-    429: "An export of this learner is running; `Retry-After` says when to try again.",
+    429: "An export of this learner is running, or five streams are; `Retry-After` says when to "
+    "try again.",
     500: "Something went wrong on our side.",
     503: "Postgres or the signing keys are away; `Retry-After` says when to try again.",
 }
@@ -108,7 +109,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         answer = {"application/json": {"schema": {"$ref": _SCHEMAS + answer.__name__}}}
     good: dict[str, Any] = {"description": "Successful Response", "content": answer}
     responses: dict[int, Any] = {200: {**good, **endpoint.about}}
-    if endpoint.needs_token:
+    if endpoint.needs_token and endpoint.kept:
         good_headers = {"headers": _HEADERS}
         responses[200] |= good_headers
         responses[304] = {"description": "The client's answer is still valid.", **good_headers}

@@ -16,6 +16,8 @@ from progress_worker.settings.complaints import cannot_listen
 KEEP_ALIVE_SECONDS: Final = 75
 #: A server accepts few connections at once, so that it closes old ones in between.
 ACCEPTED_AT_ONCE: Final = 16
+#: Where an application finds the connection in a request's scope.
+CONNECTION: Final = "progress.connection"
 #: The time limit of a request's head.
 HEAD_SECONDS: Final = 10.0
 
@@ -41,6 +43,8 @@ class Connections:
     A connection is also closed if the head of a request takes longer than `head_seconds`. For the
     first request the time begins with the connection, for later ones with the head's first byte.
     And it is closed if the client has not read an answer `answer_seconds` after its end.
+
+    An answer that lasts as long as its client wants is never closed for its age.
     """
 
     def __init__(
@@ -54,10 +58,11 @@ class Connections:
         self._answer_seconds = answer_seconds
         self._waiting: dict[Connection, asyncio.TimerHandle | None] = {}
         self._answering: dict[Connection, float] = {}
+        self._lasting: set[Connection] = set()
 
     def opened(self, connection: Connection) -> None:
         """Take a new connection in, or close it."""
-        if len(self._waiting) + len(self._answering) >= self._most and not self._make_room():
+        if self._open >= self._most and not self._make_room():
             self._close(connection, "refused")
             return
         self._waiting[connection] = self._head_timer(connection)
@@ -73,9 +78,16 @@ class Connections:
         elif timer is None:
             self._waiting[connection] = self._head_timer(connection)
 
+    def lasts(self, connection: Connection) -> None:
+        """Take note that the answer to a request lasts as long as its client wants."""
+        if self._answering.pop(connection, None) is not None:
+            self._lasting.add(connection)
+
     def answered(self, connection: Connection) -> None:
         """Take note that the answer to a request is complete."""
-        if self._answering.pop(connection, None) is None:
+        if connection in self._lasting:
+            self._lasting.remove(connection)
+        elif self._answering.pop(connection, None) is None:
             return
         self._waiting[connection] = None
         if connection.opened_transport.get_write_buffer_size():
@@ -90,6 +102,11 @@ class Connections:
         if timer is not None:
             timer.cancel()
         self._answering.pop(connection, None)
+        self._lasting.discard(connection)
+
+    @property
+    def _open(self) -> int:
+        return len(self._waiting) + len(self._answering) + len(self._lasting)
 
     def _head_timer(self, connection: Connection) -> asyncio.TimerHandle:
         loop = asyncio.get_running_loop()
@@ -104,8 +121,8 @@ class Connections:
     def _make_room(self) -> bool:
         oldest = next(iter(self._waiting), None)
         if oldest is None:
-            oldest, since = next(iter(self._answering.items()))
-            if asyncio.get_running_loop().time() - since < self._answer_seconds:
+            oldest, since = next(iter(self._answering.items()), (None, 0.0))
+            if oldest is None or asyncio.get_running_loop().time() - since < self._answer_seconds:
                 return False
         self._close(oldest, "too_many")
         return True
@@ -118,7 +135,10 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """A base class for a server's protocol that counts it among the connections. Comes first."""
+    """A base class for a server's protocol that counts it among the connections. Comes first.
+
+    An application finds it in its request's scope, under the key CONNECTION.
+    """
 
     open_connections: Connections
     opened_transport: asyncio.Transport
@@ -127,6 +147,14 @@ class Connection(asyncio.Protocol):
     def in_request(self) -> bool:
         """Whether a request has arrived whose answer is not complete."""
         raise NotImplementedError
+
+    def lasts(self) -> None:
+        """Say that the answer lasts as long as its client wants."""
+        self.open_connections.lasts(self)
+
+    def abort(self) -> None:
+        """Close the connection now, with an answer that is not complete."""
+        self.opened_transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, cast
@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from progress_worker.http.serving.connections import (
     ACCEPTED_AT_ONCE,
+    CONNECTION,
     KEEP_ALIVE_SECONDS,
     Connection,
     Connections,
@@ -86,6 +87,7 @@ class _Protocol(Connection, HttpToolsProtocol):
         super().data_received(data)
         if self.in_request:
             self._head_bytes = 0
+            self._introduce()
 
     def on_response_complete(self) -> None:
         self._writes.flush()
@@ -94,18 +96,38 @@ class _Protocol(Connection, HttpToolsProtocol):
         super().on_response_complete()
         if self.in_request:  # a request that came before this answer was complete
             self.open_connections.heard(self)
+            self._introduce()
+
+    def _introduce(self) -> None:
+        """Show the connection to the application, which has not begun with the request yet."""
+        scope: dict[str, Any] = self.cycle.scope  # type: ignore[assignment]
+        scope[CONNECTION] = self
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
             restore_backlog(listener)
 
 
-def run(app: Any, listeners: Sequence[socket.socket], connections: Connections) -> None:
+def run(
+    app: Any,
+    listeners: Sequence[socket.socket],
+    connections: Connections,
+    stopping: Callable[[], None],
+) -> None:
     """Serve until a signal ends it. Requests that have begun then have 15 seconds to finish.
 
+    Calls `stopping` first, which ends what would last longer.
     The application logs requests without their queries, so uvicorn's own log is off.
     """
     config = uvicorn.Config(
@@ -120,4 +142,4 @@ def run(app: Any, listeners: Sequence[socket.socket], connections: Connections) 
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
     )
     with suppress(KeyboardInterrupt):
-        _Server(config).run(list(listeners))
+        _Server(config, stopping).run(list(listeners))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     Date,
     FromClause,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
+    column,
     func,
     literal_column,
     select,
@@ -159,6 +161,70 @@ HISTORY: Final = _learner_and(
     .scalar_subquery()
     .label("unlocks"),
 )
+
+
+def _newer_than_known(table: Table, *columns: str) -> ScalarSelect[Any]:
+    """The rows of a changed learner that a later save wrote than the one that is known."""
+    return (
+        _rows(table, *columns, "learner_version")
+        .where(
+            table.c.user_id == learner.c.user_id, table.c.learner_version > _WATCHED.c.newer_than
+        )
+        .correlate(learner, _WATCHED)
+        .scalar_subquery()
+    )
+
+
+def _sum_of_learner(name: str) -> ScalarSelect[Any]:
+    return (
+        select(func.coalesce(func.sum(learner_total.c[name]), 0))
+        .where(learner_total.c.user_id == learner.c.user_id)
+        .correlate(learner)
+        .scalar_subquery()
+    )
+
+
+def _changes() -> Select[Any]:
+    """How many of the watched learners there are, and each that has another version than known."""
+    changed = func.json_build_array(
+        _WATCHED.c.number,
+        learner.c.version,
+        learner.c.first_version,
+        _RULE_BOOK,
+        _sum_of_learner("completions"),
+        _sum_of_learner("time_spent_seconds"),
+        _newer_than_known(achievement_unlock, "achievement_id", "unlocked_at"),
+        _newer_than_known(skill_level, *LEVEL.columns[1:]),
+    )
+    lines = func.string_agg(cast(changed, Text), _LINE_BREAK)
+    return (
+        select(
+            func.count().label("found"),
+            lines.filter(learner.c.version != _WATCHED.c.known_version).label("changes"),
+        )
+        .select_from(_WATCHED.join(learner, learner.c.user_id == _WATCHED.c.user_id))
+        .prefix_with(sql("/* progress-view: changes */"))
+    )
+
+
+#: The learners whom somebody watches. Each parameter is an array.
+_WATCHED: Final = (
+    func.unnest(
+        bindparam("user_ids", type_=ARRAY(Text)),
+        bindparam("known_versions", type_=ARRAY(BigInteger)),
+        bindparam("newer_than", type_=ARRAY(BigInteger)),
+    )
+    .table_valued(
+        column("user_id", Text),
+        column("known_version", BigInteger),
+        column("newer_than", BigInteger),
+        with_ordinality="number",
+    )
+    .render_derived()
+    .alias("watched")
+)
+#: Whoever of many learners has changed, and what is new.
+CHANGES: Final = _changes()
 
 #: Whether the view's tables are there and may be read.
 READY: Final = select(learner.c.version).limit(1).prefix_with(sql("/* progress-view: ready */"))

@@ -174,13 +174,13 @@ def learner_view(user_id: str, row: Any, stamp: Stamp) -> LearnerView:
     """Decode a row of LEARNER; without one, the view of a learner never seen."""
     if row is None:
         return LearnerView(stamp, LearnerState(user_id), {})
-    unlocks = {name: dt.datetime.fromisoformat(at) for name, at in _lines(row.unlocks)}
+    unlocks = {name: dt.datetime.fromisoformat(at) for name, at in lines_of(row.unlocks)}
     state = learner_state(
         user_id,
         version=row.version,
         bounds=row.active_days,
         counters=row.counters,
-        totals=_lines(row.totals),
+        totals=lines_of(row.totals),
         levels=_levels(row.levels),
         unlocked=unlocks,
     )
@@ -192,7 +192,7 @@ def topic_view(topic: str, row: Any, stamp: Stamp) -> TopicView:
     if row is None:
         return TopicView(stamp, Totals(), SkillLevel())
     sums = Totals()
-    for totals in totals_of(_lines(row.totals)).values():
+    for totals in totals_of(lines_of(row.totals)).values():
         sums.merge(totals)
     return TopicView(stamp, sums, levels_of(_levels(row.levels)).get(topic, SkillLevel()))
 
@@ -205,9 +205,9 @@ def page_view(user_id: str, row: Any, stamp: Stamp) -> PageView:
 def statistics_view(row: Any, stamp: Stamp) -> StatisticsView:
     """Decode a row of STATISTICS; without one, the view of a learner never seen."""
     days: defaultdict[dt.date, dict[Cell, Totals]] = defaultdict(dict)
-    for day, topic, difficulty, *sums in _lines(row and row.days):
+    for day, topic, difficulty, *sums in lines_of(row and row.days):
         days[dt.date.fromisoformat(day)][topic, difficulty] = Totals(*sums)
-    return StatisticsView(stamp, totals_of(_lines(row and row.totals)), days)
+    return StatisticsView(stamp, totals_of(lines_of(row and row.totals)), days)
 
 
 def history_view(row: Any, stamp: Stamp) -> HistoryView:
@@ -219,7 +219,7 @@ def history_view(row: Any, stamp: Stamp) -> HistoryView:
         ActiveDays(read_runs(row.active_days)),
         Totals(*_JSON.decode(row.before)),
         _day_totals(row.days),
-        {name: dt.date.fromisoformat(day) for name, day in _lines(row.unlocks)},
+        {name: dt.date.fromisoformat(day) for name, day in lines_of(row.unlocks)},
     )
 
 
@@ -241,7 +241,8 @@ def stored_row(row: Any, stamp: Stamp, decode: Callable[[Stamp], _View]) -> Stor
     return StoredRow(stamp, characters, partial(decode, stamp))
 
 
-def _lines(text: str | None) -> Iterator[Any]:
+def lines_of(text: str | None) -> Iterator[Any]:
+    """The rows of a list that a statement gave as text, one JSON value per line."""
     if not text:
         return
     if len(text) < _SHORT:
@@ -253,9 +254,9 @@ def _lines(text: str | None) -> Iterator[Any]:
 
 
 def _levels(text: str | None) -> Iterator[tuple[Any, ...]]:
-    for topic, level, previous, updated_at in _lines(text):
+    for topic, level, previous, updated_at in lines_of(text):
         yield topic, level, previous, dt.datetime.fromisoformat(updated_at)
 
 
 def _day_totals(text: str | None) -> dict[dt.date, Totals]:
-    return {dt.date.fromisoformat(day): Totals(*sums) for day, *sums in _lines(text)}
+    return {dt.date.fromisoformat(day): Totals(*sums) for day, *sums in lines_of(text)}
