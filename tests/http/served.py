@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +33,12 @@ _STOP_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where a view listens, and its process id."""
+    """Where a view listens, its process id, and what ends it as a crash would."""
 
     url: str
     pid: int
     settings: ViewSettings
+    kill: Callable[[], None]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -72,7 +73,7 @@ def serve_view(
     try:
         _wait_until_ready(url, process)
         lowered = {name.removeprefix("PROGRESS_").lower(): text for name, text in view.items()}
-        yield Served(url, process.pid, load_view_settings(**lowered))
+        yield Served(url, process.pid, load_view_settings(**lowered), process.kill)
     finally:
         process.terminate()
         try:
