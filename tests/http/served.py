@@ -61,7 +61,7 @@ def serve_view(
     database: Database, log: Path = Path(os.devnull), **environment: str
 ) -> Iterator[Served]:
     """Start a view on the database; at the end a signal lets its requests finish."""
-    port = free_port()
+    port = int(environment.get("PROGRESS_VIEW_PORT", free_port()))
     view = {
         **_ENVIRONMENT,
         "PROGRESS_VIEW_DATABASE_URL": database.view_url,
