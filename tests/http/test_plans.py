@@ -23,12 +23,16 @@ STATEMENTS: dict[str, Select[Any]] = {
     "statistics": view_statements.STATISTICS,
     "history": view_statements.HISTORY,
     "completions": COMPLETIONS,
+    "changes": view_statements.CHANGES,
 }
 PARAMETERS = {
     "user_id": "learner-1",
     "topic": "topic",
     "first_day": dt.date(2026, 11, 1),
     "last_day": dt.date(2026, 11, 23),
+    "user_ids": "{learner-1,learner-2}",
+    "known_versions": "{1,1}",
+    "newer_than": "{1,1}",
 }
 
 LEARNERS = """

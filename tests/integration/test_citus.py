@@ -133,6 +133,9 @@ def test_no_statement_of_the_view_is_refused(connection: psycopg.Connection[Any]
         "topic": "graphs",
         "first_day": "2026-11-01",
         "last_day": "2026-11-23",
+        "user_ids": "{ada,bob}",
+        "known_versions": "{1,1}",
+        "newer_than": "{1,1}",
     }
     for statement in (
         views.STAMP,
@@ -141,6 +144,7 @@ def test_no_statement_of_the_view_is_refused(connection: psycopg.Connection[Any]
         views.TOPIC,
         views.STATISTICS,
         views.HISTORY,
+        views.CHANGES,
         COMPLETIONS,
     ):
         compiled = statement.compile(dialect)

@@ -25,7 +25,10 @@ Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Server(Connection):
-    """Greets a client. A byte is a request whose answer never ends, `!` asks for a long one."""
+    """Greets a client. A byte is a request whose answer never ends.
+
+    `!` asks for a long answer, and `~` for one that lasts as long as the client wants.
+    """
 
     def __init__(self, connections: Connections) -> None:
         self.open_connections = connections
@@ -47,6 +50,8 @@ class Server(Connection):
             self.opened_transport.write(LONG)
             self.asked = False
             self.open_connections.answered(self)
+        if data == b"~":
+            self.lasts()
 
 
 Connect = Callable[[], Awaitable[Client]]
@@ -115,6 +120,29 @@ async def test_an_answer_that_never_ends_makes_room() -> None:
     async with serving(Connections(2, answer_seconds=0)) as connect:
         clients = [await busy(connect) for _ in range(3)]
         assert [await is_open(client) for client in clients] == [False, True, True]
+
+
+async def test_an_answer_that_lasts_as_long_as_its_client_wants_makes_no_room() -> None:
+    async with serving(Connections(2, answer_seconds=0)) as connect:
+        lasting = await idle(connect)
+        lasting[1].write(b"~")
+        assert await lasting[0].readexactly(1) == b"~"
+        clients = [await busy(connect) for _ in range(2)]
+        assert [await is_open(client) for client in (lasting, *clients)] == [True, False, True]
+
+
+async def test_when_all_last_as_long_as_they_want_one_more_is_refused() -> None:
+    async with serving(Connections(1, answer_seconds=0)) as connect:
+        lasting = await idle(connect)
+        lasting[1].write(b"~")
+        assert await lasting[0].readexactly(1) == b"~"
+        assert not await is_open(await connect())
+        lasting[1].write(b"?")
+        assert await lasting[0].readexactly(1) == b"?"
+        lasting[1].close()
+        await lasting[1].wait_closed()
+        await asyncio.sleep(0.1)
+        await busy(connect)
 
 
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
