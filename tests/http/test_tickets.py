@@ -80,7 +80,7 @@ def test_a_ticket_opens_nothing_else(served: Served) -> None:
     refused(get(served, STREAM, {"Authorization": f"Bearer {ticket}"}))
     refused(get(served, f"{STREAM}?ticket={ticket}", served.headers()), 422)
     refused(get(served, f"{STREAM}?ticket={ticket}&user_id=ada"), 422)
-    refused(get(served, f"{STREAM}?ticket={ticket}&ticket={ticket}"), 422)
+    refused(get(served, f"{STREAM}?ticket={ticket}&ticket={ticket}"))
     with listening(served.address, {}, query={"ticket": ticket}) as stream:
         stream.next()
 
