@@ -30,11 +30,9 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the stream."""
-        head = (
-            f"GET /api/progress/events HTTP/1.1\r\nHost: x\r\nAuthorization: {self._token}\r\n\r\n"
-        )
+        lines = "GET /api/progress/events HTTP/1.1", "Host: x", f"Authorization: {self._token}"
         assert isinstance(transport, asyncio.Transport)
-        transport.write(head.encode())
+        transport.write("".join(f"{line}\r\n" for line in (*lines, "")).encode())
 
     def data_received(self, data: bytes) -> None:
         """Note the unlocks among the events that are complete."""
@@ -61,13 +59,14 @@ def listen(url: str, tokens: Mapping[str, str], parent: Connection) -> None:
 
 async def _listen(url: str, tokens: Mapping[str, str], parent: Connection) -> None:
     address = urlsplit(url)
+    host, port = address.hostname or "", address.port or 0
     arrivals: list[Arrival] = []
     loop, slots = asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE)
 
     async def open_one(user_id: str, token: str) -> None:
         async with slots:
             _, client = await loop.create_connection(
-                lambda: _Client(user_id, token, arrivals), address.hostname, address.port
+                lambda: _Client(user_id, token, arrivals), host, port
             )
             await client.opened
 

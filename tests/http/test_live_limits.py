@@ -196,7 +196,36 @@ def test_postgres_goes_away_and_comes_back(own_postgres: Postgres, tmp_path: Pat
     assert len(lines) <= 3  # one for each kind of error, not one a second
 
 
-def said(log: Path) -> list[dict[str, object]]:
+def test_a_fault_of_the_view_ends_the_streams(migrated_database: Database, tmp_path: Path) -> None:
+    """A client whom nobody feeds any more reconnects. This time is none that the rules know."""
+    log = tmp_path / "log"
+    with (
+        psycopg.connect(migrated_database.owner_url, autocommit=True) as connection,
+        serve_view(migrated_database, log) as served,
+    ):
+        with listening(served.address, served.headers()) as stream:
+            stream.next()
+            connection.execute(
+                "INSERT INTO learner (user_id, version, active_days, counters)"
+                " VALUES ('ada', 5, '{}', '{}')"
+            )
+            assert stream.next().id == "5"
+            connection.execute(
+                "INSERT INTO achievement_unlock VALUES ('ada', 'first', 'infinity', '2026-03-01',"
+                " gen_random_uuid(), 1, 'm', 1, 1, false, 6)"
+            )
+            connection.execute("UPDATE learner SET version = 6")
+            assert stream.rest() == []
+            assert stream.complete
+        wait_for_streams(served, 0)
+        assert metric(served, "progress_view_stream_ends_total", reason="failed") == 1
+        connection.execute("DELETE FROM achievement_unlock")
+        with listening(served.address, served.headers(), "5") as stream:
+            assert stream.next().id == "6"
+    assert [line["event"] for line in said(log)] == ["view_streams_failed"]
+
+
+def said(log: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 

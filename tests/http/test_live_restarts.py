@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,18 +90,20 @@ def test_every_unlock_is_seen_exactly_once(migrated_database: Database, tmp_path
                 )
 
         with serve_view(migrated_database) as served:
-            port = {"PROGRESS_VIEW_PORT": str(served.settings.view_port)}
+            again = partial(
+                serve_view, migrated_database, PROGRESS_VIEW_PORT=str(served.settings.view_port)
+            )
         with listeners(served) as clients:
             for number in range(RESTARTS):
-                with serve_view(migrated_database, **port) as again:
+                with again() as view:
                     save_some()
                     time.sleep(rng.uniform(0, 1.5))
                     if number % 2:
-                        again.kill()
+                        view.kill()
                 save_some()
             query = "SELECT user_id, achievement_id FROM achievement_unlock"
             unlocked = sorted(fetch(migrated_database.owner_url, query))
-            with serve_view(migrated_database, **port):
+            with again():
                 deadline = time.monotonic() + 30
                 while seen(clients) != unlocked and time.monotonic() < deadline:
                     time.sleep(0.2)
