@@ -46,7 +46,7 @@ class Saving:
 
     def _delete(self, table: str, user_id: str) -> None:
         statement = f"DELETE FROM {table} WHERE user_id = %s"
-        execute(self.database.owner_url, statement, user_id)  # type: ignore[arg-type]
+        execute(self.database.owner_url, statement, user_id)
 
 
 @contextmanager

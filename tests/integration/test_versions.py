@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from progress_worker.embedded.database import Database
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.integration
 DAYS = [f"2026-03-{day:02}T10:00:00Z" for day in range(1, 12)]
 
 
-def versions(database: Database, user_id: str = "ada") -> tuple[int, int]:
+def versions(database: Database, user_id: str = "ada") -> tuple[Any, int]:
     """The learner's first and present version."""
     query = "SELECT first_version, version FROM learner WHERE user_id = %s"
     ((first, version),) = fetch(database.owner_url, query, user_id)
