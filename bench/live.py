@@ -97,8 +97,8 @@ def _measure(database: Database, options: argparse.Namespace, console: Console) 
     context = get_context("spawn")
     numbers = random.Random(1).sample(range(1, _STORED + 1), options.streams)
     users = [f"learner-{number}" for number in numbers]
-    with running_view(database) as (url, _):
-        view = _process_on(int(url.rpartition(":")[2]))
+    with running_view(database) as running:
+        url, view = running.url, running.process
         idle_bytes = view.memory_info().rss
         ours, theirs = context.Pipe()
         tokens = {user_id: bearer(user_id)["Authorization"] for user_id in users}
@@ -170,15 +170,6 @@ def _delays(committed: dict[tuple[str, str], float], arrivals: list[Arrival]) ->
     if len(heard) != len(arrivals) or heard.keys() != committed.keys():
         raise TrialError(f"{len(committed)} unlocks, {len(arrivals)} arrivals")
     return sorted(heard[key] - at for key, at in committed.items())
-
-
-def _process_on(port: int) -> psutil.Process:
-    """Our child that listens on this port."""
-    for child in psutil.Process().children(recursive=True):
-        for found in child.net_connections("inet"):
-            if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
-                return child
-    raise TrialError("the view's process is not found")
 
 
 def _processor_seconds(process: psutil.Process) -> float:
