@@ -112,7 +112,7 @@ class Settings(KafkaSettings):
     )
     web_host: str = Field(default="0.0.0.0", description="The address on which the probes listen.")  # noqa: S104
     web_port: int = Field(
-        default=6066, ge=0, le=65_535, description="The port on which the probes listen."
+        default=6066, ge=1, le=65_535, description="The port on which the probes listen."
     )
 
     def _contradictions(self) -> Iterator[str]:

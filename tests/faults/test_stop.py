@@ -140,7 +140,6 @@ async def test_with_kafka_away(surroundings: Surroundings, fault: str) -> None:
     [
         "postgres_cut",
         pytest.param("postgres_stall", marks=pytest.mark.faults),
-        pytest.param("kafka_stall", marks=pytest.mark.faults),
     ],
 )
 async def test_while_it_starts(surroundings: Surroundings, fault: str) -> None:
@@ -149,3 +148,14 @@ async def test_while_it_starts(surroundings: Surroundings, fault: str) -> None:
         await wait_until(partial(worker.has_said, "Starting..."), "it starts")
         await asyncio.sleep(_LOOK_SECONDS)
         await stop(worker, signal.SIGTERM)
+
+
+@pytest.mark.faults
+async def test_while_it_waits_for_the_first_answer_of_kafka(surroundings: Surroundings) -> None:
+    """Nothing has begun yet that would have to be ended in order."""
+    surroundings.inflict("kafka_stall")
+    async with surroundings.deployment.worker(await_ready=False) as worker:
+        await asyncio.sleep(_LOOK_SECONDS)
+        worker.process.send_signal(signal.SIGTERM)
+        assert await worker.ended() == -signal.SIGTERM, worker.said()
+        assert worker.said() == ""

@@ -196,33 +196,36 @@ def test_postgres_goes_away_and_comes_back(own_postgres: Postgres, tmp_path: Pat
     assert len(lines) <= 3  # one for each kind of error, not one a second
 
 
-def test_a_fault_of_the_view_ends_the_streams(migrated_database: Database, tmp_path: Path) -> None:
-    """A client whom nobody feeds any more reconnects. This time is none that the rules know."""
+def test_rows_of_one_learner_that_cannot_be_read_stop_nobody_else(
+    migrated_database: Database, tmp_path: Path
+) -> None:
+    """Ada's unlock is at a time that Python does not know."""
     log = tmp_path / "log"
     with (
         psycopg.connect(migrated_database.owner_url, autocommit=True) as connection,
         serve_view(migrated_database, log) as served,
+        listening(served.address, served.headers("ada")) as ada,
+        listening(served.address, served.headers("bob")) as bob,
     ):
-        with listening(served.address, served.headers()) as stream:
-            stream.next()
+        assert ada.next().id == bob.next().id == "0"
+        for user_id in ("ada", "bob"):
             connection.execute(
                 "INSERT INTO learner (user_id, version, active_days, counters)"
-                " VALUES ('ada', 5, '{}', '{}')"
+                " VALUES (%s, 5, '{}', '{}')",
+                [user_id],
             )
-            assert stream.next().id == "5"
-            connection.execute(
-                "INSERT INTO achievement_unlock VALUES ('ada', 'first', 'infinity', '2026-03-01',"
-                " gen_random_uuid(), 1, 'm', 1, 1, false, 6)"
-            )
-            connection.execute("UPDATE learner SET version = 6")
-            assert stream.rest() == []
-            assert stream.complete
-        wait_for_streams(served, 0)
-        assert metric(served, "progress_view_stream_ends_total", reason="failed") == 1
+        assert ada.next().id == bob.next().id == "5"
+        connection.execute(
+            "INSERT INTO achievement_unlock VALUES ('ada', 'first', 'infinity', '2026-03-01',"
+            " gen_random_uuid(), 1, 'm', 1, 1, false, 6)"
+        )
+        for version in (6, 7):
+            connection.execute("UPDATE learner SET version = %s", [version])
+            assert bob.next().id == str(version)
         connection.execute("DELETE FROM achievement_unlock")
-        with listening(served.address, served.headers(), "5") as stream:
-            assert stream.next().id == "6"
-    assert [line["event"] for line in said(log)] == ["view_streams_failed"]
+        assert ada.next().id == "7"
+    events = [line["event"] for line in said(log)]
+    assert events == ["view_streams_unavailable"]
 
 
 def said(log: Path) -> list[dict[str, str]]:

@@ -86,7 +86,10 @@ async def test_users_take_turns_with_no_more_rights_than_the_page_gives(
     } | login(USER, PASSWORD)
     before, terminal = deployment.environment(), Administration(deployment)
     terminal.administer(may_only_read(deployment.completed))
-    untold = f"Kafka does not tell how the topic {deployment.completed} is set: TopicAuthorization"
+    untold = (
+        f"Kafka does not describe the topic {deployment.completed}: Returned by the broker when "
+        "the client is not authorized"
+    )
     assert untold in terminal.attempt("progress-worker topics check").stdout
     terminal.grant(USER)
     sending = asyncio.create_task(traffic.send(rate=60))

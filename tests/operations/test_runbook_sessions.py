@@ -54,9 +54,13 @@ async def test_sessions_are_seen_and_ended(broker: Broker, tmp_path: Path) -> No
                 somebody.close()
             holders = await told("ProgressNoRelay")
             (leader,) = re.findall(r"^ *(\d+) \| progress-worker ", holders, re.MULTILINE)
-            leads = asyncio.create_task(fleet.says("relay_leading"))
-            await asyncio.sleep(0)  # it has counted how often that was said before
             await end(leader)
-            await leads
+
+            async def led_by_another_session() -> bool:
+                holders = await told("ProgressNoRelay")
+                found = re.findall(r"^ *(\d+) \| progress-worker ", holders, re.MULTILINE)
+                return bool(found) and found != [leader]
+
+            await wait_until(led_by_another_session, "a relay leads again")
             assert f" {leader} " not in await told("ProgressNoRelay")
             assert fleet.ends == []

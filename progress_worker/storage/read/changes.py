@@ -66,7 +66,8 @@ class Change(NamedTuple):
 class Changes(NamedTuple):
     """What was found: changed learners, and those who do not exist, by place in the question.
 
-    `unreadable` says why changed learners were left out, if their rule book could not be read.
+    `unreadable` says why changed learners were left out: their rows or their rule book could not be
+    read.
     """
 
     changed: dict[int, Change]
@@ -110,13 +111,16 @@ class ChangeReads:
         )
 
     async def _decoded(self, lines: dict[int, list[Any]]) -> tuple[dict[int, Change], str | None]:
-        """The changes of learners whose rule books can be read, and why others cannot."""
+        """The changes of learners whose rows and rule books can be read, and why others cannot."""
         books, unreadable = await self._read_books({line[2] for line in lines.values()})
-        changed = {
-            place: _change(line, books[line[2]])
-            for place, line in lines.items()
-            if line[2] in books
-        }
+        changed: dict[int, Change] = {}
+        for place, line in lines.items():
+            if line[2] not in books:
+                continue
+            try:
+                changed[place] = _change(line, books[line[2]])
+            except ValueError:  # as of an unlock at `infinity`
+                unreadable = "The rows of a learner cannot be read."
         return changed, unreadable
 
     async def _read_books(
