@@ -24,6 +24,7 @@ from progress_worker.http.live.hub import Hub
 from progress_worker.http.live.parts import HEARTBEAT_SECONDS, Live
 from progress_worker.http.live.tickets import Tickets, ticket_key
 from progress_worker.http.metrics import ViewMetrics
+from progress_worker.http.origins import Origins
 from progress_worker.http.page import login
 from progress_worker.http.page import routes as page
 from progress_worker.http.security.authentication import Authenticator
@@ -99,7 +100,9 @@ def create_app(
         live=Live(hub, Tickets(ticket_key(settings)), heartbeat_seconds),
         development_login=settings.view_development_login,
     )
-    return Front(context, Endpoints(_endpoints(settings)), close, settings.view_metrics_port)
+    origins = Origins(settings.allowed_origins) if settings.allowed_origins else None
+    endpoints = Endpoints(_endpoints(settings))
+    return Front(context, endpoints, close, settings.view_metrics_port, origins)
 
 
 def _endpoints(settings: ViewSettings) -> tuple[Endpoint, ...]:

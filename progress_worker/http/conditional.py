@@ -15,7 +15,7 @@ from progress_worker.domain.calendar import today
 from progress_worker.storage.read.views import Stamp
 
 _DIGEST_BYTES: Final = 16
-_CACHING: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+_CACHING: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
 
 
 def tag_of(request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> str:

@@ -16,8 +16,10 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from progress_worker.errors import TransientError
+from progress_worker.http.compression import compress
 from progress_worker.http.context import ViewContext
 from progress_worker.http.endpoints import Call, Endpoint, Endpoints, refuse_as_problem
+from progress_worker.http.origins import Origins
 from progress_worker.http.problems import ALLOW, InvalidRequestError, problem, problem_of
 from progress_worker.telemetry.outages import Outage
 
@@ -43,8 +45,9 @@ class Front:
     the path's template, never the query, the token or the learner. If a dependency is away, it also
     holds the reason. A probe that fails for it is logged as an outage.
 
-    With a `metrics_port`, `/metrics` is served on that port, and nothing else there. `close` closes
-    the view's connections; the server has it called at the end.
+    With a `metrics_port`, `/metrics` is served on that port, and nothing else there. `origins` are
+    those whose scripts may read the API. `close` closes the view's connections; the server has it
+    called at the end.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Front:
         endpoints: Endpoints,
         close: Callable[[], Awaitable[None]],
         metrics_port: int | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self.context = context
         self._endpoints = endpoints
         self.close = close
         self._metrics_port = metrics_port
+        self._origins = origins
         self._outage = Outage("view_unavailable")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,12 +74,14 @@ class Front:
         structlog.contextvars.bind_contextvars(request_id=scope["state"]["request_id"])
         endpoint, in_path = self._find(scope)
         route = endpoint.path if endpoint else "unmatched"
-        answer = _Answer(send, scope["state"]["request_id"])
+        answer = _Answer(send, scope, self._origins)
         in_progress = self.context.metrics.requests_in_progress
         started = time.perf_counter()
         in_progress.inc()
         try:
-            response = await self._respond(Request(scope, receive), endpoint, in_path)
+            request = Request(scope, receive)
+            response = await self._respond(request, endpoint, in_path)
+            await compress(request, response, self.context.computing)
             await response(scope, receive, answer.send)
         except Exception:
             _log.exception("view_request_failed", route=route)
@@ -103,7 +110,9 @@ class Front:
             return problem_of(request.scope["state"]["request_id"], absent)
         call = Call(request, self.context, endpoint, in_path)
         if request.method not in {"GET", "HEAD"}:
-            return refuse_as_problem(call, HTTPException(405, headers={"Allow": ALLOW}))
+            return self._preflight(call) or refuse_as_problem(
+                call, HTTPException(405, headers={"Allow": ALLOW})
+            )
         try:
             return await endpoint.handle(call)
         except TransientError as error:
@@ -111,6 +120,9 @@ class Front:
             return endpoint.refuse(call, error)
         except (HTTPException, InvalidRequestError) as error:
             return endpoint.refuse(call, error)
+
+    def _preflight(self, call: Call) -> Response | None:
+        return self._origins.preflight(call.request.scope) if self._origins else None
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -149,9 +161,11 @@ class Front:
 class _Answer:
     """Passes an answer on with the headers that every answer has. Remembers its status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, scope: Scope, origins: Origins | None) -> None:
         self._send = send
-        self.request_id = request_id
+        self._scope = scope
+        self._origins = origins
+        self.request_id: str = scope["state"]["request_id"]
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
@@ -164,6 +178,8 @@ class _Answer:
                 (b"x-request-id", self.request_id.encode()),
                 *(header for header in _SECURITY if header[0] not in given),
             ]
+            if self._origins is not None:
+                self._origins.share(self._scope, message)
         await self._send(message)
 
 

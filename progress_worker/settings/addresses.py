@@ -10,9 +10,14 @@ from pydantic import AfterValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 _LAST_PORT = 65_535
+#: A browser leaves these out of an origin.
+_DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 POSTGRES_SCHEMES = {"postgresql", "postgres", "postgresql+psycopg"}
 _is_host = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::([1-9][0-9]{0,4}))?").fullmatch
 _is_broker = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:/\[\]\s]+):([0-9]{1,5})").fullmatch
+_is_origin = re.compile(
+    r"(https?)://(?:\[[0-9a-f:.]+\]|[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::([1-9][0-9]{0,4}))?"
+).fullmatch
 _is_topic = re.compile(r"[A-Za-z0-9._-]{1,249}").fullmatch
 _BLANK = re.compile(r"[\s\x00-\x1f]").search
 _HALF_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})").search
@@ -94,6 +99,24 @@ def _http_url(url: str) -> str:
     return url
 
 
+def _origins(origins: str) -> str:
+    """Check each origin, and remove the blanks around the commas."""
+    listed = [origin.strip() for origin in origins.split(",")]
+    for origin in listed:
+        found = _is_origin(origin)
+        if found is None or int(found[2] or 0) > _LAST_PORT:
+            raise PydanticCustomError(
+                "origins",
+                "each origin must be https://host or https://host:port, or the same with http, in "
+                "lower case, without a path and without a wildcard; commas separate several",
+            )
+        if found.groups() in _DEFAULT_PORTS:
+            raise PydanticCustomError(
+                "origins", "leave out the ports 443 of https and 80 of http, as browsers do"
+            )
+    return ",".join(listed)
+
+
 def _topic_name(name: str) -> str:
     if not _is_topic(name) or name in {".", ".."}:
         raise PydanticCustomError(
@@ -105,4 +128,6 @@ def _topic_name(name: str) -> str:
 
 BootstrapServers = Annotated[str, AfterValidator(_bootstrap_servers)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+#: As a browser sends them in `Origin`, separated by commas.
+OriginList = Annotated[str, AfterValidator(_origins)]
 TopicName = Annotated[str, AfterValidator(_topic_name)]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
-from progress_worker.settings.addresses import HttpUrl, PostgresUrl
+from progress_worker.settings.addresses import HttpUrl, OriginList, PostgresUrl
 from progress_worker.settings.base import Seconds, load
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.shared import SharedSettings
@@ -129,6 +129,11 @@ class ViewSettings(TokenSettings):
         description="Signs the tickets for streams of live updates. Needed where several "
         "instances of the view share one address. If not set, each start makes its own.",
     )
+    view_allowed_origins: OriginList | None = Field(
+        default=None,
+        description="The origins whose scripts may read the API in a browser, separated by commas, "
+        "as in `https://app.example`. None if not set.",
+    )
     view_development_login: bool = Field(
         default=False,
         description="Serve `/login?token=`, which lets a browser open the page. For development "
@@ -146,6 +151,11 @@ class ViewSettings(TokenSettings):
             yield f"{PREFIX}VIEW_DEVELOPMENT_LOGIN needs {PREFIX}JWT_SECRET."
         if self.view_metrics_port == self.view_port:
             yield f"{PREFIX}VIEW_METRICS_PORT must not be {PREFIX}VIEW_PORT."
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins whose scripts may read the API in a browser."""
+        return tuple(self.view_allowed_origins.split(",")) if self.view_allowed_origins else ()
 
     @property
     def read_variable(self) -> str:

@@ -29,6 +29,7 @@ from progress_worker.http.api.spools import Spool
 from progress_worker.http.api.spreadsheet import UNDO, text_cell
 from progress_worker.http.api.windows import MAX_DAYS, Range, span
 from progress_worker.http.asking import USER_ID, Asked, of_learner
+from progress_worker.http.compression import accepts_gzip
 from progress_worker.http.conditional import asks_for_change, caching_headers, matches, not_modified
 from progress_worker.http.endpoints import Endpoint
 from progress_worker.http.parameters import Parameter, one_of
@@ -72,13 +73,15 @@ FORMAT: Final[Parameter[Format]] = Parameter(
 class ExportResponse(StreamingResponse):
     """A stream that ends by its deadline, and always gives its place back.
 
-    A stream that is cut off lacks its last chunk, so nobody takes it for complete.
+    If its headers say gzip, the spool's pieces are sent as they are, which costs nothing. A stream
+    that is cut off lacks its last chunk, so nobody takes it for complete.
     """
 
     def __init__(
         self, spool: Spool, held: ExitStack, deadline: float, headers: dict[str, str]
     ) -> None:
-        super().__init__(spool.portions(), headers=headers)
+        pieces = spool.compressed() if "Content-Encoding" in headers else spool.portions()
+        super().__init__(pieces, headers=headers)
         self._held = held
         self._deadline = deadline
 
@@ -144,6 +147,7 @@ def _headers(question: Asked, stamp: Stamp, wanted: Format) -> dict[str, str]:
         "Content-Type": _MEDIA_TYPES[wanted],
         "Content-Disposition": f'attachment; filename="progress-{day}.{wanted}"',
         **caching_headers(question.tag(stamp)),
+        **({"Content-Encoding": "gzip"} if accepts_gzip(question.request) else {}),
     }
 
 

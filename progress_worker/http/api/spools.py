@@ -1,4 +1,4 @@
-"""Keeps an export for its client, in memory and compressed, so that it needs no database."""
+"""Keeps an export for its client, in memory and in gzip, so that it needs no database."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from progress_worker.errors import TransientError
 _MOST_BYTES: Final = 64 * 1024 * 1024
 #: The fastest level of zlib. It compresses an export to an eighth of its size.
 _LEVEL: Final = 1
+#: zlib's number for gzip. A client that accepts gzip gets the pieces as they are.
+_GZIP: Final = 16 + zlib.MAX_WBITS
 _PORTION_BYTES: Final = 256 * 1024
 
 
@@ -44,7 +46,7 @@ class Spool:
     def __init__(self, spools: Spools) -> None:
         self.size = 0
         self._spools = spools
-        self._compressor = zlib.compressobj(_LEVEL)
+        self._compressor = zlib.compressobj(_LEVEL, wbits=_GZIP)
         self._pieces: list[bytes] = []
 
     def write(self, text: str) -> None:
@@ -55,9 +57,13 @@ class Spool:
         """Finish writing. Raises TransientError if there is no room for the rest."""
         self._keep(self._compressor.flush())
 
+    def compressed(self) -> Iterator[bytes]:
+        """All of a finished text, in gzip."""
+        return iter(self._pieces)
+
     def portions(self) -> Iterator[bytes]:
         """All of a finished text, in UTF-8."""
-        decompressor = zlib.decompressobj()
+        decompressor = zlib.decompressobj(_GZIP)
         for piece in self._pieces:
             rest = piece
             while rest:

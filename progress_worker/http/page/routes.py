@@ -32,7 +32,7 @@ from progress_worker.http.page.voice import Voice
 from progress_worker.http.security.authentication import Principal
 
 _A_YEAR: Final = "public, max-age=31536000, immutable"
-_VARY: Final = {"Vary": "Authorization, Cookie"}
+_VARY: Final = {"Vary": "Authorization, Cookie, Accept-Encoding"}
 
 
 async def reader(call: Call) -> Principal:
