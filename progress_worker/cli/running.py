@@ -23,7 +23,11 @@ def worker() -> None:
 
 
 @running_cli.command()
-def api() -> None:
+def api(
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="How many processes share the view's port.")
+    ] = 1,
+) -> None:
     """Run the read-only HTTP view."""
     from progress_worker.doctor.configuration import check_files  # noqa: PLC0415
     from progress_worker.http.application import serve  # noqa: PLC0415
@@ -32,7 +36,7 @@ def api() -> None:
 
     settings = load_view_settings()
     check_files(settings)
-    serve(settings, load_rules(settings).book)
+    serve(settings, load_rules(settings).book, processes=processes)
 
 
 @running_cli.command()

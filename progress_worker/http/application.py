@@ -34,7 +34,9 @@ from progress_worker.http.serving.connections import (
     listen,
     most_connections,
 )
+from progress_worker.http.serving.processes import Processes
 from progress_worker.http.serving.view import run
+from progress_worker.http.shared_metrics import shared_metrics
 from progress_worker.settings.view import ViewSettings
 from progress_worker.storage.read.changes import ChangeReads
 from progress_worker.storage.read.connections import Limits, ReadConnections
@@ -68,6 +70,7 @@ def create_app(
     clock: Callable[[], dt.datetime] = utc_now,
     most_streams: int | None = None,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    metrics: ViewMetrics | None = None,
 ) -> Front:
     """The view, ready to serve. It connects to Postgres at the first request.
 
@@ -78,7 +81,7 @@ def create_app(
     reads = ReadConnections(settings.read_url, _limits(settings))
     exports = ReadConnections(settings.read_url, _export_limits(settings))
     books = ViewRuleBooks(reads, book)
-    metrics = ViewMetrics()
+    metrics = metrics or ViewMetrics()
     computing = Computing()
     hub = Hub(ChangeReads(reads, books), metrics, most_streams or settings.view_max_streams)
 
@@ -120,10 +123,12 @@ def serve(
     book: RuleBook,
     head_seconds: float = HEAD_SECONDS,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    processes: int = 1,
 ) -> None:
-    """Serve the view until a signal ends it.
+    """Serve the view until a signal ends it, in one process or in several that share its port.
 
-    Raises ConfigurationError if it cannot listen or may not open enough files.
+    Raises ConfigurationError if it cannot listen or may not open enough files, and FatalError if
+    one of several processes did not end in order.
     """
     configure_logs(settings)
     files = settings.view_pool_size + settings.view_export_pool_size
@@ -135,9 +140,31 @@ def serve(
         listeners.append(
             listen(settings.view_host, settings.view_metrics_port, "VIEW_METRICS_PORT")
         )
-    app = create_app(settings, book, most_streams=streams, heartbeat_seconds=heartbeat_seconds)
-    gc.freeze()  # Everything so far stays. The collector need not look at it again.
-    run(app, listeners, Connections(most, head_seconds), app.context.live.hub.stop)
+    connections = Connections(most, head_seconds)
+
+    def make(metrics: ViewMetrics | None = None) -> Front:
+        return create_app(
+            settings,
+            book,
+            most_streams=streams,
+            heartbeat_seconds=heartbeat_seconds,
+            metrics=metrics,
+        )
+
+    if processes == 1:
+        app = make()
+        gc.freeze()  # Everything so far stays. The collector need not look at it again.
+        run(app, listeners, connections, app.context.live.hub.stop)
+        return
+    with shared_metrics() as shared:
+        app = make(ViewMetrics(shared.directory))
+
+        def serve_one(place: int) -> None:
+            shared.take(place)
+            run(app, listeners, connections, app.context.live.hub.stop)
+
+        gc.freeze()  # The collector would write to memory that the processes share.
+        Processes(processes, listeners, serve_one, shared.left).run()
 
 
 def _limits(settings: ViewSettings) -> Limits:

@@ -1,8 +1,8 @@
 """Compresses answers with gzip for clients that accept it.
 
 An answer that holds a secret and also repeats what an attacker chose would betray the secret by its
-length (BREACH). No answer of the view does. It holds no token, no ticket and no cookie. Of a request
-it repeats the learner, the range or the mistake. Only a token that may read all learners names a
+length (BREACH). No answer of the view does. It holds no token, no ticket and no cookie. It repeats
+the learner, the range or the mistake of a request. Only a token that may read all learners names a
 learner, and another site cannot make a browser send a token to the API.
 """
 

@@ -1,4 +1,4 @@
-"""The view in a process of its own.
+"""The view in a process of its own, or in PROCESSES.
 
 OPEN_FILES, HEAD_SECONDS and HEARTBEAT_SECONDS are its limits, if given.
 """
@@ -22,4 +22,5 @@ def serve_from_environment() -> None:
     head_seconds = float(os.environ.get("HEAD_SECONDS", HEAD_SECONDS))
     heartbeat_seconds = float(os.environ.get("HEARTBEAT_SECONDS", HEARTBEAT_SECONDS))
     book = read_rule_book(built_in_text())
-    serve(load_view_settings(), book, head_seconds, heartbeat_seconds)
+    processes = int(os.environ.get("PROCESSES", "1"))
+    serve(load_view_settings(), book, head_seconds, heartbeat_seconds, processes)

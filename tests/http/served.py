@@ -33,12 +33,17 @@ _STOP_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where a view listens, its process id, and what ends it as a crash would."""
+    """Where a view listens, its process, and what ends it as a crash would."""
 
     url: str
-    pid: int
+    process: Forked
     settings: ViewSettings
     kill: Callable[[], None]
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
 
     @property
     def address(self) -> tuple[str, int]:
@@ -73,7 +78,7 @@ def serve_view(
     try:
         _wait_until_ready(url, process)
         lowered = {name.removeprefix("PROGRESS_").lower(): text for name, text in view.items()}
-        yield Served(url, process.pid, load_view_settings(**lowered), process.kill)
+        yield Served(url, process, load_view_settings(**lowered), process.kill)
     finally:
         process.terminate()
         try:
