@@ -41,6 +41,7 @@ OTHERS = {
     "pg_terminate_backend",
     "run_command_on_workers",
     "synchronous_standby_names",
+    "view_streams_unavailable_over",
 }
 SQL = re.compile(r"`((?:SELECT|UPDATE|DELETE|ALTER|CREATE|GRANT) [^`]*)`")
 

@@ -86,7 +86,8 @@ async def look(
     complaints: list[str] = []
 
     def complain(text: str, url: str) -> None:
-        # A view without events is no reason to complain: the page stays as it is.
+        # A view without events is no reason to complain: the page stays as it is. An open stream
+        # fails when the page is left.
         if urlsplit(url).path != "/events":
             complaints.append(text)
 

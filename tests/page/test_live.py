@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import psycopg
 import pytest
 from playwright.async_api import Browser, expect
 
@@ -94,6 +95,33 @@ async def test_an_unlock_is_told_and_the_figures_follow(
             await stream.send("level", topic='graphs "x"', level="intermediate")
             await expect(news).to_contain_text('New level: graphs "x", intermediate')
             assert stream.queries == ["last_event_id=1"]
+            assert looked.complaints == []
+
+
+async def tell_again(database: Database) -> None:
+    """Let the learner's unlocks be those of a new version."""
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("UPDATE learner SET version = 9")
+        connection.execute("UPDATE achievement_unlock SET learner_version = 9")
+
+
+@pytest.mark.parametrize("signed_in", ["by a gateway", "by a cookie"])
+async def test_the_view_itself_tells_of_an_unlock(
+    browser: Browser, migrated_database: Database, learners: Learners, signed_in: str
+) -> None:
+    with ExitStack() as stack:
+        if signed_in == "by a gateway":
+            url = stack.enter_context(gateway(migrated_database))
+        else:
+            url = stack.enter_context(open_site(migrated_database)).link(USER)
+        async with look(browser, url) as looked:
+            page = looked.page
+            assert await exercises(looked) == "1"
+            await learners.apply(pupils.completion(USER, 0, topic="operating-systems"))
+            await expect(page.locator(".figures dd").first).to_have_text("2")
+            assert await page.get_by_role("status").text_content() == ""
+            await tell_again(migrated_database)
+            await expect(page.get_by_role("status")).to_contain_text("New badge: First Step")
             assert looked.complaints == []
 
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from progress_worker.http.api.responses import Answer, Moment
-from progress_worker.http.asking import USER_ID
+from progress_worker.http.asking import USER_ID, Authenticate, bearer
 from progress_worker.http.endpoints import Call, Endpoint
 from progress_worker.http.live.events import read_position
 from progress_worker.http.live.hub import (
@@ -80,8 +80,13 @@ class _Reader:
 
 async def events(call: Call) -> Response:
     """Unlocks, levels and progress as they happen. Ends when the token does."""
+    return await stream_to(call, bearer)
+
+
+async def stream_to(call: Call, authenticate: Authenticate) -> Response:
+    """The stream of the learner whom `authenticate`, or a ticket, allows to read."""
     values, live = call.values(), call.view.live
-    reader = await _reader(call, values)
+    reader = await _reader(call, values, authenticate)
     # EventSource keeps the address when it reconnects, so the header is newer.
     last = call.request.headers.get("last-event-id") or values[LAST_EVENT_ID]
     _check_room(live.hub, reader)
@@ -105,7 +110,7 @@ async def events(call: Call) -> Response:
 
 async def events_ticket(call: Call) -> Response:
     """A ticket that opens one stream within a minute, for clients that cannot send headers."""
-    reader = await _bearer(call, call.values())
+    reader = await _authenticated(call, call.values(), bearer)
     ticket, expires_at = call.view.live.tickets.issue(reader.user_id, reader.ends_at)
     answer = TicketAnswer(ticket=ticket, expires_at=dt.datetime.fromtimestamp(expires_at, dt.UTC))
     return Response(
@@ -163,10 +168,10 @@ async def _until_left(receive: Receive) -> None:
         pass
 
 
-async def _reader(call: Call, values: Values) -> _Reader:
+async def _reader(call: Call, values: Values, authenticate: Authenticate) -> _Reader:
     ticket = values[TICKET]
     if ticket is None or values.mistakes:
-        return await _bearer(call, values)
+        return await _authenticated(call, values, authenticate)
     if "authorization" in call.request.headers:
         raise InvalidRequestError([TICKET.invalid("give a ticket or a bearer token, not both")])
     if values[USER_ID] is not None:
@@ -175,8 +180,8 @@ async def _reader(call: Call, values: Values) -> _Reader:
     return _Reader(found.user_id, found.stream_ends_at, found)
 
 
-async def _bearer(call: Call, values: Values) -> _Reader:
-    who = await call.view.authenticator.authenticate(call.request)
+async def _authenticated(call: Call, values: Values, authenticate: Authenticate) -> _Reader:
+    who = await authenticate(call)
     wanted = values[USER_ID]
     if wanted is not None and not who.may_read_any:
         raise HTTPException(403, f"`user_id` needs a token with the scope {READ_ANY}.")

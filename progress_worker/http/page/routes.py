@@ -16,6 +16,7 @@ from progress_worker.http.conditional import (
     matches,
 )
 from progress_worker.http.endpoints import Call, Endpoint
+from progress_worker.http.live.endpoint import LAST_EVENT_ID, stream_to
 from progress_worker.http.page.login import token_in_cookie
 from progress_worker.http.page.presentation import days_to_read, present_page
 from progress_worker.http.page.refusal import refuse_as_page
@@ -74,6 +75,11 @@ async def export_from_page(question: Asked) -> Response:
     return answer
 
 
+async def events(call: Call) -> Response:
+    """The stream of events, for whoever may see the page."""
+    return await stream_to(call, reader)
+
+
 def _file(asset: Asset) -> Endpoint:
     """A file of the page. It never changes under the address that the page uses."""
 
@@ -96,5 +102,6 @@ ENDPOINTS: Final = (
         parameters=(USER_ID, FORMAT),
         refuse=refuse_as_page,
     ),
+    Endpoint("/events", events, parameters=(USER_ID, LAST_EVENT_ID)),
     *map(_file, (STYLESHEET, SCRIPT, ICON, SPRITE)),
 )
