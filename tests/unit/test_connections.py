@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -177,3 +178,11 @@ def test_too_few_files_and_a_taken_port_are_one_sentence_each() -> None:
             ConfigurationError, match=f"PROGRESS_VIEW_PORT is wrong: .* port {port};"
         ):
             listen(LOOPBACK, port, "VIEW_PORT")
+
+
+def test_a_second_write_does_not_wait_for_the_client() -> None:
+    with listen(LOOPBACK, 0, "VIEW_PORT") as listener:
+        client = socket.create_connection(listener.getsockname(), timeout=5)
+        accepted, _ = listener.accept()
+        with client, accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -194,9 +194,13 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
     """A socket that listens. Raises ConfigurationError, which names the port's variable."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise cannot_listen("VIEW_HOST", host, variable, port, error) from error
+    # Connections inherit it. asyncio leaves it out for sockets of this kind, and then a second
+    # write waits up to 40 ms until the client has acknowledged the first.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def restore_backlog(listener: socket.socket) -> None:
