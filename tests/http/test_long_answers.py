@@ -25,7 +25,7 @@ from tests.http.stage import CATALOGUE, NOON, Stage
 
 LONG = 1_000_000
 #: The functions that decode what was read and write the answer.
-STEPS = {("views.py", "_lines"), ("templating.py", "render")}
+STEPS = {("views.py", "lines_of"), ("templating.py", "render")}
 PATHS = (
     *("", "/achievements", "/badges", "/statistics", "/statistics?period=monthly"),
     *("/history?days=366", "/history?start_date=2025-11-23", "/skill-levels"),
@@ -132,7 +132,7 @@ async def test_every_answer_of_a_big_learner_is_made_beside_the_loop(stage: Stag
             found.clear()
             answer = await stage.client.get(path, headers=headers)
             assert answer.status_code == 200
-            steps = ("_lines", "render") if path == "/" else ("_lines",)
+            steps = ("lines_of", "render") if path == "/" else ("lines_of",)
             assert found == {name: {"answers_0"} for name in steps}, path
 
 

@@ -20,6 +20,8 @@ GOOD = {
     "start_date": "2026-11-01",
     "end_date": "2026-11-23",
     "format": "csv",
+    "ticket": "a",
+    "last_event_id": "5",
 }
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
