@@ -74,6 +74,14 @@ class Totals:
         return self.grade_hundredths / self.graded / 100 if self.graded else None
 
 
+def sum_of(parts: Iterable[Totals]) -> Totals:
+    """A new sum of all the parts."""
+    sums = Totals()
+    for part in parts:
+        sums.merge(part)
+    return sums
+
+
 def add_to_sums(
     sums: Iterable[Totals], completion: Completion, passing_hundredths: int, sign: int = 1
 ) -> None:

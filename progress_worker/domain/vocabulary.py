@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ NO_NUL: Final = r"^[^\x00]*$"
 Difficulty = Literal["easy", "medium", "hard"]
 Level = Literal["beginner", "intermediate", "advanced", "expert"]
 Tier = Literal["bronze", "silver", "gold", "platinum"]
+
+#: From the easiest to the hardest.
+DIFFICULTIES: Final[tuple[Difficulty, ...]] = get_args(Difficulty)
 
 Topic = Annotated[
     str,

@@ -97,24 +97,32 @@ async def bearer(call: Call) -> Principal:
     return await call.view.authenticator.authenticate(call.request)
 
 
+async def learner_asked_for(
+    call: Call, values: Values, authenticate: Authenticate
+) -> tuple[str, Principal]:
+    """The learner in question, and who asks.
+
+    That is the token's learner, or any learner if the token may read all. Refuses a request that
+    may not, and one whose parameters are wrong.
+    """
+    who = await authenticate(call)
+    wanted = values[USER_ID]
+    if wanted is not None and not who.may_read_any:
+        raise HTTPException(403, f"`user_id` needs a token with the scope {READ_ANY}.")
+    if values.mistakes:
+        raise InvalidRequestError(values.mistakes)
+    return wanted or who.user_id, who
+
+
 def of_learner(
     handle: Callable[[Asked], Awaitable[Response]], authenticate: Authenticate = bearer
 ) -> Handler:
-    """A handler for the learner in question.
-
-    That is the token's learner, or any learner if the token may read all.
-    """
+    """A handler for the learner in question, as `learner_asked_for` finds them."""
 
     @wraps(handle)
     async def ask(call: Call) -> Response:
-        who = await authenticate(call)
         values = call.values()
-        wanted = values[USER_ID]
-        if wanted is not None and not who.may_read_any:
-            raise HTTPException(403, f"`user_id` needs a token with the scope {READ_ANY}.")
-        if values.mistakes:
-            raise InvalidRequestError(values.mistakes)
-        asked = Asked(call.request, call.view, wanted or who.user_id, call.view.clock(), values)
-        return await handle(asked)
+        user_id, _ = await learner_asked_for(call, values, authenticate)
+        return await handle(Asked(call.request, call.view, user_id, call.view.clock(), values))
 
     return ask

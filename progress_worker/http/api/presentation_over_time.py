@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 from progress_worker.domain.state import Cell
 from progress_worker.domain.streaks import ActiveDays
-from progress_worker.domain.totals import Totals
-from progress_worker.domain.vocabulary import Difficulty
+from progress_worker.domain.totals import Totals, sum_of
+from progress_worker.domain.vocabulary import DIFFICULTIES
 from progress_worker.http.api.responses_over_time import (
     DayFigures,
     DifficultyFigures,
@@ -31,8 +31,6 @@ from progress_worker.http.api.windows import (
     last_shown,
 )
 from progress_worker.storage.read.views import HistoryView, StatisticsView
-
-_DIFFICULTIES: Final[tuple[Difficulty, ...]] = ("easy", "medium", "hard")
 
 #: A run that no window reaches.
 _NEVER: Final = (dt.date.max.toordinal() + 1, dt.date.max.toordinal() + 1)
@@ -55,15 +53,15 @@ def present_statistics(
         period=period,
         start_date=window.first if window else None,
         end_date=window.last if window else None,
-        **_figures(_sum(difficulties.values())),
+        **_figures(sum_of(difficulties.values())),
         by_topic=[TopicFigures(topic=topic, **_figures(topics[topic])) for topic in sorted(topics)],
         by_difficulty=[
             DifficultyFigures(difficulty=difficulty, **_figures(difficulties[difficulty]))
-            for difficulty in _DIFFICULTIES
+            for difficulty in DIFFICULTIES
         ],
         trend=[
-            DayFigures(date=day, **_figures(_sum(view.days.get(day, {}).values())))
-            for day in _days(last_days(TREND_DAYS, last))
+            DayFigures(date=day, **_figures(sum_of(view.days.get(day, {}).values())))
+            for day in last_days(TREND_DAYS, last)
         ],
     )
 
@@ -104,16 +102,13 @@ def streaks_by_day(active: ActiveDays, window: Window) -> Iterator[tuple[int, in
 
 
 def _history_days(view: HistoryView, window: Window) -> Iterator[HistoryDay]:
-    sums = Totals()
-    sums.merge(view.before)
-    for day, totals in view.days.items():
-        if day < window.first:
-            sums.merge(totals)
+    earlier = (totals for day, totals in view.days.items() if day < window.first)
+    sums = sum_of([view.before, *earlier])
     unlocks_on = Counter(view.unlocks.values())
     unlocked = sum(count for day, count in unlocks_on.items() if day < window.first)
     cumulative, idle = _sums(sums, unlocked), Totals()
     for day, (current, longest) in zip(
-        _days(window), streaks_by_day(view.active_days, window), strict=True
+        window, streaks_by_day(view.active_days, window), strict=True
     ):
         totals, unlocks = view.days.get(day, idle), unlocks_on.get(day, 0)
         if totals is not idle or unlocks:
@@ -132,20 +127,8 @@ def _history_days(view: HistoryView, window: Window) -> Iterator[HistoryDay]:
         )
 
 
-def _days(window: Window) -> Iterator[dt.date]:
-    first = window.first.toordinal()
-    return map(dt.date.fromordinal, range(first, first + len(window)))
-
-
 def _cells(view: StatisticsView, window: Window) -> _Cells:
     return [pair for day, cells in view.days.items() if day in window for pair in cells.items()]
-
-
-def _sum(parts: Iterable[Totals]) -> Totals:
-    totals = Totals()
-    for part in parts:
-        totals.merge(part)
-    return totals
 
 
 def _sums_by(parts: Iterable[tuple[_Key, Totals]]) -> defaultdict[_Key, Totals]:

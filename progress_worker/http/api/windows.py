@@ -10,6 +10,7 @@ enough for every zone and has no end, and the answer is cut to the window afterw
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +39,10 @@ class Window:
 
     def __len__(self) -> int:
         return max(0, (self.last - self.first).days + 1)
+
+    def __iter__(self) -> Iterator[dt.date]:
+        first = self.first.toordinal()
+        return map(dt.date.fromordinal, range(first, first + len(self)))
 
 
 def last_days(days: int, last: dt.date) -> Window:

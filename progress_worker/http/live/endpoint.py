@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from progress_worker.http.api.responses import Answer, Moment
-from progress_worker.http.asking import USER_ID, Authenticate, bearer
+from progress_worker.http.asking import USER_ID, Authenticate, bearer, learner_asked_for
 from progress_worker.http.endpoints import Call, Endpoint
 from progress_worker.http.live.events import read_position
 from progress_worker.http.live.hub import (
@@ -30,7 +30,7 @@ from progress_worker.http.live.stream import Stream
 from progress_worker.http.live.tickets import Ticket, TooManyTicketsError
 from progress_worker.http.parameters import Parameter, Values
 from progress_worker.http.problems import InvalidRequestError
-from progress_worker.http.security.authentication import READ_ANY, UnauthorizedError
+from progress_worker.http.security.authentication import UnauthorizedError
 from progress_worker.http.serving.connections import CONNECTION
 
 _HEADERS: Final = {
@@ -181,15 +181,10 @@ async def _reader(call: Call, values: Values, authenticate: Authenticate) -> _Re
 
 
 async def _authenticated(call: Call, values: Values, authenticate: Authenticate) -> _Reader:
-    who = await authenticate(call)
-    wanted = values[USER_ID]
-    if wanted is not None and not who.may_read_any:
-        raise HTTPException(403, f"`user_id` needs a token with the scope {READ_ANY}.")
-    if values.mistakes:
-        raise InvalidRequestError(values.mistakes)
+    user_id, who = await learner_asked_for(call, values, authenticate)
     if who.expires_at <= time.time():  # within the leeway; the stream would end at once
         raise UnauthorizedError("the token has expired")
-    return _Reader(wanted or who.user_id, who.expires_at)
+    return _Reader(user_id, who.expires_at)
 
 
 def _check_room(hub: Hub, reader: _Reader) -> None:

@@ -13,7 +13,7 @@ from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.skills import LEVELS
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
-from progress_worker.domain.vocabulary import Difficulty
+from progress_worker.domain.vocabulary import DIFFICULTIES, Difficulty
 from progress_worker.http.api.presentation import Presenter, Standing
 from progress_worker.http.api.responses import (
     Badge,
@@ -30,7 +30,6 @@ from progress_worker.http.page.voice import Voice
 from progress_worker.http.page.year import Year, draw_year, months_until
 from progress_worker.storage.read.views import PageView
 
-_DIFFICULTIES: Final[tuple[Difficulty, ...]] = ("easy", "medium", "hard")
 _NOUNS: Final = {
     "exercises_completed": "exercise",
     "distinct_topics": "topic",
@@ -179,7 +178,7 @@ def _measured(standing: Standing) -> str:
 
 
 def _difficulties(state: LearnerState) -> list[DifficultyShare]:
-    sums = {difficulty: Totals() for difficulty in _DIFFICULTIES}
+    sums = {difficulty: Totals() for difficulty in DIFFICULTIES}
     for (_, difficulty), totals in state.totals.items():
         sums[difficulty].merge(totals)
     shares, x = [], 0.0

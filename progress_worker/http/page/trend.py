@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
-from progress_worker.domain.totals import Totals
+from progress_worker.domain.totals import Totals, sum_of
 from progress_worker.http.api.windows import ONE_DAY, TREND_DAYS, Window, last_days
 from progress_worker.http.page.year import firsts
 
@@ -84,7 +84,7 @@ def first_with_practice(spans: list[Span]) -> SpanName:
 def _of_days(name: SpanName, count: int, days: Mapping[dt.date, Totals], last: dt.date) -> Span:
     window = last_days(count, last)
     before = last_days(count, window.first - ONE_DAY)
-    return _span(name, [Window(day, day) for day in _dates(window)], days, _sum(days, before))
+    return _span(name, [Window(day, day) for day in window], days, _sum(days, before))
 
 
 def _of_year(days: Mapping[dt.date, Totals], year: Window) -> Span:
@@ -107,7 +107,7 @@ def _span(
             _point(place, window, totals, totals.time_spent_seconds / (most or 1))
             for place, (window, totals) in enumerate(zip(windows, sums, strict=True))
         ],
-        totals=_merged(sums),
+        totals=sum_of(sums),
         before=before,
         most_seconds=most,
     )
@@ -125,17 +125,5 @@ def _point(place: int, window: Window, totals: Totals, share: float) -> Point:
     )
 
 
-def _dates(window: Window) -> Iterator[dt.date]:
-    for offset in range(len(window)):
-        yield window.first + ONE_DAY * offset
-
-
 def _sum(days: Mapping[dt.date, Totals], window: Window) -> Totals:
-    return _merged([days[day] for day in _dates(window) if day in days])
-
-
-def _merged(parts: list[Totals]) -> Totals:
-    sums = Totals()
-    for part in parts:
-        sums.merge(part)
-    return sums
+    return sum_of(days[day] for day in window if day in days)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from progress_worker.domain.totals import Totals
+from progress_worker.domain.totals import Totals, sum_of
 from progress_worker.http.api.windows import ONE_DAY, Window
 
 MONTHS: Final = 12
@@ -134,9 +134,9 @@ def _day(date: dt.date, days: Mapping[dt.date, Totals], steps: list[int]) -> Day
 
 
 def _month(first: dt.date, days: Mapping[dt.date, Totals]) -> Month:
-    sums, active = Totals(), 0
-    for date, totals in days.items():
-        if (date.year, date.month) == (first.year, first.month):
-            sums.merge(totals)
-            active += 1
-    return Month(first, active, sums)
+    found = [
+        totals
+        for date, totals in days.items()
+        if (date.year, date.month) == (first.year, first.month)
+    ]
+    return Month(first, len(found), sum_of(found))

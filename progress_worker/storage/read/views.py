@@ -16,7 +16,7 @@ from progress_worker.domain.calendar import is_zone
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import ActiveDays
-from progress_worker.domain.totals import Totals
+from progress_worker.domain.totals import Totals, sum_of
 from progress_worker.storage.active_days import read_runs
 from progress_worker.storage.assembling import learner_state, levels_of, totals_of
 from progress_worker.storage.read.connections import ReadConnections
@@ -191,9 +191,7 @@ def topic_view(topic: str, row: Any, stamp: Stamp) -> TopicView:
     """Decode a row of TOPIC; without one, the view of a learner never seen."""
     if row is None:
         return TopicView(stamp, Totals(), SkillLevel())
-    sums = Totals()
-    for totals in totals_of(lines_of(row.totals)).values():
-        sums.merge(totals)
+    sums = sum_of(totals_of(lines_of(row.totals)).values())
     return TopicView(stamp, sums, levels_of(_levels(row.levels)).get(topic, SkillLevel()))
 
 
