@@ -19,6 +19,7 @@ from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import connect_for, create_engine
 from progress_worker.storage.read.connections import Limits, ReadConnections
+from progress_worker.storage.read.statements import STAMP
 from progress_worker.storage.schema.migrate import migrate
 from tests.harness.pgbouncer import PROGRAM, PgBouncer
 from tests.http.served import add_completions
@@ -95,6 +96,16 @@ async def test_every_path_answers_as_without_a_pooler(
             *(behind.client.get("/readyz") for _ in range(4)),
         )
         assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_every_read_is_answered_while_many_wait(pooled: Database) -> None:
+    """A pipeline sometimes had no answer, once in a dozen rounds on a busy machine."""
+    for _ in range(25):
+        connections = ReadConnections(pooled.view_url, Limits(10, 4, 5, 5))
+        for _ in range(5):
+            reads = (connections.one(STAMP, user_id="ada") for _ in range(28))
+            assert await asyncio.gather(*reads) == [None] * 28
+        await connections.close()
 
 
 async def test_a_transaction_is_read_only_and_limited_whatever_the_session_is(
