@@ -17,6 +17,7 @@ from setuptools import Distribution
 from setuptools.command.build_ext import build_ext
 
 _HOT: Final = (
+    "domain/days",
     "domain/filters",
     "domain/threshold_index",
     "domain/derive",
@@ -28,6 +29,7 @@ _HOT: Final = (
     "domain/state",
     "domain/streaks",
     "domain/totals",
+    "domain/weeks",
     "domain/zones",
     "ingest/folding",
     "storage/write/cache",

@@ -1,113 +1,208 @@
-"""Active days as runs of consecutive dates, and the streaks read from them."""
+"""The streaks of a learner, folded over runs of active days.
+
+Excused days that are active count as active.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Sequence
+from typing import NamedTuple
 
-#: A run of consecutive active days as ordinals, both ends included.
-Run = tuple[int, int]
+from progress_worker.domain.days import Days, Run, count_days, union
+from progress_worker.domain.weeks import WeeklyStreak
+
+#: `Run` is imported from here until everybody reads `Streaks`.
+__all__ = ["ActiveDays", "DailyStreak", "Run", "StreakPolicy", "Streaks"]
 
 
-class ActiveDays:
-    """A set of dates, kept as its runs in ascending order; days are proleptic ordinals."""
+class StreakPolicy(NamedTuple):
+    """What a rule book decides about streaks. The default is a daily streak without freezes."""
 
-    __slots__ = ("_longest", "runs")
+    #: The most freezes that a learner can have; 0 means none are earned.
+    cap: int = 0
+    #: Active days that earn one freeze, at least 1.
+    earn_every: int = 1
+    #: The first day of a week as `date.weekday()` numbers them, 0 for Monday.
+    week_starts_on: int = 0
+    #: Active days, 1 to 7, that meet a week without excused days.
+    week_days: int = 1
+    #: Days that are excused for everybody, ascending with a gap between runs, as `union` returns
+    #: them.
+    excused: tuple[Run, ...] = ()
 
-    def __init__(self, runs: Iterable[Run] = ()) -> None:
-        self.runs: list[Run] = list(runs)
-        self._longest: int | None = None
-        for first, last in self.runs:
-            if first > last:
-                raise ValueError(f"the run {first}..{last} ends before it begins")
-        for before, after in pairwise(self.runs):
-            if before[1] + 1 >= after[0]:
-                raise ValueError("runs must be ascending with a gap between them")
+
+class DailyStreak:
+    """The run that the last active day lies in, the freezes it has, and the longest run.
+
+    Lengths are in active days, `first` and `last` are ordinals of active days and 0 without any.
+    `credit` counts units of 1/`earn_every` of a freeze. `excused` are runs as `union` returns them.
+    """
+
+    __slots__ = (
+        "credit",
+        "earn_every",
+        "excused",
+        "first",
+        "last",
+        "length",
+        "longest",
+        "most_credit",
+    )
+
+    def __init__(self, policy: StreakPolicy, excused: Sequence[Run]) -> None:
+        self.earn_every = policy.earn_every
+        self.most_credit = policy.cap * policy.earn_every
+        self.excused = excused
+        self.length = 0
+        self.first = 0
+        self.last = 0
+        self.credit = 0
+        self.longest = 0
+
+    def add(self, first: int, last: int) -> None:
+        """Append active days from `first` to `last`, all of them after the last active day."""
+        price = self.missed_before(first) * self.earn_every
+        if self.length == 0 or price > self.credit:
+            self.length, self.first, self.credit = 0, first, 0
+        else:
+            self.credit -= price
+        days = last - first + 1
+        self.length += days
+        self.last = last
+        self.credit = min(self.most_credit, self.credit + days)
+        self.longest = max(self.longest, self.length)
+
+    def missed_before(self, ordinal: int) -> int:
+        """The days between the last active day and this one that are not excused."""
+        missed = ordinal - self.last - 1
+        if missed <= 0:
+            return 0
+        if self.excused:
+            missed -= count_days(self.excused, self.last + 1, ordinal - 1)
+        return missed
+
+    def credit_on(self, ordinal: int) -> int:
+        """The credit left when read on this day; negative when the run is broken by then."""
+        return self.credit - self.missed_before(ordinal) * self.earn_every
+
+
+class Streaks:
+    """A learner's active and excused days, and the streaks that follow from them.
+
+    The folds for the policy object asked with last are kept, and extended when a day is appended.
+    So change the days only by the methods here, and read a fold again after a change.
+    """
+
+    __slots__ = ("_daily", "_excused_runs", "_policy", "_weekly", "active", "excused", "travelled")
+
+    def __init__(
+        self,
+        active: Days | None = None,
+        excused: Days | None = None,
+        travelled: Days | None = None,
+    ) -> None:
+        self.active = Days() if active is None else active
+        #: Days that the learner's adjustments excuse.
+        self.excused = Days() if excused is None else excused
+        #: Days that the travel guard excuses.
+        self.travelled = Days() if travelled is None else travelled
+        self._policy: StreakPolicy | None = None
+        self._excused_runs: Sequence[Run] = ()
+        self._daily: DailyStreak | None = None
+        self._weekly: WeeklyStreak | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ActiveDays) and self.runs == other.runs
+        return (
+            isinstance(other, Streaks)
+            and self.active == other.active
+            and self.excused == other.excused
+            and self.travelled == other.travelled
+        )
 
     def __hash__(self) -> int:
-        raise TypeError("ActiveDays is mutable")
+        raise TypeError("Streaks is mutable")
 
     def __repr__(self) -> str:
-        return f"ActiveDays({self.runs})"
+        return f"Streaks({self.active}, {self.excused}, {self.travelled})"
 
-    def __contains__(self, day: dt.date) -> bool:
-        ordinal, runs = day.toordinal(), self.runs
-        if not runs or ordinal > runs[-1][1]:  # true of most new days
+    def add_active(self, day: dt.date) -> bool:
+        """Make a day active; False when it already was."""
+        if not self.active.add(day):
             return False
-        return self._run_of(ordinal) is not None
-
-    def __iter__(self) -> Iterator[dt.date]:
-        for first, last in self.runs:
-            for ordinal in range(first, last + 1):
-                yield dt.date.fromordinal(ordinal)
-
-    def __len__(self) -> int:
-        return sum(last - first + 1 for first, last in self.runs)
-
-    def add(self, day: dt.date) -> bool:
-        """Make a day active; False when it already was. Joins the runs on both its sides."""
-        ordinal, runs = day.toordinal(), self.runs
-        if runs and ordinal >= runs[-1][0]:  # nearly always true
-            first, last = runs[-1]
-            if ordinal <= last:
-                return False
-            if ordinal == last + 1:
-                runs[-1] = (first, ordinal)
-                length = ordinal - first + 1
-            else:
-                runs.append((ordinal, ordinal))
-                length = 1
-        else:
-            length = self._insert(ordinal)
-        if self._longest is not None and length > self._longest:
-            self._longest = length
-        return length > 0
-
-    def _insert(self, ordinal: int) -> int:
-        """The length of the run that the day now lies in; 0 when it was active already."""
-        at = bisect_right(self.runs, (ordinal, _LAST))
-        first = last = ordinal
-        start, stop = at, at
-        if at > 0:
-            before = self.runs[at - 1]
-            if before[1] >= ordinal:
-                return 0
-            if before[1] == ordinal - 1:
-                first, start = before[0], at - 1
-        if at < len(self.runs) and self.runs[at][0] == ordinal + 1:
-            last, stop = self.runs[at][1], at + 1
-        self.runs[start:stop] = [(first, last)]
-        return last - first + 1
-
-    def remove(self, day: dt.date) -> bool:
-        """Make a day idle; False when it already was. Splits the run it lay in."""
         ordinal = day.toordinal()
-        at = self._run_of(ordinal)
-        if at is None:
-            return False
-        first, last = self.runs[at]
-        left = [(first, ordinal - 1)] if first < ordinal else []
-        right = [(ordinal + 1, last)] if ordinal < last else []
-        self.runs[at : at + 1] = left + right
-        self._longest = None
+        if self.active.runs[-1][1] != ordinal:  # a late day
+            self._daily = self._weekly = None
+            return True
+        if self._daily is not None:
+            self._daily.add(ordinal, ordinal)
+        if self._weekly is not None:
+            self._weekly.add(ordinal, ordinal)
         return True
+
+    def remove_active(self, day: dt.date) -> bool:
+        """Make a day idle; False when it already was."""
+        self._daily = self._weekly = None
+        return self.active.remove(day)
+
+    def set_excused(self, days: Days) -> None:
+        """Replace the days that adjustments excuse."""
+        self.excused = days
+        self._policy = None
+
+    def set_travelled(self, days: Days) -> None:
+        """Replace the days that the travel guard excuses."""
+        self.travelled = days
+        self._policy = None
+
+    def excused_runs(self, policy: StreakPolicy) -> Sequence[Run]:
+        """Every excused day, active or not, as ascending runs with a gap between them."""
+        if policy is not self._policy:
+            self._policy = policy
+            self._daily = self._weekly = None
+            self._excused_runs = policy.excused
+            if self.excused.runs or self.travelled.runs:
+                self._excused_runs = union(policy.excused, self.excused.runs, self.travelled.runs)
+        return self._excused_runs
+
+    def daily(self, policy: StreakPolicy) -> DailyStreak:
+        """The fold of the days."""
+        if policy is self._policy and self._daily is not None:  # nearly always true
+            return self._daily
+        fold = DailyStreak(policy, self.excused_runs(policy))
+        for first, last in self.active.runs:
+            fold.add(first, last)
+        self._daily = fold
+        return fold
+
+    def weekly(self, policy: StreakPolicy) -> WeeklyStreak:
+        """The fold of the weeks."""
+        if policy is self._policy and self._weekly is not None:
+            return self._weekly
+        fold = WeeklyStreak(policy.week_starts_on, policy.week_days, self.excused_runs(policy))
+        for first, last in self.active.runs:
+            fold.add(first, last)
+        self._weekly = fold
+        return fold
+
+    def longest_days(self, policy: StreakPolicy) -> int:
+        """The longest daily streak, in active days."""
+        return self.daily(policy).longest
+
+    def longest_weeks(self, policy: StreakPolicy) -> int:
+        """The longest weekly streak, in weeks that are met."""
+        return self.weekly(policy).longest
+
+
+class ActiveDays(Days):
+    """Active days and their streaks without freezes; `Streaks` replaces it."""
+
+    __slots__ = ()
 
     @property
     def longest(self) -> int:
         """The length of the longest run, in days."""
-        if self._longest is None:
-            self._longest = max((last - first + 1 for first, last in self.runs), default=0)
-        return self._longest
-
-    @property
-    def last_day(self) -> dt.date | None:
-        """The last active day."""
-        return dt.date.fromordinal(self.runs[-1][1]) if self.runs else None
+        return max((last - first + 1 for first, last in self.runs), default=0)
 
     def current(self, today: dt.date) -> int:
         """The length of the run that holds the last active day; 0 once that is before yesterday."""
@@ -115,10 +210,3 @@ class ActiveDays:
             return 0
         first, last = self.runs[-1]
         return last - first + 1
-
-    def _run_of(self, ordinal: int) -> int | None:
-        at = bisect_right(self.runs, (ordinal, _LAST)) - 1
-        return at if at >= 0 and self.runs[at][1] >= ordinal else None
-
-
-_LAST = dt.date.max.toordinal() + 1

@@ -15,6 +15,7 @@ from tests.harness.wheel import ROOT, build_wheel, succeed
 
 TEST_SECONDS = 300.0
 COMPILED = (
+    "domain.days",
     "domain.derive",
     "domain.filters",
     "domain.threshold_index",
@@ -26,6 +27,7 @@ COMPILED = (
     "domain.state",
     "domain.streaks",
     "domain.totals",
+    "domain.weeks",
     "domain.zones",
     "ingest.folding",
     "storage.write.cache",
