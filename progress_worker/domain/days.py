@@ -124,7 +124,7 @@ def count_days(runs: Sequence[Run], first: int, last: int) -> int:
         begin, end = runs[at]
         if begin > last:
             break
-        count += min(end, last) - max(begin, first) + 1
+        count += max(0, min(end, last) - max(begin, first) + 1)
     return count
 
 
