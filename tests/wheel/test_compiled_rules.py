@@ -34,10 +34,13 @@ COMPILED = (
 )
 TESTS = (
     "tests/unit/test_reducer.py",
+    "tests/unit/test_days.py",
     "tests/unit/test_streaks.py",
+    "tests/unit/test_streak_reading.py",
     "tests/unit/test_skills.py",
     "tests/property/test_laws.py",
     "tests/property/test_streaks.py",
+    "tests/property/test_streak_proof.py",
     "tests/property/test_unlock_laws.py",
     "tests/integration/test_storage.py",
     "tests/integration/test_real_input.py",
