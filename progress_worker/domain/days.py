@@ -119,13 +119,26 @@ def count_days(runs: Sequence[Run], first: int, last: int) -> int:
 
     The runs are ascending with a gap between them.
     """
+    return count_days_from(runs, _first_that_ends_from(runs, first), first, last)
+
+
+def count_days_from(runs: Sequence[Run], at: int, first: int, last: int) -> int:
+    """Like `count_days`, of the runs from index `at` on."""
     count = 0
-    for at in range(_first_that_ends_from(runs, first), len(runs)):
+    while at < len(runs):
         begin, end = runs[at]
         if begin > last:
             break
         count += max(0, min(end, last) - max(begin, first) + 1)
+        at += 1
     return count
+
+
+def skip_runs(runs: Sequence[Run], at: int, ordinal: int) -> int:
+    """The index, not less than `at`, of the first run that ends on this day or later."""
+    while at < len(runs) and runs[at][1] < ordinal:
+        at += 1
+    return at
 
 
 def nth_day_outside(runs: Sequence[Run], after: int, nth: int) -> int:

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from progress_worker.domain.days import Days, Run, count_days, union
+from progress_worker.domain.days import Days, Run, count_days_from, skip_runs, union
 from progress_worker.domain.weeks import WeeklyStreak
 
 #: `Run` is imported from here until everybody reads `Streaks`.
@@ -40,6 +40,7 @@ class DailyStreak:
     """
 
     __slots__ = (
+        "_at",
         "credit",
         "earn_every",
         "excused",
@@ -54,6 +55,8 @@ class DailyStreak:
         self.earn_every = policy.earn_every
         self.most_credit = policy.cap * policy.earn_every
         self.excused = excused
+        #: The index of the first excused run that ends after `last`.
+        self._at = 0
         self.length = 0
         self.first = 0
         self.last = 0
@@ -62,24 +65,25 @@ class DailyStreak:
 
     def add(self, first: int, last: int) -> None:
         """Append active days from `first` to `last`, all of them after the last active day."""
-        price = self.missed_before(first) * self.earn_every
-        if self.length == 0 or price > self.credit:
+        price = 0 if first == self.last + 1 else self.missed_before(first) * self.earn_every
+        if price > self.credit or self.length == 0:
             self.length, self.first, self.credit = 0, first, 0
         else:
             self.credit -= price
         days = last - first + 1
         self.length += days
         self.last = last
-        self.credit = min(self.most_credit, self.credit + days)
         self.longest = max(self.longest, self.length)
+        if self.most_credit:
+            self.credit = min(self.most_credit, self.credit + days)
+        if self.excused:
+            self._at = skip_runs(self.excused, self._at, last + 1)
 
     def missed_before(self, ordinal: int) -> int:
         """The days between the last active day and this one that are not excused."""
-        missed = ordinal - self.last - 1
-        if missed <= 0:
-            return 0
-        if self.excused:
-            missed -= count_days(self.excused, self.last + 1, ordinal - 1)
+        missed = max(0, ordinal - self.last - 1)
+        if missed and self.excused:
+            missed -= count_days_from(self.excused, self._at, self.last + 1, ordinal - 1)
         return missed
 
     def credit_on(self, ordinal: int) -> int:

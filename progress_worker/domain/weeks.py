@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from progress_worker.domain.days import Run, count_days
+from progress_worker.domain.days import Run, count_days_from, skip_runs
 
 #: Lies before every week that holds a date.
 _NO_WEEK: Final = -2
@@ -34,6 +34,7 @@ class WeeklyStreak:
     """
 
     __slots__ = (
+        "_at",
         "active_days",
         "excused",
         "excused_days",
@@ -49,6 +50,8 @@ class WeeklyStreak:
         self.week_starts_on = week_starts_on
         self.week_days = week_days
         self.excused = excused
+        #: The index of the first excused run that ends in `week` or later.
+        self._at = 0
         self.week = _NO_WEEK
         self.active_days = 0
         #: Days of the week that are excused and not active.
@@ -76,7 +79,7 @@ class WeeklyStreak:
             self._begin(week)
         self.active_days += last - first + 1
         if self.excused_days:
-            self.excused_days -= count_days(self.excused, first, last)
+            self.excused_days -= count_days_from(self.excused, self._at, first, last)
         if not self.met and self.active_days >= days_needed(self.week_days, self.excused_days):
             self.met = True
             self._lengthen(1)
@@ -86,7 +89,8 @@ class WeeklyStreak:
         self.week, self.active_days, self.excused_days, self.met = week, 0, 0, False
         if self.excused:
             first = first_day_of_week(week, self.week_starts_on)
-            self.excused_days = count_days(self.excused, first, first + 6)
+            self._at = skip_runs(self.excused, self._at, first)
+            self.excused_days = count_days_from(self.excused, self._at, first, first + 6)
 
     def _lengthen(self, weeks: int) -> None:
         self.length += weeks
@@ -106,4 +110,4 @@ class WeeklyStreak:
             return False
         first = first_day_of_week(self.week + 1, self.week_starts_on)
         after = first_day_of_week(week, self.week_starts_on)
-        return count_days(self.excused, first, after - 1) == after - first
+        return count_days_from(self.excused, self._at, first, after - 1) == after - first
