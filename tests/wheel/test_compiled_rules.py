@@ -39,6 +39,7 @@ TESTS = (
     "tests/unit/test_streak_reading.py",
     "tests/unit/test_skills.py",
     "tests/property/test_laws.py",
+    "tests/property/test_days.py",
     "tests/property/test_streaks.py",
     "tests/property/test_streak_proof.py",
     "tests/property/test_unlock_laws.py",
