@@ -32,7 +32,6 @@ from bench.report import markdown
 from bench.view_load import Load, load_by_psycopg, load_by_wrk, median
 from bench.view_process import Headers, bearer, running_view, token_settings
 from bench.watch import TrialError
-from progress_worker.domain.rules import compile_rule
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.http.api.windows import span
@@ -138,11 +137,7 @@ def main() -> None:
 
 def _store(database: Database, learners: int) -> None:
     book = load_rules(token_settings()).book
-    filters = {
-        found.key
-        for achievement in book.achievements
-        for found in compile_rule(achievement.rule).filters
-    }
+    filters = {found.key for _, condition in book.conditions for found in condition.filters}
     parameters = {
         "learners": learners,
         "catalogue": [achievement.id for achievement in book.achievements],

@@ -17,6 +17,7 @@ from setuptools import Distribution
 from setuptools.command.build_ext import build_ext
 
 _HOT: Final = (
+    "domain/clocks",
     "domain/days",
     "domain/filters",
     "domain/threshold_index",
@@ -29,8 +30,8 @@ _HOT: Final = (
     "domain/state",
     "domain/streaks",
     "domain/totals",
+    "domain/travel",
     "domain/weeks",
-    "domain/zones",
     "ingest/folding",
     "storage/write/cache",
 )

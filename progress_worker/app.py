@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from yarl import URL
 
 from progress_worker.commands.agent import CommandHandler
+from progress_worker.commands.excusing import Excusing
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.errors import ProgressError
 from progress_worker.http.serving.probes import ProbeServer, add_probes
@@ -86,6 +87,7 @@ class Worker:
         self.decoder = Decoder(
             max_value_bytes=settings.max_value_bytes,
             max_future_seconds=settings.max_future_seconds,
+            day_starts=lambda: self.books.active.day_starts,
         )
         self.cache = LearnerCache(settings.cached_learners)
         outbox_filled = asyncio.Event()
@@ -104,6 +106,7 @@ class Worker:
         self.recalculation = Recalculation(
             self.engine, self.books, messages, time_limit_seconds=limit
         )
+        excusing = Excusing(self.engine, self.books, messages, time_limit_seconds=limit)
         self.ingest = IngestService(
             settings,
             self.engine,
@@ -126,11 +129,13 @@ class Worker:
         )
         self.commands = CommandHandler(
             self.recalculation,
+            excusing,
             self.dead_letters,
             self.retry,
             self.ingest.crash,
             at_once=_commands_at_once(settings),
             drain_timeout_seconds=settings.drain_timeout_seconds,
+            max_future_seconds=settings.max_future_seconds,
         )
         self.relay = RelayService(
             settings, self.engine, self.retry, self.metrics, self.observer, outbox_filled

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import yaml
 
 from progress_worker.domain.rulebook import read_rule_book
+from tests.naive_travel import NaivePolicy
 
 #: Every kind with every way of narrowing it; the first MONOTONE ones can only come to hold, as
 #: long as nothing is taken back.
@@ -29,6 +31,9 @@ RULES = """
 - time_spent: {seconds: 600, topic: networking}
 - distinct_topics: {at_least: 2}
 - distinct_topics: {at_least: 3}
+- streak: {weeks: 1}
+- streak: {weeks: 2}
+- active_days: {at_least: 3}
 - exercises_completed: {at_least: 2}
 - any: [{streak: {days: 5}}, {exercises_completed: {at_least: 6}}]
 - all: [{distinct_topics: {at_least: 2}}, {time_spent: {seconds: 1200}}, {streak: {days: 2}}]
@@ -40,8 +45,11 @@ RULES = """
     - skill_level: {level: advanced}
     - any: [{exercises_completed: {at_least: 2, difficulty: easy}}, {streak: {days: 3}}]
 """
-MONOTONE = 20
+MONOTONE = 23
 WRITTEN: list[dict[str, Any]] = yaml.safe_load(RULES)
+#: A day for everybody, amid the days of the histories.
+EXCUSED = dt.date(2026, 3, 31)
+POLICY = NaivePolicy(2, 2, 2, 2, frozenset([EXCUSED]))
 BOOK = read_rule_book(
     yaml.safe_dump(
         {
@@ -51,6 +59,11 @@ BOOK = read_rule_book(
                 "advanced": {"exercises": 3, "mean_grade": 70},
                 "expert": {"exercises": 4, "mean_grade": 80},
             },
+            "streak": {
+                "freezes": {"cap": 2, "earn_every": 2},
+                "week": {"starts_on": "wed", "days": 2},
+            },
+            "excused": [{"first_day": EXCUSED, "last_day": EXCUSED, "label": "A holiday"}],
             "achievements": [
                 {
                     "id": f"rule_{position}",

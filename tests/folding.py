@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 from uuid import UUID
 
+from progress_worker.domain import travel
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.days import Days, Run
 from progress_worker.domain.derive import Derivation, Derived, replacement
+from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.reducer import Effects, Outcome, Unlock, apply
+from progress_worker.domain.revisions import supersedes
 from progress_worker.domain.rulebook import RuleBook
-from progress_worker.domain.state import Cell, LearnerState, NamedZone, SkillLevel
-from progress_worker.domain.streaks import ActiveDays, Run
+from progress_worker.domain.rules import DAYS_BIT
+from progress_worker.domain.state import Cell, LearnerState, Named, SkillLevel
+from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals
 
 
@@ -22,13 +28,24 @@ class Rows:
 
     rule_book: int = 0
     runs: list[Run] = field(default_factory=list)
-    zone: NamedZone | None = None
+    excused: list[Run] = field(default_factory=list)
+    travelled: list[Run] = field(default_factory=list)
+    zone: Named[str] | None = None
+    offset: Named[int] | None = None
+    day_start: Named[int] | None = None
+    day_offsets: tuple[int | None, int | None] = (None, None)
     counters: dict[str, int] = field(default_factory=dict)
     totals: dict[Cell, Totals] = field(default_factory=dict)
     days: dict[tuple[dt.date, Cell], Totals] = field(default_factory=dict)
     levels: dict[str, SkillLevel] = field(default_factory=dict)
     unlocks: list[Unlock] = field(default_factory=list)
     completions: dict[UUID, Completion] = field(default_factory=dict)
+    excuses: dict[UUID, Excuse] = field(default_factory=dict)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether any fact of the learner was stored."""
+        return bool(self.completions or self.excuses)
 
 
 class Store:
@@ -48,6 +65,8 @@ class Store:
             for user_id in states
             for event_id, stored in self._rows(user_id).completions.items()
         }
+        for user_id, arriving in travel.travellers(states, batch).items():
+            self._remember_travel(states[user_id], arriving)
         unlocks: list[Unlock] = []
         for arrival in batch:
             key = (arrival.user_id, arrival.event_id)
@@ -69,6 +88,36 @@ class Store:
             if state.dirty.changed:
                 self._save(state)
 
+    def excuse(self, excuse: Excuse) -> list[Unlock]:
+        """What the worker does with an excuse; returns the unlocks that are new."""
+        rows = self._rows(excuse.user_id)
+        stored = rows.excuses.get(excuse.excuse_id)
+        if stored is not None and not supersedes(excuse.revision, stored.revision):
+            return []
+        state = self.loaded(excuse.user_id)
+        rows.excuses[excuse.excuse_id] = excuse
+        state.streaks.set_excused(excused_days(rows.excuses.values()))
+        book = self.books[state.rule_book or 0]
+        unlocks: list[Unlock] = []
+        if book.index.due(state, DAYS_BIT):
+            done = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
+            state, unlocks = replacement(state, derive(book, state, done, rows.excuses.values()))
+            rows.unlocks += unlocks
+        state.dirty.excused_days = True
+        self._save(state)
+        return unlocks
+
+    def _remember_travel(self, state: LearnerState, arriving: Sequence[Completion]) -> None:
+        """Read the days around a traveller's arrivals, as far as the rules ask for them."""
+        completions = self._rows(state.user_id).completions
+        stored = [completions[c.event_id] for c in arriving if c.event_id in completions]
+        days = travel.days_to_read(state, arriving, stored)
+        if days is not None:
+            state.proofs = {}
+            for completion in completions.values():
+                if completion.local_day in days and not completion.revoked:
+                    travel.remember(state, completion)
+
     def activate(self, book: RuleBook) -> None:
         """New learners begin with this rule book, and the others wait for `move`."""
         self.books[book.version] = self.active = book
@@ -76,10 +125,12 @@ class Store:
     def move(self, user_id: str) -> list[Unlock]:
         """What the walk does with a learner; returns the unlocks that are new."""
         rows, before = self._rows(user_id), self.loaded(user_id)
-        if not rows.completions or rows.rule_book == self.active.version:
+        if not rows.is_stored or rows.rule_book == self.active.version:
             return []
         done = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
-        state, unlocks = replacement(before, derive(self.active, before, done))
+        state, unlocks = replacement(
+            before, derive(self.active, before, done, rows.excuses.values())
+        )
         rows.unlocks += unlocks
         self._save(state)
         return unlocks
@@ -96,13 +147,17 @@ class Store:
 
     def _load(self, user_id: str, batch: Sequence[Completion]) -> LearnerState:
         rows = self._rows(user_id)
-        if not rows.completions:
+        if not rows.is_stored:
             return self.active.new_learner(user_id)
         state = LearnerState(
             user_id,
             rule_book=rows.rule_book,
-            active_days=ActiveDays(rows.runs),
+            streaks=Streaks(Days(rows.runs), Days(rows.excused), Days(rows.travelled)),
             zone=rows.zone,
+            offset=rows.offset,
+            day_start=rows.day_start,
+            least_day_offset=rows.day_offsets[0],
+            most_day_offset=rows.day_offsets[1],
             counters=dict(rows.counters),
             totals={cell: replace(totals) for cell, totals in rows.totals.items()},
             levels=dict(rows.levels),
@@ -132,24 +187,41 @@ class Store:
         rows.totals |= {cell: replace(state.totals[cell]) for cell in dirty.totals}
         rows.days |= {(day, cell): replace(state.days[day][cell]) for day, cell in dirty.days}
         rows.levels |= {topic: state.levels[topic] for topic in dirty.levels}
-        rows.zone = latest_zone(rows.completions.values()) if dirty.zone_lost else state.zone
+        rows.day_offsets = state.least_day_offset, state.most_day_offset
+        if dirty.excused_days:
+            rows.excused = list(state.streaks.excused.runs)
+            rows.travelled = list(state.streaks.travelled.runs)
+        rows.zone, rows.offset, rows.day_start = state.zone, state.offset, state.day_start
+        if dirty.clock_lost:
+            done = rows.completions.values()
+            rows.zone = latest(done, lambda c: c.timezone)
+            rows.offset = None if rows.zone else latest(done, lambda c: c.utc_offset_minutes)
+            rows.day_start = latest(done, lambda c: c.day_starts_at)
 
 
-def latest_zone(completions: Iterable[Completion]) -> NamedZone | None:
-    """The zone of the latest completion that counts and names a zone."""
-    return max(
-        (
-            (c.completed_at, c.event_id, c.timezone)
-            for c in completions
-            if c.timezone is not None and not c.revoked
-        ),
-        default=None,
-    )
+Value = TypeVar("Value")
 
 
-def derive(book: RuleBook, stored: LearnerState, completions: Iterable[Completion]) -> Derived:
+def latest(
+    completions: Iterable[Completion], part: Callable[[Completion], Value | None]
+) -> Named[Value] | None:
+    """A part of the clock, as the latest completion names it that counts and names one."""
+    named = [
+        (c.completed_at, c.event_id, value)
+        for c in completions
+        if not c.revoked and (value := part(c)) is not None
+    ]
+    return max(named, key=lambda each: each[:2], default=None)
+
+
+def derive(
+    book: RuleBook,
+    stored: LearnerState,
+    completions: Iterable[Completion],
+    excuses: Iterable[Excuse] = (),
+) -> Derived:
     """Derive a learner from completions, oldest first."""
-    derivation = Derivation(book, stored)
+    derivation = Derivation(book, stored, excuses)
     for completion in completions:
         derivation.add(completion)
     return derivation.finish()

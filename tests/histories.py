@@ -8,12 +8,14 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from progress_worker.domain.calendar import local_day
+from progress_worker.domain.calendar import local_day, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
 
 MIDNIGHT = dt.datetime(2026, 3, 28, tzinfo=dt.UTC)
 TOPICS = ("algorithms", "databases", "networking")
 _ZONES = (None, "UTC", "Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago")
+#: Of completions that name no zone.
+_OFFSETS = (0, 0, 120, -600, 780)
 #: The bounds of the levels and filters, and what lies next to them.
 _GRADES = (None, None, None, 0, 59_99, 60_00, 69_99, 70_00, 79_99, 80_00, 89_99, 90_00, 100_00)
 
@@ -37,7 +39,14 @@ def completion(event: int = 0, **changes: Any) -> Completion:
     )._replace(**changes)
     if "local_day" in changes:
         return made
-    return made._replace(local_day=local_day(made.completed_at, made.timezone))
+    offset = dt.timezone(dt.timedelta(minutes=made.utc_offset_minutes or 0))
+    local = local_time(made.completed_at.astimezone(offset), made.timezone)
+    hour = made.day_starts_at or 0
+    return made._replace(
+        local_day=local_day(local, hour),
+        utc_offset_minutes=utc_offset_minutes(local),
+        local_day_hour=hour,
+    )
 
 
 @st.composite
@@ -54,6 +63,8 @@ def contents(draw: st.DrawFn) -> dict[str, Any]:
         "hints_used": draw(st.sampled_from((0, 0, 1, 3))),
         "completed_at": MIDNIGHT + dt.timedelta(hours=3 * slot),
         "timezone": draw(st.sampled_from(_ZONES)),
+        "utc_offset_minutes": draw(st.sampled_from(_OFFSETS)),
+        "day_starts_at": draw(st.sampled_from((None, None, 0, 4, 23))),
     }
 
 

@@ -1,25 +1,30 @@
 """Progress counted again from all completions: slow, and too simple to be wrong.
 
-It shares only the class `Completion` with the worker's rules.
+It shares only the classes of facts with the worker's rules.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from progress_worker.domain.completion import Completion
+from tests.naive_streaks import naive_daily, naive_weekly, naive_weeks
+from tests.naive_travel import NaivePolicy, travel_days
 
 LEVELS = ("beginner", "intermediate", "advanced", "expert")
 #: Exercises and mean grade in percent, of each level above beginner.
 THRESHOLDS = ((10, 60), (30, 70), (50, 80))
 
+NO_FREEZES = NaivePolicy()
+
 Thresholds = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+
+
+Named = tuple[dt.datetime, UUID, object]
 
 
 class Sums(NamedTuple):
@@ -40,9 +45,13 @@ class NaiveProgress(NamedTuple):
     totals: dict[tuple[str, str], Sums]
     days: dict[tuple[dt.date, str, str], Sums]
     active_days: list[dt.date]
+    travel_days: set[dt.date]
     longest_streak: int
+    longest_weeks: int
     levels: dict[str, str]
-    zone: tuple[dt.datetime, UUID, str] | None
+    zone: Named | None
+    offset: Named | None
+    day_start: Named | None
 
 
 def counting(arrivals: Iterable[Completion]) -> list[Completion]:
@@ -56,13 +65,15 @@ def counting(arrivals: Iterable[Completion]) -> list[Completion]:
 
 
 def naive_progress(
-    arrivals: Iterable[Completion], thresholds: Thresholds = THRESHOLDS
+    arrivals: Iterable[Completion],
+    thresholds: Thresholds = THRESHOLDS,
+    policy: NaivePolicy = NO_FREEZES,
 ) -> NaiveProgress:
     """The progress of one learner after these arrivals, in any order and with any repeats."""
     done = counting(arrivals)
     totals = {(c.topic, c.difficulty) for c in done}
     days = {(c.local_day, c.topic, c.difficulty) for c in done}
-    named = [(c.completed_at, c.event_id, c.timezone) for c in done if c.timezone is not None]
+    zone = latest(done, lambda c: c.timezone)
     return NaiveProgress(
         overall=_sums(done),
         totals={key: _sums(c for c in done if (c.topic, c.difficulty) == key) for key in totals},
@@ -71,10 +82,43 @@ def naive_progress(
             for key in days
         },
         active_days=sorted({c.local_day for c in done}),
-        longest_streak=longest_streak({c.local_day for c in done}),
+        travel_days=travel_days(done),
+        longest_streak=longest_days(done, policy),
+        longest_weeks=longest_weeks(done, policy),
         levels={topic: level(done, topic, thresholds) for topic in {c.topic for c in done}},
-        zone=max(named, default=None),
+        zone=zone,
+        offset=None if zone else latest(done, lambda c: c.utc_offset_minutes),
+        day_start=latest(done, lambda c: c.day_starts_at),
     )
+
+
+def latest(done: Iterable[Completion], part: Callable[[Completion], object]) -> Named | None:
+    """What the latest completion names that names it at all."""
+    named = [(c.completed_at, c.event_id, part(c)) for c in done if part(c) is not None]
+    return max(named, key=lambda each: each[:2], default=None)
+
+
+def longest_days(done: Sequence[Completion], policy: NaivePolicy) -> int:
+    """The longest daily streak with freezes, excused days and travel."""
+    active, excused = _days(done, policy)
+    return naive_daily(
+        active, excused, policy.cap, policy.earn_every, max(active, default=1)
+    ).longest
+
+
+def longest_weeks(done: Sequence[Completion], policy: NaivePolicy) -> int:
+    """The longest weekly streak with excused days and travel."""
+    active, excused = _days(done, policy)
+    verdicts = naive_weeks(
+        active, excused, policy.week_starts_on, policy.week_days, max(active, default=1)
+    )
+    return naive_weekly(verdicts)[1]
+
+
+def _days(done: Sequence[Completion], policy: NaivePolicy) -> tuple[set[int], set[int]]:
+    active = {c.local_day.toordinal() for c in done}
+    excused = {day.toordinal() for day in policy.excused | travel_days(done)}
+    return active, excused - active
 
 
 def longest_streak(days: Iterable[dt.date]) -> int:
@@ -87,96 +131,6 @@ def longest_streak(days: Iterable[dt.date]) -> int:
             length += 1
         longest = max(longest, length)
     return longest
-
-
-class NaiveStreak(NamedTuple):
-    """A daily streak as read on a day, found by walking day by day. Days are ordinals."""
-
-    current: int
-    longest: int
-    #: Units of 1/`earn_every` of a freeze; 0 when the run is broken.
-    credit: int
-    #: The run's first day; None without one.
-    first: int | None
-    alive: bool
-    #: The missed days after the last active day.
-    gap: list[int]
-    #: Every missed day since the first active one, and whether a freeze pays for it.
-    missed: dict[int, bool]
-
-
-def naive_daily(
-    active: set[int], excused: set[int], cap: int, earn_every: int, today: int
-) -> NaiveStreak:
-    """The walk of the rules, day by day."""
-    credit = run = longest = 0
-    first, gap, missed = None, list[int](), dict[int, bool]()
-    for day in range(min(active, default=today), max([today - 1, *active]) + 1):
-        if day in active:
-            pays = run > 0 and len(gap) * earn_every <= credit
-            missed |= dict.fromkeys(gap, pays)
-            if pays:
-                credit -= len(gap) * earn_every
-                run += 1
-            else:
-                credit, run, first = 0, 1, day
-            credit = min(cap * earn_every, credit + 1)
-            gap = []
-            longest = max(longest, run)
-        elif day not in excused:
-            gap.append(day)
-    alive = run > 0 and len(gap) * earn_every <= credit
-    missed |= dict.fromkeys(gap, alive)
-    left = credit - len(gap) * earn_every if alive else 0
-    return NaiveStreak(run if alive else 0, longest, left, first, alive, gap, missed)
-
-
-def naive_expiry(
-    active: set[int], excused: set[int], cap: int, earn_every: int, today: int
-) -> int | None:
-    """The first day from `today` on after which the streak is broken; None if it is already."""
-    if not naive_daily(active, excused, cap, earn_every, today).alive:
-        return None
-    day = today
-    while naive_daily(active, excused, cap, earn_every, day + 1).alive:
-        day += 1
-    return day
-
-
-def naive_verdict(active: int, excused: int, days: int) -> str:
-    """A week with that many active days, and excused days that are not active, out of seven."""
-    if excused == 7:
-        return "skipped"
-    return "met" if active >= max(1, math.ceil(Fraction(days * (7 - excused), 7))) else "broken"
-
-
-def naive_weeks(
-    active: set[int], excused: set[int], starts_on: int, days: int, today: int
-) -> list[str]:
-    """The verdicts from the first active week to the later of today's and the last active one."""
-    if not active:
-        return []
-    last = max([today, *active])
-    begin = min(active)
-    while dt.date.fromordinal(begin).weekday() != starts_on:
-        begin -= 1
-    verdicts = []
-    for first in range(begin, last + 1, 7):
-        week = set(range(first, first + 7))
-        verdicts.append(naive_verdict(len(week & active), len(week & excused - active), days))
-    return verdicts
-
-
-def naive_weekly(verdicts: Sequence[str]) -> tuple[int, int]:
-    """Current and longest streak after these weeks. The last one is not over."""
-    length = longest = 0
-    for at, verdict in enumerate(verdicts):
-        if verdict == "met":
-            length += 1
-        elif verdict == "broken" and at < len(verdicts) - 1:
-            length = 0
-        longest = max(longest, length)
-    return length, longest
 
 
 def runs(days: Iterable[dt.date]) -> list[tuple[int, int]]:
@@ -202,21 +156,28 @@ def level(done: Iterable[Completion], topic: str, thresholds: Thresholds = THRES
 
 
 def measured(
-    rule: Mapping[str, Any], done: Sequence[Completion], thresholds: Thresholds = THRESHOLDS
+    rule: Mapping[str, Any],
+    done: Sequence[Completion],
+    thresholds: Thresholds = THRESHOLDS,
+    policy: NaivePolicy = NO_FREEZES,
 ) -> tuple[int, int]:
     """What a rule of the catalogue, as it stands in the YAML, measures and what it asks for."""
     ((kind, ask),) = rule.items()
     if kind == "all":
-        parts = [measured(part, done, thresholds) for part in ask]
+        parts = [measured(part, done, thresholds, policy) for part in ask]
         return sum(value >= target for value, target in parts), len(parts)
     if kind == "any":
         return max(
-            (measured(part, done, thresholds) for part in ask), key=lambda part: part[0] / part[1]
+            (measured(part, done, thresholds, policy) for part in ask),
+            key=lambda part: part[0] / part[1],
         )
     if kind == "streak":
-        return longest_streak(c.local_day for c in done), ask["days"]
-    if kind == "distinct_topics":
-        return len({c.topic for c in done}), ask["at_least"]
+        if "weeks" in ask:
+            return longest_weeks(done, policy), ask["weeks"]
+        return longest_days(done, policy), ask["days"]
+    if kind in ("distinct_topics", "active_days"):
+        kept = {c.topic if kind == "distinct_topics" else c.local_day for c in done}
+        return len(kept), ask["at_least"]
     if kind == "skill_level":
         return _skill(ask, done, thresholds)
     matching = [c for c in done if _matches(c, ask)]

@@ -14,7 +14,9 @@ from weakref import WeakValueDictionary
 import faust
 from faust.types import TP
 
+from progress_worker.commands.excusing import Excusing
 from progress_worker.commands.recalculation import Recalculation
+from progress_worker.domain.excuses import Excuse
 from progress_worker.errors import (
     LearnerChangedError,
     LockedError,
@@ -23,8 +25,13 @@ from progress_worker.errors import (
     TooSlowError,
 )
 from progress_worker.events.cloudevents import Envelope, Headers
-from progress_worker.events.decoding import TopicReader, decoder_of
-from progress_worker.events.models import RECALCULATION_REQUESTED, RecalculationRequested
+from progress_worker.events.commands import (
+    DAYS_EXCUSED,
+    RECALCULATION_REQUESTED,
+    RecalculationRequested,
+    StreakDaysExcused,
+)
+from progress_worker.events.decoding import TopicReader, decoder_of, utc_within
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import DeadLetter, Record
 from progress_worker.runtime.retry import RetryPolicy
@@ -107,18 +114,23 @@ class CommandHandler:
     def __init__(
         self,
         recalculation: Recalculation,
+        excusing: Excusing,
         dead_letters: DeadLetterWriter,
         retry: RetryPolicy,
         fail: Callable[[BaseException], Awaitable[None]],
         *,
         at_once: int,
         drain_timeout_seconds: float,
+        max_future_seconds: float,
     ) -> None:
         """`fail` stops the process; its argument is the reason.
 
+        A command that was issued further in the future than `max_future_seconds` is refused.
         `at_once` is how many commands use a connection to Postgres at the same time.
         """
         self._recalculation = recalculation
+        self._excusing = excusing
+        self._max_future_seconds = max_future_seconds
         self._dead_letters = dead_letters
         self._retry = retry
         self._fail = fail
@@ -130,7 +142,10 @@ class CommandHandler:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._reader = TopicReader(
-            {RECALCULATION_REQUESTED: decoder_of(RecalculationRequested, self._recalculate)},
+            {
+                RECALCULATION_REQUESTED: decoder_of(RecalculationRequested, self._recalculate),
+                DAYS_EXCUSED: decoder_of(StreakDaysExcused, self._excuse),
+            },
             bare=RECALCULATION_REQUESTED,
         )
 
@@ -191,6 +206,20 @@ class CommandHandler:
     ) -> Command:
         recalculate = partial(self._recalculation.recalculate, event.user_id, event.topic)
         return Command(event.user_id, "recalculation", recalculate)
+
+    def _excuse(self, event: StreakDaysExcused, _envelope: Envelope, now: dt.datetime) -> Command:
+        issued_at = utc_within(event.issued_at, "issued_at", now, self._max_future_seconds)
+        excuse = Excuse(
+            event.user_id,
+            event.excuse_id,
+            event.revision,
+            event.revoked,
+            issued_at,
+            event.kind,
+            event.first_day,
+            event.last_day,
+        )
+        return Command(event.user_id, "excuse", partial(self._excusing.excuse, excuse))
 
 
 def _record(message: faust.types.Message) -> CommandRecord:

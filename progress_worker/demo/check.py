@@ -135,7 +135,7 @@ def _viewed(expected: Expectation, viewed: ViewedLearner) -> Iterator[str]:
         time_spent_seconds=state.overall.time_spent_seconds,
         hints_used=state.overall.hints_used,
         average_grade=state.overall.average_grade,
-        longest_streak=state.active_days.longest,
+        longest_streak=state.streaks.longest_days(expected.book.streak_policy),
         achievements=sum(unlock.user_id == viewed.user_id for unlock in expected.unlocks),
     )
     for name, value, right in zip(ViewedLearner._fields, viewed, wanted, strict=True):

@@ -48,8 +48,9 @@ class EarnedAchievement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Everything that is compared."""
+    """Everything that is compared, by this rule book."""
 
+    book: RuleBook
     outcomes: Counter[str]
     learners: dict[str, Derived]
     letters: Counter[RefusedRecord]
@@ -61,6 +62,7 @@ def expect(records: Iterable[GeneratedRecord], book: RuleBook) -> Expectation:
     sent = list(records)
     said = [record.completion for record in sent if record.completion is not None]
     return Expectation(
+        book=book,
         outcomes=Counter(str(OUTCOMES[record.kind]) for record in sent),
         learners=derive_learners(said, book),
         letters=Counter(

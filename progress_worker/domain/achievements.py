@@ -42,9 +42,16 @@ class ExercisesCompleted(Written):
 
 
 class StreakReached(Written):
-    """The longest run of active days has at least this length."""
+    """The longest daily streak has this many active days, or the longest weekly one these weeks."""
 
-    days: Target
+    days: Target | None = None
+    weeks: Target | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.days is None) == (self.weeks is None):
+            raise ValueError("give `days` or `weeks`, one of both")
+        return self
 
 
 class SkillLevelReached(Written):
@@ -76,6 +83,12 @@ class DistinctTopics(Written):
     at_least: Target
 
 
+class ActiveDays(Written):
+    """At least this many days were active."""
+
+    at_least: Target
+
+
 class Rule(Written):
     """Exactly one of the rule kinds."""
 
@@ -84,6 +97,7 @@ class Rule(Written):
     skill_level: SkillLevelReached | None = None
     time_spent: TimeSpent | None = None
     distinct_topics: DistinctTopics | None = None
+    active_days: ActiveDays | None = None
     all: Annotated[tuple[Rule, ...], Field(min_length=1, strict=False)] | None = None
     any: Annotated[tuple[Rule, ...], Field(min_length=1, strict=False)] | None = None
 

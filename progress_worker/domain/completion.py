@@ -13,10 +13,10 @@ class Completion(NamedTuple):
     """One revision of one completion; (user_id, event_id) is its identity.
 
     `grade_hundredths` is the grade in percent times 100, or None when not graded. `completed_at` is
-    in UTC; `local_day` is the learner's date at that moment, and `utc_offset_minutes` how far the
-    learner's clock was ahead of UTC. It is None for completions of a time when offsets were not
-    stored. `day_starts_at` is the hour at which the learner's day starts, as the event says it.
-    Both are kept for rules to come: no rule reads them yet.
+    in UTC; `local_day` is the learner's day at that moment. `utc_offset_minutes` is how far the
+    learner's clock was ahead of UTC, and `local_day_hour` the hour of that clock at which the local
+    day began. `day_starts_at` is that hour if the event named it. The first two are None for
+    completions of a time when they were not stored; local days began at midnight then.
     """
 
     user_id: str
@@ -35,3 +35,4 @@ class Completion(NamedTuple):
     utc_offset_minutes: int | None = None
     day_starts_at: int | None = None
     cohort: str | None = None
+    local_day_hour: int | None = None

@@ -36,7 +36,11 @@ class Days:
         return f"Days({self.runs})"
 
     def __contains__(self, day: dt.date) -> bool:
-        ordinal, runs = day.toordinal(), self.runs
+        return self.holds(day.toordinal())
+
+    def holds(self, ordinal: int) -> bool:
+        """Whether the day of that ordinal is in the set."""
+        runs = self.runs
         if not runs or ordinal > runs[-1][1]:  # true of most new days
             return False
         return self._run_of(ordinal) is not None

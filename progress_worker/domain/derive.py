@@ -7,15 +7,24 @@ the present one, and unlocks that are kept though their rule no longer holds.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.days import Days, union
+from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.reducer import Unlock, apply
 from progress_worker.domain.rulebook import RuleBook
-from progress_worker.domain.state import Cell, LearnerState, SkillLevel
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.state import Cell, LearnerState, Named, Proof, SkillLevel, Value
+from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import SUMS, Totals
+from progress_worker.domain.travel import may_lack_completions
+
+#: Local days of one moment are at most two apart, and two days beside a day can prove travel.
+_DAYS_OF_PROOFS: Final = 8
+
+#: The parts of a learner's clock, and what they are called in a difference.
+_CLOCK: Final = {"zone": "timezone", "offset": "UTC offset", "day_start": "start of the day"}
 
 _DaySums: TypeAlias = dict[dt.date, dict[Cell, Totals]]
 
@@ -49,11 +58,19 @@ class Difference(NamedTuple):
 class Derivation:
     """Folds one learner's completions, which are added oldest first."""
 
-    def __init__(self, book: RuleBook, stored: LearnerState) -> None:
-        """`stored` is the learner with every day; it is read, and never changed."""
+    def __init__(
+        self, book: RuleBook, stored: LearnerState, excuses: Iterable[Excuse] = ()
+    ) -> None:
+        """`stored` is the learner with every day; it is read, and never changed.
+
+        `excuses` are the learner's, each at its highest revision.
+        """
         self._book = book
         self._stored = stored
         self._state = book.new_learner(stored.user_id)
+        self._state.streaks.set_excused(excused_days(excuses))
+        self._proofs: dict[int, dict[int, Proof]] = {}
+        self._state.proofs = self._proofs
         self._met: list[Unlock] = []
         self._last: Completion | None = None
 
@@ -62,10 +79,14 @@ class Derivation:
         if not completion.revoked:
             self._met += apply(self._book, self._state, completion, None).unlocks
             self._last = completion
+            if len(self._proofs) > _DAYS_OF_PROOFS:
+                # Oldest first, so nothing comes any more beside this day.
+                del self._proofs[min(self._proofs)]
 
     def finish(self) -> Derived:
         """Return the result. What is stored of deleted completions is kept."""
         state = self._state
+        state.proofs = None
         if self._stored.kept_from is not None:
             state = _with_deleted(self._book, self._stored, state)
         met = {unlock.achievement.id: unlock for unlock in self._met}
@@ -94,10 +115,13 @@ def compare(stored: LearnerState, derived: Derived) -> Iterator[Difference]:
     completions were deleted, only what follows from the remaining ones is compared.
     """
     state, user_id = derived.state, stored.user_id
-    if stored.active_days != state.active_days:
-        yield Difference(user_id, "active days", "", _days(stored), _days(state))
-    if stored.zone != state.zone:
-        yield Difference(user_id, "timezone", "", stored.zone, state.zone)
+    for part in ("active", "excused", "travelled"):
+        was, now = getattr(stored.streaks, part), getattr(state.streaks, part)
+        if was != now:
+            yield Difference(user_id, f"{part} days", "", _days(was), _days(now))
+    for part, name in _CLOCK.items():
+        if getattr(stored, part) != getattr(state, part):
+            yield Difference(user_id, name, "", getattr(stored, part), getattr(state, part))
     for cell in sorted(stored.totals.keys() | state.totals.keys()):
         sums = stored.totals.get(cell), state.totals.get(cell)
         yield from _sums(user_id, "total", " ".join(cell), *sums)
@@ -106,16 +130,20 @@ def compare(stored: LearnerState, derived: Derived) -> Iterator[Difference]:
         for cell in sorted(cells.keys() | others.keys()):
             key = " ".join((day.isoformat(), *cell))
             yield from _sums(user_id, "day", key, cells.get(cell), others.get(cell))
-    for topic in sorted(stored.levels.keys() | state.levels.keys()):
-        was, now = stored.level(topic).level, state.level(topic).level
-        if was != now:
-            yield Difference(user_id, "level", topic, was, now)
+    yield from _levels(stored, state)
     for key in sorted(stored.counters.keys() | state.counters.keys()):
         counts = stored.counters.get(key), state.counters.get(key)
         if counts[0] != counts[1]:
             yield Difference(user_id, "counter", key, *counts)
     for name in sorted(state.unlocked - stored.unlocked):
         yield Difference(user_id, "unlock", name, None, "earned")
+
+
+def _levels(stored: LearnerState, state: LearnerState) -> Iterator[Difference]:
+    for topic in sorted(stored.levels.keys() | state.levels.keys()):
+        before, after = stored.level(topic).level, state.level(topic).level
+        if before != after:
+            yield Difference(stored.user_id, "level", topic, before, after)
 
 
 def replacement(
@@ -132,7 +160,11 @@ def replacement(
     if only_topic is not None:
         state.rule_book = stored.rule_book  # levels that are kept may be by no rule book
     dirty.changed = True
-    dirty.zone_lost = False
+    dirty.clock_lost = False
+    dirty.excused_days = (
+        state.streaks.excused != stored.streaks.excused
+        or state.streaks.travelled != stored.streaks.travelled
+    )
     dirty.totals = _differing(stored.totals, state.totals)
     dirty.taken_back = any(not state.totals[cell].completions for cell in dirty.totals)
     dirty.days = {}
@@ -182,14 +214,16 @@ def _with_deleted(book: RuleBook, stored: LearnerState, left: LearnerState) -> L
     Sums and days are kept; levels follow from the sums. A filter that was counted before keeps its
     count; a new one counts the completions that are left.
     """
-    active_days = ActiveDays(stored.active_days.runs)
-    for day in left.active_days:
-        active_days.add(day)
+    zone = _latest(stored.zone, left.zone)
     state = LearnerState(
         stored.user_id,
         rule_book=book.version,
-        active_days=active_days,
-        zone=max((zone for zone in (stored.zone, left.zone) if zone is not None), default=None),
+        streaks=_kept_streaks(stored, left),
+        zone=zone,
+        offset=_latest(stored.offset, left.offset) if zone is None else None,
+        day_start=_latest(stored.day_start, left.day_start),
+        least_day_offset=min(_known(stored.least_day_offset, left.least_day_offset), default=None),
+        most_day_offset=max(_known(stored.most_day_offset, left.most_day_offset), default=None),
         counters=left.counters | book.counters.known(stored.counters),
         totals=_kept(stored.totals, left.totals),
         days=_kept_days(stored, left),
@@ -205,18 +239,42 @@ def _with_deleted(book: RuleBook, stored: LearnerState, left: LearnerState) -> L
     return state
 
 
+def _latest(*named: Named[Value] | None) -> Named[Value] | None:
+    return max((each for each in named if each is not None), default=None)
+
+
+def _known(*offsets: int | None) -> list[int]:
+    return [offset for offset in offsets if offset is not None]
+
+
+def _kept_streaks(stored: LearnerState, left: LearnerState) -> Streaks:
+    """Every day that was active, and what completions that may be deleted proved about travel."""
+    active = Days(union(stored.active_days.runs, left.active_days.runs))
+    travelled = Days(left.streaks.travelled.runs)
+    for day in stored.streaks.travelled:
+        if _may_lack(stored, day - dt.timedelta(days=1)):
+            travelled.add(day)
+    for day in list(travelled):
+        if day in active:
+            travelled.remove(day)
+    return Streaks(active, left.streaks.excused, travelled)
+
+
 def _kept_days(stored: LearnerState, left: LearnerState) -> _DaySums:
     """Each day as stored if completions of it may be deleted, otherwise as derived."""
-    # In every time zone, such a day begins after the last deleted completion.
-    complete_from = stored.kept_from.date() + dt.timedelta(days=2) if stored.kept_from else None
     days: _DaySums = {}
     for day in stored.days.keys() | left.days.keys():
         cells = left.days.get(day, {})
-        if complete_from is None or day < complete_from:
+        if _may_lack(stored, day):
             cells = _kept(stored.days.get(day, {}), cells)
         if cells:
             days[day] = cells
     return days
+
+
+def _may_lack(stored: LearnerState, day: dt.date) -> bool:
+    """Whether completions of that day may be deleted."""
+    return stored.kept_from is not None and may_lack_completions(stored.kept_from, day.toordinal())
 
 
 def _kept(stored: dict[Cell, Totals], left: dict[Cell, Totals]) -> dict[Cell, Totals]:
@@ -239,8 +297,7 @@ def _sums(
         yield Difference(user_id, part, key, *shown)
 
 
-def _days(state: LearnerState) -> list[str]:
+def _days(days: Days) -> list[str]:
     return [
-        f"{dt.date.fromordinal(first)}/{dt.date.fromordinal(last)}"
-        for first, last in state.active_days.runs
+        f"{dt.date.fromordinal(first)}/{dt.date.fromordinal(last)}" for first, last in days.runs
     ]

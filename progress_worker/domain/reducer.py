@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from progress_worker.domain import travel
 from progress_worker.domain.achievements import Achievement
+from progress_worker.domain.clocks import read_clock, reread_clock
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.revisions import supersedes
 from progress_worker.domain.rulebook import RuleBook
@@ -23,7 +25,6 @@ from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.threshold_index import Entry
 from progress_worker.domain.totals import Totals, add_to_sums
 from progress_worker.domain.vocabulary import Level
-from progress_worker.domain.zones import name_zone, rename_zone
 
 
 class Outcome(StrEnum):
@@ -85,7 +86,7 @@ def apply(
     if stored is None and not arrival.revoked:  # nearly always true
         outcome = Outcome.APPLIED
         changed |= _put_in(book, state, arrival)
-        name_zone(state, arrival)
+        read_clock(state, arrival)
     else:
         outcome = Outcome.REVOKED if arrival.revoked else Outcome.REVISED
         changed |= _replace(book, state, arrival, stored)
@@ -108,7 +109,7 @@ def _replace(
     if not arrival.revoked:
         changed |= _put_in(book, state, arrival)
     if stored is not None:
-        rename_zone(state, arrival, stored)
+        reread_clock(state, arrival, stored)
     return changed
 
 
@@ -118,7 +119,9 @@ def _put_in(book: RuleBook, state: LearnerState, completion: Completion) -> int:
     changed = book.counters.count(state.counters, completion, 1)
     if topic.completions == 1:
         changed |= TOPICS_BIT
-    if state.active_days.add(completion.local_day):
+    if state.streaks.add_active(completion.local_day):
+        changed |= DAYS_BIT
+    if travel.put_in(state, completion):
         changed |= DAYS_BIT
     return changed
 
@@ -130,7 +133,9 @@ def _take_out(book: RuleBook, state: LearnerState, completion: Completion) -> in
     if topic.completions == 0:
         changed |= TOPICS_BIT
     if not any(totals.completions for totals in day.values()):
-        state.active_days.remove(completion.local_day)
+        state.streaks.remove_active(completion.local_day)
+        changed |= DAYS_BIT
+    if travel.take_out(state, completion):
         changed |= DAYS_BIT
     return changed
 

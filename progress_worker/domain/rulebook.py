@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from progress_worker.domain.calendar import DayStarts
+from progress_worker.domain.days import union
 from progress_worker.domain.filters import Counters
 from progress_worker.domain.rulebook_file import LevelThreshold, RuleBookFile, parse_rule_book
 from progress_worker.domain.rules import FIRST_FILTER_BIT, compile_rule
 from progress_worker.domain.skills import LevelRules, Threshold
 from progress_worker.domain.state import LearnerState
+from progress_worker.domain.streaks import StreakPolicy
 from progress_worker.domain.threshold_index import ThresholdIndex
+from progress_worker.domain.vocabulary import WEEKDAYS
 
 
 class RuleBook:
@@ -28,8 +32,11 @@ class RuleBook:
         self.levels = LevelRules(
             _threshold(levels.intermediate), _threshold(levels.advanced), _threshold(levels.expert)
         )
+        self.day_starts = DayStarts([(each.since, each.hour) for each in content.day_starts_at])
+        self.streak_policy = _policy(content)
         self.conditions = [
-            (achievement, compile_rule(achievement.rule)) for achievement in content.achievements
+            (achievement, compile_rule(achievement.rule, self.streak_policy))
+            for achievement in content.achievements
         ]
         filters = {each for _, condition in self.conditions for each in condition.filters}
         self.counters = Counters(sorted(filters, key=lambda each: each.key), FIRST_FILTER_BIT)
@@ -53,6 +60,18 @@ def read_rule_book(text: str) -> RuleBook:
 def built_in_text() -> str:
     """The YAML of the rule book that ships with the package."""
     return (files("progress_worker.domain") / "rulebook.yaml").read_text(encoding="utf-8")
+
+
+def _policy(content: RuleBookFile) -> StreakPolicy:
+    freezes, week = content.streak.freezes, content.streak.week
+    excused = [(each.first_day.toordinal(), each.last_day.toordinal()) for each in content.excused]
+    return StreakPolicy(
+        cap=freezes.cap,
+        earn_every=freezes.earn_every,
+        week_starts_on=WEEKDAYS.index(week.starts_on),
+        week_days=week.days,
+        excused=tuple(union(excused)),
+    )
 
 
 def _threshold(asked: LevelThreshold) -> Threshold:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,23 @@ from pydantic_core import ErrorDetails
 from yaml.error import MarkedYAMLError
 
 from progress_worker.domain.achievements import Achievement, Written, two_decimals
-from progress_worker.domain.vocabulary import NO_NUL, Topic
+from progress_worker.domain.vocabulary import NO_NUL, Topic, Weekday
 
 #: The newest format that this release can read. A release that adds a key to rule books raises it.
-FORMAT: Final = 2
-#: The keys of a rule book and of its achievements that came after format 1.
-_FORMAT_OF: Final = {"goal": 2, "topics": 2}
+FORMAT: Final = 3
+#: The keys of a rule book and its parts that came after format 1.
+_FORMAT_OF: Final = {
+    "Achievement.goal": 2,
+    "RuleBookFile.topics": 2,
+    "RuleBookFile.day_starts_at": 3,
+    "RuleBookFile.streak": 3,
+    "RuleBookFile.excused": 3,
+    "Rule.active_days": 3,
+    "StreakReached.weeks": 3,
+}
+
+
+_MOST_EXCUSED_DAYS: Final = 366
 
 
 class RuleBookError(ValueError):
@@ -68,6 +80,57 @@ class TopicNames(Written):
     name: str = Field(min_length=1, max_length=128, pattern=NO_NUL)
 
 
+#: A date in YAML, which knows dates, or as text.
+_Date = Annotated[dt.date, Field(strict=False)]
+
+
+class DayStart(Written):
+    """From a date of the wall clock on, days start at this hour."""
+
+    hour: int = Field(ge=0, le=23)
+    since: _Date = Field(alias="from")
+
+
+class ExcusedDays(Written):
+    """Days on which nobody's streak can break: a holiday, an outage. Both ends are included."""
+
+    first_day: _Date
+    last_day: _Date
+    label: str = Field(min_length=1, max_length=128, pattern=NO_NUL)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if self.first_day > self.last_day:
+            raise ValueError("`first_day` lies after `last_day`")
+        if (self.last_day - self.first_day).days >= _MOST_EXCUSED_DAYS:
+            raise ValueError(f"at most {_MOST_EXCUSED_DAYS} days in one entry")
+        return self
+
+
+class Freezes(Written):
+    """A learner earns a freeze with every `earn_every` active days and keeps at most `cap`.
+
+    A freeze pays for one missed day. Without freezes (`cap: 0`) a missed day ends a streak.
+    """
+
+    cap: int = Field(default=0, ge=0, le=366)
+    earn_every: int = Field(default=7, ge=1, le=366)
+
+
+class Week(Written):
+    """What a week of the weekly streak asks for."""
+
+    starts_on: Weekday = "mon"
+    days: int = Field(default=1, ge=1, le=7)
+
+
+class StreakRules(Written):
+    """The streak policy: freezes for the daily streak, and the week of the weekly one."""
+
+    freezes: Freezes = Freezes()
+    week: Week = Week()
+
+
 class RuleBookFile(Written):
     """A whole rule book. `name` is for people; the highest `version` is the active one."""
 
@@ -76,15 +139,10 @@ class RuleBookFile(Written):
     levels: Levels = Levels()
     passing_grade: float = Field(default=60, ge=0, le=100)
     topics: dict[Topic, TopicNames] = Field(default_factory=dict)
+    day_starts_at: Annotated[tuple[DayStart, ...], Field(strict=False)] = ()
+    streak: StreakRules = StreakRules()
+    excused: Annotated[tuple[ExcusedDays, ...], Field(strict=False)] = ()
     achievements: Annotated[tuple[Achievement, ...], Field(min_length=1, strict=False)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _midnight(cls, written: object) -> object:
-        """Refuse a start of the day: it has no effect yet, and days would move once it has one."""
-        if isinstance(written, dict) and "day_starts_at" in written:
-            raise ValueError("days start at midnight in this release: leave `day_starts_at` out")
-        return written
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -93,6 +151,9 @@ class RuleBookFile(Written):
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
             raise ValueError(f"the id {twice[0]!r} stands twice")
+        for before, after in pairwise(start.since for start in self.day_starts_at):
+            if before >= after:
+                raise ValueError("the dates of `day_starts_at` must ascend")
         return self
 
     @property
@@ -101,14 +162,23 @@ class RuleBookFile(Written):
 
         Comments, the order of keys, and defaults that are written out make no difference.
         """
-        said = self.model_dump(mode="json", exclude_defaults=True)
+        said = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     @property
     def format(self) -> int:
         """The lowest format that reads this file. A release of an older one refuses its keys."""
-        keys = self.model_fields_set.union(*(each.model_fields_set for each in self.achievements))
-        return max(_FORMAT_OF.get(key, 1) for key in keys)
+        return max(_FORMAT_OF.get(key, 1) for key in _keys(self))
+
+
+def _keys(written: Written) -> Iterator[str]:
+    """All fields that are given, those of the parts included, each after its model's name."""
+    for name in written.model_fields_set:
+        yield f"{type(written).__name__}.{name}"
+        value = getattr(written, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Written):
+                yield from _keys(part)
 
 
 def parse_rule_book(text: str) -> RuleBookFile:

@@ -12,6 +12,7 @@ from progress_worker.domain import achievements as spec
 from progress_worker.domain.filters import Filter, filter_of
 from progress_worker.domain.skills import LEVELS, RANK
 from progress_worker.domain.state import LearnerState
+from progress_worker.domain.streaks import StreakPolicy
 
 #: The parts of a learner's state that an event may change and a rule may read, one bit each;
 #: the counts that match a filter have the bits from FIRST_FILTER_BIT upwards.
@@ -66,12 +67,12 @@ class Condition:
         return Progress(self.measure, self.value(state), self.target)
 
 
-def compile_rule(rule: spec.Rule) -> Condition:
-    """Turn a rule of the rule book into a condition."""
+def compile_rule(rule: spec.Rule, policy: StreakPolicy) -> Condition:
+    """Turn a rule of the rule book into a condition; streaks follow the book's policy."""
     if rule.exercises_completed:
         return _exercises(rule.exercises_completed)
     if rule.streak:
-        return _reading(DAYS_BIT, "longest_streak_days", _longest_streak, rule.streak.days)
+        return _streak(rule.streak, policy)
     if rule.skill_level:
         return _skill_level(rule.skill_level)
     if rule.time_spent:
@@ -79,9 +80,11 @@ def compile_rule(rule: spec.Rule) -> Condition:
     if rule.distinct_topics:
         target = rule.distinct_topics.at_least
         return _reading(TOPICS_BIT, "distinct_topics", _distinct_topics, target)
+    if rule.active_days:
+        return _reading(DAYS_BIT, "active_days", _active_days, rule.active_days.at_least)
     if rule.all:
-        return _all([compile_rule(part) for part in rule.all])
-    return _any([compile_rule(part) for part in rule.any or ()])
+        return _all([compile_rule(part, policy) for part in rule.all])
+    return _any([compile_rule(part, policy) for part in rule.any or ()])
 
 
 def _exercises(part: spec.ExercisesCompleted) -> Condition:
@@ -140,8 +143,24 @@ def _skill_level(part: spec.SkillLevelReached) -> Condition:
     return _reading(LEVELS_BIT, measure, topics_at_level, part.topics or 1)
 
 
-def _longest_streak(state: LearnerState) -> int:
-    return state.active_days.longest
+def _streak(part: spec.StreakReached, policy: StreakPolicy) -> Condition:
+    if part.weeks is not None:
+        return _reading(
+            DAYS_BIT,
+            "longest_streak_weeks",
+            lambda state: state.streaks.longest_weeks(policy),
+            part.weeks,
+        )
+    return _reading(
+        DAYS_BIT,
+        "longest_streak_days",
+        lambda state: state.streaks.longest_days(policy),
+        part.days or 0,
+    )
+
+
+def _active_days(state: LearnerState) -> int:
+    return len(state.active_days)
 
 
 def _distinct_topics(state: LearnerState) -> int:

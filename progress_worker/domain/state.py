@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.days import Days
+from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals
 from progress_worker.domain.vocabulary import Difficulty, Level
 
@@ -15,9 +16,13 @@ from progress_worker.domain.vocabulary import Difficulty, Level
 #: makes one.
 Cell: TypeAlias = tuple[str, Difficulty]
 
-#: A zone that a completion named: `completed_at`, event id and the zone's name. The greatest of
-#: them is the learner's zone. A plain tuple too.
-NamedZone: TypeAlias = tuple[dt.datetime, UUID, str]
+Value = TypeVar("Value")
+#: What a completion named: its `completed_at`, its event id and the value. The greatest of them is
+#: the learner's. A plain tuple too.
+Named: TypeAlias = tuple[dt.datetime, UUID, Value]
+
+#: What a completion proves about travel: its day's offset and its reach, in minutes. See `travel`.
+Proof: TypeAlias = tuple[int, int]
 
 
 class SkillLevel(NamedTuple):
@@ -41,15 +46,18 @@ class DirtyMarks:
     changed: bool
     #: A completion was taken out of the sums: a day's sum may be zero now.
     taken_back: bool
-    #: The completion that named the learner's zone no longer does: an older one may decide.
-    zone_lost: bool
+    #: The completion that decided on a part of the learner's clock no longer does: an older one may
+    #: decide.
+    clock_lost: bool
+    #: The learner's excused days have changed, or those that the travel guard excuses.
+    excused_days: bool
 
     # Written by hand, because the one of `dataclass` is not compiled with the rules.
     def __init__(self) -> None:
         self.totals = {}
         self.days = {}
         self.levels = {}
-        self.changed = self.taken_back = self.zone_lost = False
+        self.changed = self.taken_back = self.clock_lost = self.excused_days = False
 
 
 @dataclass(slots=True)
@@ -61,19 +69,31 @@ class LearnerState:
     `days` holds the snapshots of those local days that an event of the batch concerns.
     `counters` holds how many completions match a filter, by the filter's key.
     `kept_from` is set once completions were deleted: those before it may be missing.
+    `zone`, `offset` (in minutes, while no completion names a zone) and `day_start` (the hour) make
+    the learner's clock. `complete` says that all of this release's parts were derived; a learner
+    whom an older release saved last is not.
     """
 
     user_id: str
     version: int = 0
     rule_book: int | None = None
-    active_days: ActiveDays = field(default_factory=ActiveDays)
-    zone: NamedZone | None = None
+    streaks: Streaks = field(default_factory=Streaks)
+    zone: Named[str] | None = None
+    offset: Named[int] | None = None
+    day_start: Named[int] | None = None
     counters: dict[str, int] = field(default_factory=dict)
     totals: dict[Cell, Totals] = field(default_factory=dict)
     days: dict[dt.date, dict[Cell, Totals]] = field(default_factory=dict)
     levels: dict[str, SkillLevel] = field(default_factory=dict)
     unlocked: set[str] = field(default_factory=set)
     kept_from: dt.datetime | None = None
+    complete: bool = True
+    #: The bounds of how far the learner's days were ahead of days in UTC, in minutes; see `travel`.
+    #: After a revision they may be wider than they are by the completions that are left.
+    least_day_offset: int | None = None
+    most_day_offset: int | None = None
+    #: By day and event id, what completions prove about travel; None where that is not needed.
+    proofs: dict[int, dict[int, Proof]] | None = field(default=None, compare=False, repr=False)
     #: What a threshold index remembers of the learner, and the number of that index.
     next_targets: list[int] = field(default_factory=list, compare=False, repr=False)
     targets_of: int = field(default=0, compare=False, repr=False)
@@ -86,6 +106,11 @@ class LearnerState:
         for cell, totals in self.totals.items():
             self.overall.merge(totals)
             self.topics.setdefault(cell[0], Totals()).merge(totals)
+
+    @property
+    def active_days(self) -> Days:
+        """The days with a completion."""
+        return self.streaks.active
 
     def level(self, topic: str) -> SkillLevel:
         """The skill level in a topic; beginner if no other level is stored."""

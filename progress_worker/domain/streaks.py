@@ -12,9 +12,6 @@ from typing import NamedTuple
 from progress_worker.domain.days import Days, Run, count_days_from, skip_runs, union
 from progress_worker.domain.weeks import WeeklyStreak
 
-#: `Run` is imported from here until everybody reads `Streaks`.
-__all__ = ["ActiveDays", "DailyStreak", "Run", "StreakPolicy", "Streaks"]
-
 
 class StreakPolicy(NamedTuple):
     """What a rule book decides about streaks. The default is a daily streak without freezes."""
@@ -196,21 +193,3 @@ class Streaks:
     def longest_weeks(self, policy: StreakPolicy) -> int:
         """The longest weekly streak, in weeks that are met."""
         return self.weekly(policy).longest
-
-
-class ActiveDays(Days):
-    """Active days and their streaks without freezes; `Streaks` replaces it."""
-
-    __slots__ = ()
-
-    @property
-    def longest(self) -> int:
-        """The length of the longest run, in days."""
-        return max((last - first + 1 for first, last in self.runs), default=0)
-
-    def current(self, today: dt.date) -> int:
-        """The length of the run that holds the last active day; 0 once that is before yesterday."""
-        if not self.runs or self.runs[-1][1] < today.toordinal() - 1:
-            return 0
-        first, last = self.runs[-1]
-        return last - first + 1

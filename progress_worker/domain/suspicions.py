@@ -35,8 +35,10 @@ def _same(achievements: tuple[Achievement, ...]) -> Iterator[str]:
 
 
 def _rule(rule: Rule) -> Iterator[str]:
-    if rule.streak and rule.streak.days > _MANY_DAYS:
+    if rule.streak and (rule.streak.days or 0) > _MANY_DAYS:
         yield f"a streak of {rule.streak.days} days takes more than ten years"
+    if rule.streak and 7 * (rule.streak.weeks or 0) > _MANY_DAYS:
+        yield f"a streak of {rule.streak.weeks} weeks takes more than ten years"
     counted = rule.exercises_completed
     if counted and counted.max_hints is not None and counted.max_hints >= _MOST_HINTS:
         yield f"`max_hints` excludes nothing: an event has at most {_MOST_HINTS}"

@@ -12,9 +12,12 @@ NO_NUL: Final = r"^[^\x00]*$"
 Difficulty = Literal["easy", "medium", "hard"]
 Level = Literal["beginner", "intermediate", "advanced", "expert"]
 Tier = Literal["bronze", "silver", "gold", "platinum"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 #: From the easiest to the hardest.
 DIFFICULTIES: Final[tuple[Difficulty, ...]] = get_args(Difficulty)
+#: In the order of `date.weekday()`.
+WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 
 Topic = Annotated[
     str,

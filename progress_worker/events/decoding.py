@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from progress_worker.errors import PoisonError, Reason
 from progress_worker.events.cloudevents import Envelope, Headers, read_envelope
-from progress_worker.events.models import IncomingEvent
+from progress_worker.events.models import EARLIEST, IncomingEvent
 
 Model = TypeVar("Model", bound=IncomingEvent)
 Meaning = TypeVar("Meaning")
@@ -58,6 +58,29 @@ def decoder_of(
         return meaning(event, envelope, now)
 
     return decode
+
+
+def utc_within(
+    time: dt.datetime, field: str, now: dt.datetime, max_future_seconds: float
+) -> dt.datetime:
+    """An event's time in UTC; both times are aware.
+
+    Raises PoisonError for a time before 2000 or so far in the future, with the field's name.
+    """
+    if time.tzinfo is not dt.UTC:
+        try:
+            time = time.astimezone(dt.UTC)
+        except OverflowError:
+            raise PoisonError(Reason.TIME_OUT_OF_RANGE, f"{field}: not a UTC time") from None
+    if EARLIEST <= time <= now:  # nearly always true
+        return time
+    if time < EARLIEST:
+        raise PoisonError(Reason.TIME_OUT_OF_RANGE, f"{field}: before {EARLIEST:%Y-%m-%d}")
+    if (time - now).total_seconds() > max_future_seconds:
+        raise PoisonError(
+            Reason.TIME_OUT_OF_RANGE, f"{field}: more than {max_future_seconds:g} s in the future"
+        )
+    return time
 
 
 def _read_model(validate: Callable[[bytes], Model], data: bytes) -> Model:

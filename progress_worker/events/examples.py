@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias
 
 from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
+from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
 from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
-    RECALCULATION_REQUESTED,
     SKILL_LEVEL_CHANGED,
     unlock_event_id,
 )
@@ -78,6 +78,16 @@ def _binary(event_type: str, event_id: str, source: str, data: _Object) -> _Obje
     return {"headers": headers, "payload": data}
 
 
+_EXCUSED: Final = {
+    "excuse_id": "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    "revision": 0,
+    "user_id": EXAMPLE_LEARNER,
+    "issued_at": "2026-12-20T18:00:00+01:00",
+    "kind": "pause",
+    "first_day": "2026-12-24",
+    "last_day": "2026-12-26",
+}
+
 _STRUCTURED: Final = {
     "headers": {"content-type": STRUCTURED_JSON},
     "payload": {
@@ -100,4 +110,5 @@ EXAMPLES: Final[dict[str, _Object]] = {
     "recalculationRequested": _binary(
         RECALCULATION_REQUESTED, _COMMAND, "/operations", {"user_id": EXAMPLE_LEARNER}
     ),
+    "streakDaysExcused": _binary(DAYS_EXCUSED, _COMMAND, _PLATFORM, _EXCUSED),
 }

@@ -3,110 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from hashlib import sha1
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID, uuid5
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from progress_worker.domain.vocabulary import NO_NUL, Difficulty, Level, Tier, Topic
+from progress_worker.events.fields import MOST_REVISIONS, Instant, UserId, Whole
 
 EXERCISE_COMPLETED: Final = "exercise.completed.v1"
 ACHIEVEMENT_UNLOCKED: Final = "achievement.unlocked.v1"
 SKILL_LEVEL_CHANGED: Final = "skill.level.changed.v1"
-RECALCULATION_REQUESTED: Final = "progress.recalculation.requested.v1"
 
 #: The namespace of every derived identifier. It may never change.
 NAMESPACE: Final = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
 
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
 
-#: The earliest `completed_at` that is accepted.
-EARLIEST_COMPLETION: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-
-#: RFC 3339's date-time without leap seconds, which Python cannot represent.
-RFC_3339: Final = (
-    r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-    r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
-    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
-)
-_NOT_RFC_3339: Final = "Input should be an RFC 3339 time with an offset"
-
-
-def _read_instant(text: str) -> dt.datetime:
-    try:
-        return dt.datetime.fromisoformat(text.upper())
-    except ValueError:  # such as the 30th of February
-        raise PydanticCustomError("rfc_3339", _NOT_RFC_3339) from None
-
-
-class _Rfc3339:
-    """Reads an instant. Pydantic alone would accept "1700000000" or "2026-01-02 03:04Z"."""
-
-    def __get_pydantic_core_schema__(
-        self, _source: object, _handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        text = core_schema.custom_error_schema(
-            core_schema.str_schema(pattern=RFC_3339, strict=True),
-            custom_error_type="rfc_3339",
-            custom_error_message=_NOT_RFC_3339,
-        )
-        return core_schema.no_info_after_validator_function(_read_instant, text)
-
-    def __get_pydantic_json_schema__(
-        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"type": "string", "format": "date-time", "pattern": RFC_3339}
-
-
-def _read_whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-@dataclass(frozen=True)
-class Whole:
-    """Reads a whole number. To JSON Schema 60.0 is one, and some producers write it like that."""
-
-    minimum: int
-    maximum: int
-
-    def __get_pydantic_core_schema__(
-        self, _source: object, _handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        whole = core_schema.int_schema(strict=True, ge=self.minimum, le=self.maximum)
-        # The first choice runs in pydantic's own core, and nearly always fits.
-        other = core_schema.no_info_before_validator_function(_read_whole, whole)
-        return core_schema.union_schema([whole, other], mode="left_to_right")
-
-    def __get_pydantic_json_schema__(
-        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
-
-
-#: An instant as a producer writes it; the value keeps the offset that was written.
-Instant = Annotated[dt.datetime, _Rfc3339()]
-
-UserId = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=128,
-        pattern=NO_NUL,
-        description="The learner; also the record key.",
-        examples=["learner-17"],
-    ),
-]
+#: The earliest time of an event that is accepted.
+EARLIEST: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 class IncomingEvent(BaseModel):
@@ -134,7 +50,7 @@ class ExerciseCompleted(IncomingEvent):
         "id. May be left out when `ce_id` is a UUID and there is no `revision`.",
         examples=["0f8fad5b-d9cb-469f-a165-70867728950e"],
     )
-    revision: Annotated[int, Whole(0, 2**31 - 1)] = Field(
+    revision: Annotated[int, Whole(0, MOST_REVISIONS)] = Field(
         default=0,
         description="A higher revision of the same `event_id` replaces what was said before; the "
         "same or a lower one changes nothing. Each revision has its own `ce_id`.",
@@ -175,14 +91,14 @@ class ExerciseCompleted(IncomingEvent):
         default=None,
         min_length=1,
         max_length=64,
-        description="The learner's IANA zone at that moment; without it the local day is the date "
-        "that `completed_at` itself shows, in its own offset.",
+        description="The learner's IANA zone at that moment; without it the local day follows from "
+        "what `completed_at` itself shows, in its own offset.",
         examples=["Europe/Berlin"],
     )
     day_starts_at: Annotated[int, Whole(0, 23)] | None = Field(
         default=None,
-        description="The hour at which the learner's day starts. It is stored; the local day does "
-        "not depend on it yet.",
+        description="The hour of the learner's clock at which their day starts: what is done "
+        "before it counts for the day before. Without it the rule book decides.",
         examples=[4],
     )
     cohort: str | None = Field(
@@ -245,13 +161,6 @@ class SkillLevelChanged(OutgoingEvent):
     average_grade: float | None = Field(
         description="Over the topic's graded exercises, in percent; null without any."
     )
-
-
-class RecalculationRequested(IncomingEvent):
-    """Derive a learner's progress again from the stored completions."""
-
-    user_id: UserId
-    topic: Topic | None = Field(default=None, description="Only this topic's skill level.")
 
 
 def unlock_event_id(user_id: str, achievement_id: str) -> str:

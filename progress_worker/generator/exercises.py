@@ -54,6 +54,7 @@ class Exercises:
             timezone=learner.timezone,
             local_day=local.date(),
             utc_offset_minutes=utc_offset_minutes(local),
+            local_day_hour=0,
         )
         return completion, completed_at if learner.writes_utc else local
 

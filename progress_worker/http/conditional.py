@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from progress_worker import __version__
-from progress_worker.domain.calendar import today
 from progress_worker.storage.read.views import Stamp
 
 _DIGEST_BYTES: Final = 16
@@ -30,7 +29,7 @@ def tag_of(request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> st
         stamp.book.digest,
         user_id,
         str(stamp.version),
-        today(stamp.timezone, now).isoformat(),
+        stamp.clock.day_of(now).isoformat(),
         request.scope["path"],
         request.scope["query_string"].decode("latin-1"),
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias
 
 from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
+from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
 from progress_worker.events.examples import EXAMPLE_LEARNER, EXAMPLES
 from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
-    RECALCULATION_REQUESTED,
     SKILL_LEVEL_CHANGED,
 )
 
@@ -77,7 +77,10 @@ def _channels() -> _Object:
             "deadLetter",
         ),
         "progressCommands": _channel(
-            "progress-commands", "Commands of operators to the worker.", "recalculationRequested"
+            "progress-commands",
+            "Commands of operators and of the platform to the worker.",
+            "recalculationRequested",
+            "streakDaysExcused",
         ),
         "commandDeadLetter": _channel(
             "progress-commands.dlq",
@@ -102,7 +105,7 @@ def _operations() -> _Object:
             "receive", "exerciseCompleted", "Fold a finished exercise into the learner's progress."
         ),
         "receiveProgressCommand": _operation(
-            "receive", "progressCommands", "Derive a learner's progress again."
+            "receive", "progressCommands", "Carry out what is asked for one learner."
         ),
         "sendAchievementUnlocked": _operation(
             "send",
@@ -140,6 +143,7 @@ def _messages() -> _Object:
         "recalculationRequested": _event(
             RECALCULATION_REQUESTED, "recalculation-requested.v1.json"
         ),
+        "streakDaysExcused": _event(DAYS_EXCUSED, "streak-days-excused.v1.json"),
         "deadLetter": _dead_letter(),
     }
     for name, example in EXAMPLES.items():

@@ -10,14 +10,18 @@ import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
+from progress_worker.events.commands import (
+    DAYS_EXCUSED,
+    RECALCULATION_REQUESTED,
+    RecalculationRequested,
+    StreakDaysExcused,
+)
 from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
-    RECALCULATION_REQUESTED,
     SKILL_LEVEL_CHANGED,
     AchievementUnlocked,
     ExerciseCompleted,
-    RecalculationRequested,
     SkillLevelChanged,
 )
 from progress_worker.published.asyncapi import asyncapi
@@ -40,6 +44,7 @@ _PUBLISHED: Final = {
     "recalculation-requested.v1.json": _Published(
         RecalculationRequested, RECALCULATION_REQUESTED, "validation"
     ),
+    "streak-days-excused.v1.json": _Published(StreakDaysExcused, DAYS_EXCUSED, "validation"),
 }
 
 

@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
+from progress_worker.domain.days import Days
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals
-from progress_worker.storage.active_days import read_runs
+from progress_worker.storage.days import read_runs
 
 #: The columns of a row after `user_id`, in the order of `storage.rows`.
 Columns = Iterable[Sequence[Any]]
+#: Active days, excused days and travel days, each as `storage.days.bounds` selects them.
+DaysColumns = Sequence[Sequence[int]]
 
 
 def learner_state(
     user_id: str,
     *,
     version: int,
-    bounds: Sequence[int],
+    days: DaysColumns,
     counters: dict[str, int],
     totals: Columns,
     levels: Columns,
     unlocked: Iterable[str],
-    zone: tuple[dt.datetime, UUID, str] | None = None,
     rule_book: int | None = None,
-    kept_from: dt.datetime | None = None,
 ) -> LearnerState:
-    """The state without day snapshots; `bounds` are the active days as `BOUNDS` selects them.
+    """The state without day snapshots and clock; `days` are read as `streaks_of` does.
 
-    Raises ValueError for half a run of active days.
+    Raises ValueError for half a run of days.
     """
     return LearnerState(
         user_id,
         version=version,
         rule_book=rule_book,
-        active_days=ActiveDays(read_runs(bounds)),
-        zone=zone,
+        streaks=streaks_of(days),
         counters=counters,
         totals=totals_of(totals),
         levels=levels_of(levels),
         unlocked=set(unlocked),
-        kept_from=kept_from,
     )
+
+
+def streaks_of(days: DaysColumns) -> Streaks:
+    """A learner's active and excused days, from the columns that `storage.days.COLUMNS` selects.
+
+    Raises ValueError for half a run of days.
+    """
+    return Streaks(*(Days(read_runs(bounds)) for bounds in days))
 
 
 def totals_of(rows: Columns) -> dict[Cell, Totals]:

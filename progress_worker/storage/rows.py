@@ -13,6 +13,7 @@ from sqlalchemy import Column, Table
 from sqlalchemy.dialects import postgresql
 
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.excuses import Excuse
 from progress_worker.domain.totals import SUMS
 from progress_worker.storage.schema import tables
 
@@ -128,7 +129,14 @@ LEARNER: Final = Rows(
         "timezone_event_id",
         "counters",
         "rule_book",
+        "utc_offset_minutes",
+        "day_starts_at",
+        "day_starts_completed_at",
+        "day_starts_event_id",
+        "least_day_offset",
+        "most_day_offset",
     ),
 )
+EXCUSE: Final = Rows(tables.excuse, Excuse._fields)
 OUTBOX: Final = Rows(tables.outbox, ("topic", "key", "value", "headers"))
 RULE_BOOK: Final = Rows(tables.rule_book, ("version", "name", "digest", "format", "content"))

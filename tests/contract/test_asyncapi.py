@@ -15,10 +15,10 @@ from referencing import Registry, Resource
 
 from progress_worker.errors import PoisonError
 from progress_worker.events.cloudevents import read_envelope
+from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
 from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
-    RECALCULATION_REQUESTED,
     SKILL_LEVEL_CHANGED,
     ExerciseCompleted,
 )
@@ -112,6 +112,7 @@ def test_every_message_is_one_of_ours() -> None:
         ACHIEVEMENT_UNLOCKED,
         SKILL_LEVEL_CHANGED,
         RECALCULATION_REQUESTED,
+        DAYS_EXCUSED,
     }
 
 

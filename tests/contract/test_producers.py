@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from progress_worker.events.cloudevents import Headers, read_envelope
-from progress_worker.events.models import RECALCULATION_REQUESTED, RecalculationRequested
+from progress_worker.events.commands import RECALCULATION_REQUESTED, RecalculationRequested
 from progress_worker.ingest.decode import Decoder
 
 HERE = Path(__file__).parent

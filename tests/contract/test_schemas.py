@@ -10,10 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel, ValidationError
 
+from progress_worker.events.commands import RecalculationRequested
 from progress_worker.events.models import (
     AchievementUnlocked,
     ExerciseCompleted,
-    RecalculationRequested,
     SkillLevelChanged,
 )
 from progress_worker.published.schemas import schema_files, write_schemas

@@ -94,6 +94,7 @@ def _completion(
     _require(difficulty in ("easy", "medium", "hard") and isinstance(revoked, bool))
     local = shown if timezone is None else shown.astimezone(ZoneInfo(timezone))
     starts, cohort = event.get("day_starts_at"), event.get("cohort")
+    hour = None if starts is None else _whole(starts, 23)
     return Completion(
         user_id=_text(event, "user_id", 128),
         event_id=_event_id(event, ce_id),
@@ -107,10 +108,11 @@ def _completion(
         hints_used=_whole(event.get("hints_used"), 1_000),
         completed_at=completed_at,
         timezone=timezone,
-        local_day=local.date(),
+        local_day=(local.replace(tzinfo=None) - dt.timedelta(hours=hour or 0)).date(),
         utc_offset_minutes=_minutes(local.utcoffset()),
-        day_starts_at=None if starts is None else _whole(starts, 23),
+        day_starts_at=hour,
         cohort=None if cohort is None else _text(event, "cohort", 128),
+        local_day_hour=hour or 0,
     )
 
 

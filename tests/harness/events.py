@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from progress_worker.events import cloudevents
-from progress_worker.events.models import RECALCULATION_REQUESTED
+from progress_worker.events.commands import RECALCULATION_REQUESTED
 from progress_worker.generator.wire import Wire, WireHeaders
 
 Event = dict[str, Any]

@@ -12,7 +12,7 @@ import httpx
 import jwt
 from pydantic import SecretStr
 
-from progress_worker.domain.calendar import local_day
+from progress_worker.domain.calendar import local_day, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.rulebook import RuleBook, read_rule_book
 from progress_worker.domain.vocabulary import Difficulty
@@ -54,6 +54,7 @@ class Event(TypedDict, total=False):
     seconds: int
     hints: int
     timezone: str | None
+    day_starts_at: int
     event_id: UUID
     revision: int
     revoked: bool
@@ -63,7 +64,8 @@ class Event(TypedDict, total=False):
 def completion_at(at: str, **event: Unpack[Event]) -> Completion:
     """A completion at that moment; by default an easy exercise of ada's."""
     completed_at = dt.datetime.fromisoformat(at)
-    zone, grade = event.get("timezone"), event.get("grade", 80)
+    zone, grade, hour = event.get("timezone"), event.get("grade", 80), event.get("day_starts_at")
+    local = local_time(completed_at, zone)
     return Completion(
         user_id=event.get("user_id", "ada"),
         event_id=event.get("event_id") or uuid4(),
@@ -77,7 +79,10 @@ def completion_at(at: str, **event: Unpack[Event]) -> Completion:
         hints_used=event.get("hints", 0),
         completed_at=completed_at.astimezone(dt.UTC),
         timezone=zone,
-        local_day=local_day(completed_at, zone),
+        local_day=local_day(local, hour or 0),
+        utc_offset_minutes=utc_offset_minutes(local),
+        day_starts_at=hour,
+        local_day_hour=hour or 0,
     )
 
 

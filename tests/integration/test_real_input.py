@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.days import Days
+from progress_worker.domain.streak_reading import read_daily
+from progress_worker.domain.streaks import StreakPolicy, Streaks
 from tests.harness.events import Event
 from tests.harness.storage import fetch
 from tests.harness.waiting import wait_until
@@ -136,7 +138,7 @@ def learners(url: str) -> dict[str, Learner]:
         url, "SELECT user_id, timezone, active_days FROM learner"
     ):
         runs = [(run.lower.toordinal(), run.upper.toordinal() - 1) for run in active_days]
-        found[user_id] |= {"timezone": timezone} | streaks(ActiveDays(runs))
+        found[user_id] |= {"timezone": timezone} | streaks(Days(runs))
     for user_id, topic, difficulty, count, graded, grades, time, hints in fetch(
         url,
         "SELECT user_id, topic, difficulty, completions, graded,"
@@ -184,13 +186,14 @@ def add(sums: Learner, count: int, grade_hundredths: int, time: int, hints: int)
     sums["mean_grade"] = round(sums["grade_sum"] / sums["exercises"], 6)
 
 
-def streaks(days: ActiveDays) -> Learner:
+def streaks(days: Days) -> Learner:
     last = days.last_day
     assert last is not None
+    read = read_daily(Streaks(days), StreakPolicy(), last)
     return {
         "active_days": len(days),
         "first_active_day": str(next(iter(days))),
         "last_active_day": str(last),
-        "current_streak": days.current(last),
-        "longest_streak": days.longest,
+        "current_streak": read.current,
+        "longest_streak": read.longest,
     }

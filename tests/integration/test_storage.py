@@ -21,14 +21,16 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, event
 
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.days import Days
 from progress_worker.domain.state import LearnerState, SkillLevel
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, LearnerChangedError
-from progress_worker.storage.active_days import BOUNDS, format_runs, read_runs
 from progress_worker.storage.database import check_migrated, connect
+from progress_worker.storage.days import bounds, format_runs, read_runs
+from progress_worker.storage.schema import privileges
 from progress_worker.storage.schema.migrate import migrate
 from progress_worker.storage.schema.revisions import head_revision
 from progress_worker.storage.schema.tables import LEARNER_TABLES, metadata
@@ -215,9 +217,10 @@ async def test_the_workers_role_does_its_work_and_no_ddl(
 
 def test_the_views_role_only_reads_learners(migrated_database: Database) -> None:
     url = migrated_database.view_url
-    for table in LEARNER_TABLES:
-        assert fetch(url, f"SELECT count(*) FROM {table.name}") == [(0,)]
+    for table in privileges.VIEW.keys() - {privileges.REVISION_TABLE}:
+        assert fetch(url, f"SELECT count(*) FROM {table}") == [(0,)]
     for statement in (
+        "SELECT * FROM excuse",
         "SELECT * FROM outbox",
         "INSERT INTO skill_level VALUES ('u', 't', 'expert', 'expert', now())",
         "UPDATE learner SET version = 0",
@@ -233,15 +236,20 @@ def learner_state() -> LearnerState:
     state = LearnerState(
         user_id="Zoë 😀",
         rule_book=BOOK.version,
-        active_days=ActiveDays(
-            [(DAY.toordinal() - 40, DAY.toordinal() - 30), (DAY.toordinal(),) * 2]
+        streaks=Streaks(
+            Days([(DAY.toordinal() - 40, DAY.toordinal() - 30), (DAY.toordinal(),) * 2]),
+            travelled=Days([(DAY.toordinal() - 7,) * 2]),
         ),
         zone=(NOON, UUID(int=7), "Europe/Berlin"),
+        day_start=(NOON, UUID(int=8), 4),
+        least_day_offset=-180,
+        most_day_offset=120,
         counters=BOOK.new_learner("x").counters,
         totals={("sets", "hard"): Totals(3, 2, 150_00, 600, 4, 2)},
         days={DAY: {("sets", "hard"): Totals(3, 2, 150_00, 600, 4, 2)}},
         levels={"sets": SkillLevel("advanced", "beginner", NOON)},
     )
+    state.dirty.excused_days = True
     state.dirty.totals = dict.fromkeys(state.totals, True)
     state.dirty.days = {(DAY, ("sets", "hard")): True}
     state.dirty.levels = dict(state.levels)
@@ -422,10 +430,12 @@ def plain_connection(postgres: Postgres) -> Iterator[psycopg.Connection[tuple[li
 def test_active_days_survive_postgres(
     plain_connection: psycopg.Connection[tuple[list[int]]], days: set[dt.date]
 ) -> None:
-    active = ActiveDays()
+    active = Days()
     for day in days:
         active.add(day)
-    query = f"SELECT {BOUNDS} FROM (SELECT %s::datemultirange) AS learner (active_days)"
+    query = (
+        f"SELECT {bounds('active_days')} FROM (SELECT %s::datemultirange) AS learner (active_days)"
+    )
     row = plain_connection.execute(query.encode(), [format_runs(active.runs)]).fetchone()
     assert row is not None
     assert read_runs(row[0]) == active.runs

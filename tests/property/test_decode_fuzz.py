@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from progress_worker.errors import PoisonError, Reason
 from progress_worker.events.cloudevents import Headers
-from progress_worker.events.models import EARLIEST_COMPLETION
+from progress_worker.events.models import EARLIEST
 from progress_worker.ingest.decode import Decoded, Decoder
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
@@ -98,7 +98,7 @@ def check(decoded: Decoded) -> None:
     assert 0 <= found.time_spent_seconds <= 86_400
     assert 0 <= found.hints_used <= 1_000
     assert found.completed_at.utcoffset() == dt.timedelta(0)
-    assert EARLIEST_COMPLETION <= found.completed_at <= NOW + dt.timedelta(seconds=300)
+    assert EARLIEST <= found.completed_at <= NOW + dt.timedelta(seconds=300)
     assert abs(found.local_day - found.completed_at.date()) <= dt.timedelta(days=1)
 
 

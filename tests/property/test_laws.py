@@ -15,8 +15,8 @@ from progress_worker.domain.derive import compare, replacement
 from progress_worker.domain.reducer import Outcome
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
-from tests.every_rule import BOOK, THRESHOLDS, WRITTEN
-from tests.folding import derive, latest_zone, of, stored
+from tests.every_rule import BOOK, POLICY, THRESHOLDS, WRITTEN
+from tests.folding import derive, latest, of, stored
 from tests.histories import TOPICS, cuts, histories
 from tests.naive import Sums, counting, measured, naive_progress
 
@@ -34,7 +34,7 @@ def sums(totals: Totals) -> Sums:
 
 def assert_is_naive(state: LearnerState, arrivals: Sequence[Completion]) -> None:
     """The state equals a new count of everything; sums of zero may be left in it."""
-    naive = naive_progress(arrivals, THRESHOLDS)
+    naive = naive_progress(arrivals, THRESHOLDS, POLICY)
     assert sums(state.overall) == naive.overall
     totals = {tuple(cell): sums(t) for cell, t in state.totals.items() if t != Totals()}
     assert totals == naive.totals
@@ -46,17 +46,23 @@ def assert_is_naive(state: LearnerState, arrivals: Sequence[Completion]) -> None
     }
     assert days == naive.days
     assert list(state.active_days) == naive.active_days
-    assert state.active_days.longest == naive.longest_streak
+    assert set(state.streaks.travelled) == naive.travel_days
+    assert state.streaks.longest_days(BOOK.streak_policy) == naive.longest_streak
+    assert state.streaks.longest_weeks(BOOK.streak_policy) == naive.longest_weeks
     for topic in TOPICS:
         assert state.level(topic).level == naive.levels.get(topic, "beginner")
-    assert state.zone == naive.zone
+    assert (state.zone, state.offset, state.day_start) == (
+        naive.zone,
+        naive.offset,
+        naive.day_start,
+    )
 
 
 def assert_measures_are_naive(state: LearnerState, arrivals: Sequence[Completion]) -> None:
     """Every rule says how far it is, and that it holds exactly when its target is reached."""
     done = counting(arrivals)
     for rule, (_, condition) in zip(WRITTEN, BOOK.conditions, strict=True):
-        current, target = measured(rule, done, THRESHOLDS)
+        current, target = measured(rule, done, THRESHOLDS, POLICY)
         progress = condition.progress(state)
         assert (progress.current, progress.target) == (current, target), rule
         assert condition.holds(state) == (current >= target), rule
@@ -86,7 +92,12 @@ def test_order_repetition_and_batches_change_no_progress(
     for user_id, rows in one.learners.items():
         after = other.learners[user_id]
         assert rows.runs == after.runs
-        assert rows.zone == after.zone
+        assert rows.travelled == after.travelled
+        assert (rows.zone, rows.offset, rows.day_start) == (
+            after.zone,
+            after.offset,
+            after.day_start,
+        )
         assert rows.counters == after.counters
         assert rows.completions == after.completions
         for stored_sums in (rows.totals, after.totals, rows.days, after.days):
@@ -155,7 +166,7 @@ def test_deriving_equals_folding(arrivals: list[Completion], lengths: list[int])
         folded = store.loaded(user_id)
         derived = derive(BOOK, folded, oldest_first)
         assert_is_naive(derived.state, of(user_id, arrivals))
-        assert derived.state.zone == latest_zone(oldest_first)
+        assert derived.state.zone == latest(oldest_first, lambda c: c.timezone)
         assert list(compare(folded, derived)) == []
         state, unlocks = replacement(folded, derived)
         assert unlocks == []  # whatever holds now held when the last event was folded in
@@ -196,7 +207,12 @@ def _move(state: LearnerState) -> None:
     state.zone = (dt.datetime(1999, 1, 1, tzinfo=dt.UTC), UUID(int=0), "Asia/Tokyo")
 
 
+_NAMED = (dt.datetime(1999, 1, 1, tzinfo=dt.UTC), UUID(int=0), 7)
 DAMAGES: dict[str, Callable[[LearnerState], object]] = {
+    "travelled days": lambda state: state.streaks.travelled.add(dt.date(1999, 1, 1)),
+    "excused days": lambda state: state.streaks.excused.add(dt.date(1999, 1, 1)),
+    "UTC offset": lambda state: setattr(state, "offset", _NAMED),
+    "start of the day": lambda state: setattr(state, "day_start", _NAMED),
     "active days": _lose_a_day,
     "counter": lambda state: state.counters.update({"difficulty=hard": 77}),
     "day": lambda state: state.days.setdefault(dt.date(1999, 1, 1), {}).update(

@@ -12,7 +12,8 @@ from progress_worker.domain.days import Days
 from progress_worker.domain.streak_reading import read_daily, read_weekly
 from progress_worker.domain.streaks import StreakPolicy, Streaks
 from progress_worker.domain.weeks import days_needed
-from tests.naive import naive_daily, naive_verdict, naive_weekly, runs
+from tests.naive import runs
+from tests.naive_streaks import naive_daily, naive_verdict, naive_weekly
 
 #: A Monday.
 START = dt.date(2026, 3, 2)

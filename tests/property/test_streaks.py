@@ -19,16 +19,9 @@ from progress_worker.domain.streak_reading import (
     read_weekly,
     streaks_by_day,
 )
-from progress_worker.domain.streaks import ActiveDays, StreakPolicy, Streaks
-from progress_worker.http.api.presentation_over_time import streaks_by_day as former_streaks_by_day
-from progress_worker.http.api.windows import Window
-from tests.naive import (
-    naive_daily,
-    naive_expiry,
-    naive_weekly,
-    naive_weeks,
-    runs,
-)
+from progress_worker.domain.streaks import StreakPolicy, Streaks
+from tests.naive import longest_streak, runs
+from tests.naive_streaks import naive_daily, naive_expiry, naive_weekly, naive_weeks
 
 START = dt.date(2026, 2, 20).toordinal()
 SPAN = 45
@@ -246,19 +239,30 @@ def test_streaks_by_day_are_those_that_would_have_been_read_then(
 def test_without_freezes_and_excuses_everything_is_as_it_was(
     active: set[int], today: int, first: int, last: int
 ) -> None:
-    streaks, policy, former = Streaks(days(active)), StreakPolicy(), ActiveDays(days(active).runs)
-    reading, on = read_daily(streaks, policy, date(today)), former.last_day
-    assert reading.current == former.current(date(today))
-    assert reading.longest == former.longest
+    streaks, policy = Streaks(days(active)), StreakPolicy()
+    reading, on = read_daily(streaks, policy, date(today)), max(map(date, active), default=None)
+    assert reading.current == former_current(active, today)
+    assert reading.longest == longest_streak(map(date, active))
     assert reading.last_active_day == on
     assert (reading.state == "active_today") == (on is not None and on >= date(today))
     assert (reading.state == "at_risk") == (
         reading.current > 0 and on is not None and on < date(today)
     )
     assert reading.calendar_days == reading.current
-    assert list(streaks_by_day(streaks, policy, date(first), date(last))) == list(
-        former_streaks_by_day(former, Window(date(first), date(last)))
-    )
+    assert list(streaks_by_day(streaks, policy, date(first), date(last))) == [
+        (former_current(then, day), longest_streak(map(date, then)))
+        for day in range(first, last + 1)
+        for then in [{each for each in active if each <= day}]
+    ]
+
+
+def former_current(active: set[int], today: int) -> int:
+    """Counted backwards from the last active day, while that is not before yesterday."""
+    last = max(active, default=today - 2)
+    length = 0
+    while last >= today - 1 and last - length in active:
+        length += 1
+    return length
 
 
 @given(STRETCHES, TODAYS)

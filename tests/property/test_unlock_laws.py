@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import compare, replacement
 from progress_worker.domain.state import LearnerState
-from tests.every_rule import BOOK, MONOTONE, THRESHOLDS, WRITTEN
+from tests.every_rule import BOOK, MONOTONE, POLICY, THRESHOLDS, WRITTEN
 from tests.folding import Store, cut, derive, of, stored
 from tests.histories import cuts, fresh_histories, histories
 from tests.naive import counting, measured
@@ -28,7 +28,7 @@ def test_a_rule_unlocks_with_the_first_event_after_which_it_holds(
         already = unlocked[arrival.user_id]
         expected = []
         for number, rule in enumerate(WRITTEN):
-            current, target = measured(rule, done, THRESHOLDS)
+            current, target = measured(rule, done, THRESHOLDS, POLICY)
             if current >= target and number not in already:
                 already.add(number)
                 expected.append((f"rule_{number}", current, target))
@@ -65,7 +65,7 @@ def test_without_revisions_order_changes_no_monotone_unlock(
     )
     assert one == other
     done = counting(arrivals)
-    holding = (measured(rule, done, THRESHOLDS) for rule in WRITTEN[:MONOTONE])
+    holding = (measured(rule, done, THRESHOLDS, POLICY) for rule in WRITTEN[:MONOTONE])
     assert one == {f"rule_{number}" for number, (v, target) in enumerate(holding) if v >= target}
 
 
@@ -77,7 +77,7 @@ def test_the_unlocks_that_are_derived_hold_at_the_end(arrivals: list[Completion]
     holding = {
         f"rule_{number}"
         for number, rule in enumerate(WRITTEN)
-        if (progress := measured(rule, done, THRESHOLDS))[0] >= progress[1]
+        if (progress := measured(rule, done, THRESHOLDS, POLICY))[0] >= progress[1]
     }
     assert {unlock.achievement.id for unlock in derived.unlocks} == holding
     assert all(unlock.backdated and unlock.trigger in done for unlock in derived.unlocks)

@@ -88,6 +88,7 @@ def test_a_completion_in_full() -> None:
             utc_offset_minutes=540,
             day_starts_at=4,
             cohort="spring-2026",
+            local_day_hour=4,
         ),
         TRACE,
     )

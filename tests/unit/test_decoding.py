@@ -10,7 +10,8 @@ from progress_worker.domain.revisions import supersedes
 from progress_worker.errors import PoisonError, Reason
 from progress_worker.events.cloudevents import Envelope, Headers
 from progress_worker.events.decoding import TopicReader, decoder_of
-from progress_worker.events.models import IncomingEvent, UserId
+from progress_worker.events.fields import UserId
+from progress_worker.events.models import IncomingEvent
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 

@@ -69,7 +69,7 @@ def found(expected: Expectation) -> Findings:
             time_spent_seconds=overall.time_spent_seconds,
             hints_used=overall.hints_used,
             average_grade=overall.grade_hundredths / overall.graded / 100,
-            longest_streak=state.active_days.longest,
+            longest_streak=state.streaks.longest_days(expected.book.streak_policy),
             achievements=sum(unlock.user_id == user_id for unlock in unlocks),
         ),
         seconds=1.0,
@@ -84,7 +84,7 @@ def test_what_was_sent_is_varied_enough_to_be_a_check(
     assert expected.unlocks.total() > 100
     assert expected.letters.total() >= 5
     states = [derived.state for derived in expected.learners.values()]
-    assert max(state.active_days.longest for state in states) > 7
+    assert max(state.streaks.longest_days(expected.book.streak_policy) for state in states) > 7
 
 
 def test_a_truthful_worker_has_no_differences(expected: Expectation, found: Findings) -> None:

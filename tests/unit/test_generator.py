@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.streak_reading import read_daily
+from progress_worker.domain.streaks import StreakPolicy, Streaks
 from progress_worker.errors import PoisonError, Reason
 from progress_worker.generator.generator import GeneratedRecord, Kind, generate
 from progress_worker.generator.learners import TOPICS, WINDOW_DAYS, ZONES
@@ -181,18 +182,20 @@ def test_zones_topics_and_days_are_mixed(completions: list[Completion]) -> None:
 
 
 def test_learners_have_habits(completions: list[Completion]) -> None:
-    days: dict[str, ActiveDays] = defaultdict(ActiveDays)
+    learners: dict[str, Streaks] = defaultdict(Streaks)
     for done in completions:
-        days[done.user_id].add(done.local_day)
-    assert max(active.longest for active in days.values()) >= 60
-    assert min(active.longest for active in days.values()) <= 5
+        learners[done.user_id].add_active(done.local_day)
+    read = [read_daily(each, StreakPolicy(), END.date()) for each in learners.values()]
+    days = [each.active for each in learners.values()]
+    assert max(streak.longest for streak in read) >= 60
+    assert min(streak.longest for streak in read) <= 5
+    assert any(len(active) > 10 and all(day.weekday() >= 5 for day in active) for active in days)
     assert any(
-        len(active) > 10 and all(day.weekday() >= 5 for day in active) for active in days.values()
+        len(active.runs) >= 4 and streak.longest >= 7
+        for active, streak in zip(days, read, strict=True)
     )
-    assert any(len(active.runs) >= 4 and active.longest >= 7 for active in days.values())
-    today = END.date()
-    assert any(active.current(today) >= 30 for active in days.values())
-    assert any(not active.current(today) for active in days.values())
+    assert any(streak.current >= 30 for streak in read)
+    assert any(not streak.current for streak in read)
 
 
 def test_grades_improve(completions: list[Completion]) -> None:

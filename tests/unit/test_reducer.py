@@ -172,7 +172,7 @@ def test_a_regrade_of_the_latest_completion_does_not_lose_the_zone(ada: Learner)
     ada.sees(completion(1, revision=1, timezone="Europe/Berlin", grade_hundredths=0))
     ada.sees(completion(1, revision=2, timezone="Asia/Tokyo"))
     assert zone_of(ada) == "Asia/Tokyo"
-    assert not ada.state.dirty.zone_lost
+    assert not ada.state.dirty.clock_lost
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_the_zone_is_lost_when_its_completion_falls_back(
     ada.sees(completion(1, completed_at=at(5), timezone="Asia/Tokyo"))
     ada.sees(completion(2, timezone="Europe/Berlin"))
     ada.sees(completion(2, **({"revision": 1, "timezone": "Europe/Berlin"} | changes)))
-    assert ada.state.dirty.zone_lost
+    assert ada.state.dirty.clock_lost
 
 
 def test_a_filter_without_a_count_is_left_out_until_everything_is_counted(ada: Learner) -> None:
@@ -249,7 +249,7 @@ def test_progress_towards_a_rule(
 ) -> None:
     ada.sees(completion(1))
     ada.sees(completion(2))
-    condition = compile_rule(Rule.model_validate(rule))
+    condition = compile_rule(Rule.model_validate(rule), BOOK.streak_policy)
     found = condition.progress(ada.state)
     assert (*found, found.percent) == progress
     assert condition.holds(ada.state) == (found.percent == 100)

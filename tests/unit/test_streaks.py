@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from progress_worker.domain.days import Days, Run
-from progress_worker.domain.streaks import ActiveDays, DailyStreak, StreakPolicy, Streaks
+from progress_worker.domain.streaks import DailyStreak, StreakPolicy, Streaks
 from progress_worker.domain.weeks import days_needed
 
 WITHOUT_FREEZES = StreakPolicy()
@@ -203,14 +203,3 @@ def test_the_calendar_ends_without_an_overflow() -> None:
         policy = StreakPolicy(cap=2, earn_every=5, week_starts_on=starts_on)
         assert learner.longest_days(policy) == 1
         assert learner.longest_weeks(policy) == 1
-
-
-@pytest.mark.parametrize(
-    ("today", "current"),
-    [(12, 3), (13, 3), (14, 0), (30, 0), (11, 3)],
-    ids=["done today", "still yesterday", "one day missed", "long ago", "zone gone west"],
-)
-def test_the_current_streak_lives_until_a_day_is_missed(today: int, current: int) -> None:
-    active = ActiveDays(days(1, 2, 3, 4, 10, 11, 12).runs)
-    assert active.current(march(today)) == current
-    assert active.longest == 4

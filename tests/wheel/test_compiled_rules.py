@@ -28,7 +28,7 @@ COMPILED = (
     "domain.streaks",
     "domain.totals",
     "domain.weeks",
-    "domain.zones",
+    "domain.clocks",
     "ingest.folding",
     "storage.write.cache",
 )

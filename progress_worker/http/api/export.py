@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from progress_worker.domain.calendar import today
 from progress_worker.domain.completion import Completion
 from progress_worker.errors import TransientError
 from progress_worker.http.api.presentation import Presenter, achievement_rows
@@ -142,7 +141,7 @@ async def _read(question: Asked, wanted: Format, spool: Spool, deadline: float) 
 
 
 def _headers(question: Asked, stamp: Stamp, wanted: Format) -> dict[str, str]:
-    day = today(stamp.timezone, question.now)
+    day = stamp.clock.day_of(question.now)
     return {
         "Content-Type": _MEDIA_TYPES[wanted],
         "Content-Disposition": f'attachment; filename="progress-{day}.{wanted}"',

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from progress_worker.domain.achievements import Achievement
-from progress_worker.domain.calendar import today
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import Condition
 from progress_worker.domain.skills import LEVELS, RANK
 from progress_worker.domain.state import LearnerState, SkillLevel
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.streak_reading import read_daily
+from progress_worker.domain.streaks import StreakPolicy, Streaks
 from progress_worker.domain.totals import Totals
 from progress_worker.http.api.responses import (
     AchievementCounts,
@@ -64,19 +64,20 @@ class Presenter:
     def __init__(self, book: RuleBook) -> None:
         self._conditions = book.conditions
         self._level_rules = book.levels
+        self._streak_policy = book.streak_policy
 
     def progress(self, view: LearnerView, now: dt.datetime) -> ProgressAnswer:
         """A learner's progress at a glance."""
         overall = view.state.overall
         return ProgressAnswer(
             user_id=view.state.user_id,
-            timezone=view.stamp.timezone or DEFAULT_ZONE,
+            timezone=view.stamp.clock.name,
             as_of=now,
             exercises_completed=overall.completions,
             time_spent_seconds=overall.time_spent_seconds,
             average_grade=overall.average_grade,
             hints_used=overall.hints_used,
-            streak=_streak(view.state.active_days, today(view.stamp.timezone, now)),
+            streak=_streak(view.state.streaks, self._streak_policy, view.stamp.clock.day_of(now)),
             achievements=self._summary(view),
             skill_levels=[
                 TopicLevel(
@@ -189,14 +190,14 @@ class Presenter:
         )
 
 
-def _streak(days: ActiveDays, today: dt.date) -> Streak:
-    current, last = days.current(today), days.last_day
+def _streak(streaks: Streaks, policy: StreakPolicy, today: dt.date) -> Streak:
+    read = read_daily(streaks, policy, today)
     return Streak(
-        current=current,
-        longest=days.longest,
-        last_active_day=last,
-        active_today=last is not None and last >= today,
-        at_risk=current > 0 and last is not None and last < today,
+        current=read.current,
+        longest=read.longest,
+        last_active_day=read.last_active_day,
+        active_today=read.state == "active_today",
+        at_risk=read.state == "at_risk",
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from progress_worker.domain.state import Cell
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.streak_reading import streaks_by_day
 from progress_worker.domain.totals import Totals, sum_of
 from progress_worker.domain.vocabulary import DIFFICULTIES
 from progress_worker.http.api.responses_over_time import (
@@ -31,9 +31,6 @@ from progress_worker.http.api.windows import (
     last_shown,
 )
 from progress_worker.storage.read.views import HistoryView, StatisticsView
-
-#: A run that no window reaches.
-_NEVER: Final = (dt.date.max.toordinal() + 1, dt.date.max.toordinal() + 1)
 
 _Cells = list[tuple[Cell, Totals]]
 _Key = TypeVar("_Key", bound=Hashable)
@@ -84,32 +81,14 @@ def present_history(
     )
 
 
-def streaks_by_day(active: ActiveDays, window: Window) -> Iterator[tuple[int, int]]:
-    """The current and the longest streak at the end of each day of the window."""
-    runs = [*active.runs, _NEVER]
-    begun = longest_before = 0
-    for ordinal in range(window.first.toordinal(), window.first.toordinal() + len(window)):
-        while runs[begun][0] <= ordinal:
-            if begun:
-                longest_before = max(longest_before, runs[begun - 1][1] - runs[begun - 1][0] + 1)
-            begun += 1
-        if begun == 0:
-            yield 0, 0
-            continue
-        first, last = runs[begun - 1]
-        length = min(last, ordinal) - first + 1
-        yield (length if last >= ordinal - 1 else 0), max(longest_before, length)
-
-
 def _history_days(view: HistoryView, window: Window) -> Iterator[HistoryDay]:
     earlier = (totals for day, totals in view.days.items() if day < window.first)
     sums = sum_of([view.before, *earlier])
     unlocks_on = Counter(view.unlocks.values())
     unlocked = sum(count for day, count in unlocks_on.items() if day < window.first)
     cumulative, idle = _sums(sums, unlocked), Totals()
-    for day, (current, longest) in zip(
-        window, streaks_by_day(view.active_days, window), strict=True
-    ):
+    streaks = streaks_by_day(view.streaks, view.stamp.book.streak_policy, window.first, window.last)
+    for day, (current, longest) in zip(window, streaks, strict=True):
         totals, unlocks = view.days.get(day, idle), unlocks_on.get(day, 0)
         if totals is not idle or unlocks:
             sums.merge(totals)

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from progress_worker.domain.calendar import today
 from progress_worker.http.api.responses_over_time import Period
 from progress_worker.storage.read.views import Stamp
 
 ONE_DAY: Final = dt.timedelta(days=1)
+#: The zone 12 hours behind UTC, and a day that starts at 23:00.
+_LATEST_START: Final = dt.timedelta(hours=12 + 23)
 #: A year's days, a leap year's included.
 MAX_DAYS: Final = 366
 DEFAULT_DAYS: Final = 30
@@ -52,7 +53,7 @@ def last_days(days: int, last: dt.date) -> Window:
 
 def last_shown(stamp: Stamp, now: dt.datetime) -> dt.date:
     """The last day that windows show: the later of today and the last active day."""
-    local = today(stamp.timezone, now)
+    local = stamp.clock.day_of(now)
     return max(local, stamp.last_active_day or local)
 
 
@@ -62,8 +63,8 @@ def span(days: int, now: dt.datetime) -> Window:
 
 
 def earliest_today(now: dt.datetime) -> dt.date:
-    """Today in the last zone of the world to reach it."""
-    return now.astimezone(dt.UTC).date() - ONE_DAY
+    """Today in the last zone of the world to reach it, if days start there as late as they can."""
+    return (now.astimezone(dt.UTC) - _LATEST_START).date()
 
 
 @dataclass(frozen=True, slots=True)

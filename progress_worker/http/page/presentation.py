@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from progress_worker.domain.calendar import today
+from progress_worker.domain.calendar import LocalClock
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.skills import LEVELS
 from progress_worker.domain.state import LearnerState, SkillLevel
@@ -83,6 +83,7 @@ class PageContent:
 
     voice: Voice
     today: dt.date
+    clock: LocalClock
     progress: ProgressAnswer
     spans: list[Span]
     chosen: SpanName
@@ -119,7 +120,8 @@ def present_page(view: PageView, now: dt.datetime, voice: Voice) -> PageContent:
     standings = {found.achievement.id: found for found in presenter.standings(learner)}
     return PageContent(
         voice=voice,
-        today=today(learner.stamp.timezone, now),
+        today=learner.stamp.clock.day_of(now),
+        clock=learner.stamp.clock,
         progress=presenter.progress(learner, now),
         spans=spans,
         chosen=first_with_practice(spans),

@@ -11,7 +11,6 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from progress_worker.domain.calendar import local_day
 from progress_worker.http.page import text as page_text
 
 _POLICY: Final = {
@@ -102,7 +101,6 @@ def _environment() -> Environment:
         "counted": page_text.counted,
         "duration": page_text.duration,
         "grade": page_text.grade,
-        "local_day": local_day,
         "day": page_text.day,
         "short_day": page_text.short_day,
         "weekday_and_day": page_text.weekday_and_day,

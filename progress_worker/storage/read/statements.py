@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from progress_worker.domain.totals import SUMS
-from progress_worker.storage.active_days import BOUNDS
+from progress_worker.storage.days import COLUMNS, bounds
 from progress_worker.storage.rows import LEVEL
 from progress_worker.storage.schema.tables import (
     achievement_unlock,
@@ -42,7 +42,8 @@ from progress_worker.storage.schema.tables import (
 
 _LINE_BREAK: Final = literal_column("chr(10)", Text)
 
-_ACTIVE_DAYS: Final = literal_column(BOUNDS, ARRAY(Integer)).label("active_days")
+#: The runs of active, excused and travel days.
+_DAYS: Final = tuple(literal_column(bounds(name), ARRAY(Integer)).label(name) for name in COLUMNS)
 _LAST_ACTIVE_DAY: Final = literal_column("upper(learner.active_days) - 1", Date)
 
 
@@ -102,6 +103,8 @@ def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
         select(
             learner.c.version,
             learner.c.timezone,
+            learner.c.utc_offset_minutes,
+            learner.c.day_starts_at,
             _LAST_ACTIVE_DAY.label("last_active_day"),
             _RULE_BOOK.label("rule_book"),
             *columns,
@@ -116,7 +119,7 @@ STAMP: Final = _learner_and("stamp")
 
 #: Everything that does not depend on a day: sums, streak, levels, unlocks, counters.
 _STATE: Final[tuple[ColumnElement[Any], ...]] = (
-    _ACTIVE_DAYS,
+    *_DAYS,
     learner.c.counters,
     _cells(learner_total, "topic", "difficulty").scalar_subquery().label("totals"),
     _levels().scalar_subquery().label("levels"),
@@ -150,10 +153,10 @@ STATISTICS: Final = _learner_and(
     .label("days"),
 )
 
-#: The sums of each day of a window, those of all days before it, active days, unlocks' days.
+#: The sums of each day of a window, those of all days before it, days of streaks, unlocks' days.
 HISTORY: Final = _learner_and(
     "history",
-    _ACTIVE_DAYS,
+    *_DAYS,
     _days_before().label("before"),
     _days_within().label("days"),
     _rows(achievement_unlock, "achievement_id", "local_day")

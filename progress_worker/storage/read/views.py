@@ -12,13 +12,19 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import msgspec
 from sqlalchemy import ClauseElement
 
-from progress_worker.domain.calendar import is_zone
+from progress_worker.domain.calendar import LocalClock, is_zone
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
-from progress_worker.domain.streaks import ActiveDays
+from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals, sum_of
-from progress_worker.storage.active_days import read_runs
-from progress_worker.storage.assembling import learner_state, levels_of, totals_of
+from progress_worker.storage.assembling import (
+    DaysColumns,
+    learner_state,
+    levels_of,
+    streaks_of,
+    totals_of,
+)
+from progress_worker.storage.days import COLUMNS
 from progress_worker.storage.read.connections import ReadConnections
 from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.statements import (
@@ -43,13 +49,13 @@ _View = TypeVar("_View")
 class Stamp(NamedTuple):
     """What a learner's answers depend on: every change raises the version.
 
-    `book` is the rule book by which the learner is complete. `timezone` is None if this release
-    does not know the zone; days are those of UTC then.
+    `book` is the rule book by which the learner is complete. Days are read by `clock`. It is UTC's
+    if this release does not know the learner's zone.
     """
 
     book: RuleBook
     version: int = 0
-    timezone: str | None = None
+    clock: LocalClock = LocalClock()
     last_active_day: dt.date | None = None
 
 
@@ -84,7 +90,7 @@ class HistoryView:
     """Sums per day of the window, the sums before it, and every unlock's local day."""
 
     stamp: Stamp
-    active_days: ActiveDays
+    streaks: Streaks
     before: Totals
     days: dict[dt.date, Totals]
     unlocks: dict[str, dt.date]
@@ -178,7 +184,7 @@ def learner_view(user_id: str, row: Any, stamp: Stamp) -> LearnerView:
     state = learner_state(
         user_id,
         version=row.version,
-        bounds=row.active_days,
+        days=_days(row),
         counters=row.counters,
         totals=lines_of(row.totals),
         levels=_levels(row.levels),
@@ -211,10 +217,10 @@ def statistics_view(row: Any, stamp: Stamp) -> StatisticsView:
 def history_view(row: Any, stamp: Stamp) -> HistoryView:
     """Decode a row of HISTORY; without one, the view of a learner never seen."""
     if row is None:
-        return HistoryView(stamp, ActiveDays(), Totals(), {}, {})
+        return HistoryView(stamp, Streaks(), Totals(), {}, {})
     return HistoryView(
         stamp,
-        ActiveDays(read_runs(row.active_days)),
+        streaks_of(_days(row)),
         Totals(*_JSON.decode(row.before)),
         _day_totals(row.days),
         {name: dt.date.fromisoformat(day) for name, day in lines_of(row.unlocks)},
@@ -223,10 +229,18 @@ def history_view(row: Any, stamp: Stamp) -> HistoryView:
 
 async def stamp_of(books: ViewRuleBooks, row: Any) -> Stamp:
     """The stamp of a learner's row. Raises TransientError."""
+    active = await books.of(None)
     if row is None:
-        return Stamp(await books.of(None))
-    zone = row.timezone if _is_zone_known(row) else None
-    return Stamp(await books.of(row.rule_book), row.version, zone, row.last_active_day)
+        return Stamp(active, clock=LocalClock(starts=active.day_starts))
+    known = _is_zone_known(row)
+    # The newest rule book says when days start, as for completions that arrive.
+    clock = LocalClock(
+        row.timezone if known else None,
+        row.utc_offset_minutes,
+        row.day_starts_at,
+        active.day_starts,
+    )
+    return Stamp(await books.of(row.rule_book), row.version, clock, row.last_active_day)
 
 
 def _is_zone_known(row: Any) -> bool:
@@ -249,6 +263,10 @@ def lines_of(text: str | None) -> Iterator[Any]:
     lines = text.split("\n")
     for start in range(0, len(lines), _PORTION):
         yield from _JSON.decode_lines("\n".join(lines[start : start + _PORTION]))
+
+
+def _days(row: Any) -> DaysColumns:
+    return [getattr(row, name) for name in COLUMNS]
 
 
 def _levels(text: str | None) -> Iterator[tuple[Any, ...]]:

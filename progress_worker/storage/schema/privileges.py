@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from progress_worker.storage.schema.tables import (
-    LEARNER_TABLES,
     achievement_unlock,
     completion,
+    excuse,
     learner,
     learner_day,
     learner_total,
@@ -16,6 +16,7 @@ from progress_worker.storage.schema.tables import (
     rule_book,
     running_worker,
     skill_level,
+    streak_expiry,
     walk,
 )
 
@@ -28,10 +29,12 @@ REVISION_TABLE: Final = "alembic_version"
 WORKER: Final[Privileges] = {
     learner.name: ("SELECT", "INSERT", "UPDATE"),
     completion.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    excuse.name: ("SELECT", "INSERT", "UPDATE"),
     learner_total.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_day.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     skill_level.name: ("SELECT", "INSERT", "UPDATE"),
     achievement_unlock.name: ("SELECT", "INSERT"),
+    streak_expiry.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     outbox.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     rule_book.name: ("SELECT", "INSERT"),
     running_worker.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -39,7 +42,17 @@ WORKER: Final[Privileges] = {
     REVISION_TABLE: ("SELECT",),
 }
 VIEW: Final[Privileges] = {
-    **{table.name: ("SELECT",) for table in LEARNER_TABLES},
+    **{
+        table.name: ("SELECT",)
+        for table in (
+            learner,
+            completion,
+            learner_total,
+            learner_day,
+            skill_level,
+            achievement_unlock,
+        )
+    },
     rule_book.name: ("SELECT",),
     REVISION_TABLE: ("SELECT",),
 }

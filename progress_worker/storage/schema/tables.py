@@ -13,6 +13,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Identity,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import DATEMULTIRANGE, JSONB
 
@@ -53,6 +55,13 @@ def _totals() -> list[Column[int]]:
 #: It counts while `rule_book_at` is the row's version: a release that does not know rule books
 #: raises the version alone.
 #: `completions_kept_from` is null until completions of the learner are deleted.
+#: `timezone` is what the latest completion named that names one, and the two columns after it say
+#: which one that is. Where none names one, they and `utc_offset_minutes` belong to the latest
+#: completion. The same for `day_starts_at`, the hour.
+#: `excused_days` is the union of the learner's excuses, and `travel_days` what the travel guard
+#: excuses beside them. `least_day_offset` and `most_day_offset` are the bounds of how far the
+#: learner's days were ahead of days in UTC, in minutes. All of these are complete while
+#: `complete_at` is the row's version: a release before 0007 raises the version alone.
 #: `first_version` is the version with which the learner began, or began again after an erasure. It
 #: is null if a release before 0006 added the learner.
 learner: Final = Table(
@@ -69,6 +78,15 @@ learner: Final = Table(
     Column("rule_book", Integer),
     Column("rule_book_at", BigInteger),
     Column("first_version", BigInteger),
+    Column("utc_offset_minutes", SmallInteger),
+    Column("day_starts_at", SmallInteger),
+    Column("day_starts_completed_at", DateTime(timezone=True)),
+    Column("day_starts_event_id", Uuid),
+    Column("excused_days", DATEMULTIRANGE),
+    Column("travel_days", DATEMULTIRANGE),
+    Column("least_day_offset", SmallInteger),
+    Column("most_day_offset", SmallInteger),
+    Column("complete_at", BigInteger),
     postgresql_with={"fillfactor": "80"},
 )
 
@@ -92,6 +110,22 @@ completion: Final = Table(
     Column("utc_offset_minutes", SmallInteger),
     Column("day_starts_at", SmallInteger),
     Column("cohort", Text),
+    Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("local_day_hour", SmallInteger),
+)
+
+#: Days that the platform excused: an adjustment at its highest revision.
+excuse: Final = Table(
+    "excuse",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("excuse_id", Uuid, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+    Column("issued_at", DateTime(timezone=True), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
@@ -149,6 +183,22 @@ achievement_unlock: Final = Table(
     Column("target", BigInteger, nullable=False),
     Column("backdated", Boolean, nullable=False),
     Column("learner_version", BigInteger),
+)
+
+#: When a learner's streak is lost unless the learner does something; kept while warnings are on.
+#: `warned_for` is the time that a warning was published for, `warned_on` the learner's day then.
+streak_expiry: Final = Table(
+    "streak_expiry",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("warned_for", DateTime(timezone=True)),
+    Column("warned_on", Date),
+    Index(
+        "ix_streak_expiry_expires_at",
+        "expires_at",
+        postgresql_where=text("warned_for IS DISTINCT FROM expires_at"),
+    ),
 )
 
 #: Records that wait to be published; a row is deleted once Kafka has acknowledged it. Row ids are
@@ -209,8 +259,10 @@ walk: Final = Table(
 LEARNER_TABLES: Final = (
     learner,
     completion,
+    excuse,
     learner_total,
     learner_day,
     skill_level,
     achievement_unlock,
+    streak_expiry,
 )

@@ -1,4 +1,4 @@
-"""Derives learners from all of their completions, within a time limit that fits their number."""
+"""Derives learners from all of their facts, within a time limit that fits their number."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import Derivation, Derived
+from progress_worker.domain.excuses import Excuse
 from progress_worker.domain.state import LearnerState
 from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rows import COMPLETION
 from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.excuses import load_excuses
 
 #: Deriving a learner takes 20 µs a completion, so the event loop waits 10 ms for one portion.
 _PORTION: Final = 500
@@ -60,6 +62,7 @@ async def derive(
     you leave it early. Raises psycopg.Error.
     """
     left = dict(stored)
+    excuses = await load_excuses(connection, list(stored))
     derivation: Derivation | None = None
     current = ""
     async with aclosing(_completions(connection, list(stored))) as completions:
@@ -68,16 +71,19 @@ async def derive(
                 if derivation is not None:
                     yield left.pop(current), derivation.finish()
                 current = completion.user_id
-                derivation = _derivation(books, left[current], newest=newest)
+                derivation = _derivation(books, left[current], excuses[current], newest=newest)
             derivation.add(completion)
     if derivation is not None:
         yield left.pop(current), derivation.finish()
     for learner in left.values():
-        yield learner, _derivation(books, learner, newest=newest).finish()
+        yield learner, _derivation(books, learner, excuses[learner.user_id], newest=newest).finish()
 
 
-def _derivation(books: RuleBooks, stored: LearnerState, *, newest: bool) -> Derivation:
-    return Derivation(books.active if newest else books.by_version[stored.rule_book], stored)
+def _derivation(
+    books: RuleBooks, stored: LearnerState, excuses: Sequence[Excuse], *, newest: bool
+) -> Derivation:
+    book = books.active if newest else books.by_version[stored.rule_book]
+    return Derivation(book, stored, excuses)
 
 
 async def _completions(connection: Connection, users: Sequence[str]) -> AsyncGenerator[Completion]:

@@ -16,14 +16,15 @@ from typing import Any, Final
 
 from psycopg import AsyncCursor
 
+from progress_worker.domain import travel
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import LearnerChangedError
-from progress_worker.storage.active_days import BOUNDS
 from progress_worker.storage.arrays import array
 from progress_worker.storage.assembling import learner_state
 from progress_worker.storage.database import Connection, values_refused
+from progress_worker.storage.days import COLUMNS, bounds
 from progress_worker.storage.rows import COMPLETION, DAY, LEVEL, TOTAL
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import rulebooks
@@ -32,9 +33,25 @@ from progress_worker.storage.write.cache import LearnerCache
 #: A completion's identity: the learner and the event id as a number, which is hashed faster.
 CompletionKey = tuple[str, int]
 
+#: A learner's columns after the days; `_read_learner` reads them.
+_OTHERS: Final = (
+    "version",
+    "counters",
+    "completions_kept_from",
+    "CASE WHEN rule_book_at = version THEN rule_book END",
+    "coalesce(complete_at = version, false)",
+    "timezone",
+    "timezone_at",
+    "timezone_event_id",
+    "utc_offset_minutes",
+    "day_starts_at",
+    "day_starts_completed_at",
+    "day_starts_event_id",
+    "least_day_offset",
+    "most_day_offset",
+)
 _LEARNERS: Final = f"""
-SELECT user_id, version, {BOUNDS}, timezone, timezone_at, timezone_event_id, counters,
-       completions_kept_from, CASE WHEN rule_book_at = version THEN rule_book END
+SELECT user_id, {", ".join([*map(bounds, COLUMNS), *_OTHERS])}
 FROM learner WHERE user_id = ANY(%s::text[])
 """
 _VERSIONS: Final = "SELECT user_id, version FROM learner WHERE user_id = ANY(%s::text[])"
@@ -45,6 +62,7 @@ SELECT user_id, achievement_id FROM achievement_unlock WHERE user_id = ANY(%s::t
 """
 _DAYS: Final = DAY.select_wanted("user_id", "local_day")
 _STORED: Final = COMPLETION.select_wanted("user_id", "event_id")
+_LIVED: Final = f"{COMPLETION.select_wanted('user_id', 'local_day')} WHERE NOT revoked"
 
 
 @dataclass(slots=True)
@@ -86,10 +104,27 @@ async def _load(
         stored = await _execute(connection, _STORED, *wanted)
     found = {key_of(c): c for c in map(Completion._make, await stored.fetchall())}
     days = _missing_days(learners, [*arrivals, *found.values()])
-    read = missing | {user_id for user_id, _ in found} | {user_id for user_id, _ in days}
+    proofs = _missing_proofs(learners, arrivals, found)
+    read = missing | {user_id for pairs in (found, days, proofs) for user_id, _ in pairs}
     if read:
-        await _load_days(connection, learners, days, read)
+        await _load_days(connection, learners, days, proofs, read)
     return Loaded(learners, found)
+
+
+def _missing_proofs(
+    learners: Mapping[str, LearnerState],
+    arrivals: Sequence[Completion],
+    found: Mapping[CompletionKey, Completion],
+) -> set[tuple[str, dt.date]]:
+    """Days whose completions may prove travel, of learners who may have travelled."""
+    missing = set()
+    for user_id, arriving in travel.travellers(learners, arrivals).items():
+        stored = [found[key_of(c)] for c in arriving if key_of(c) in found]
+        days = travel.days_to_read(learners[user_id], arriving, stored)
+        if days is not None:
+            learners[user_id].proofs = {}
+            missing |= {(user_id, day) for day in days}
+    return missing
 
 
 def _missing_days(
@@ -109,14 +144,16 @@ async def _load_days(
     connection: Connection,
     learners: Mapping[str, LearnerState],
     days: Set[tuple[str, dt.date]],
+    proofs: Set[tuple[str, dt.date]],
     read: Set[str],
 ) -> None:
-    """Load the days, then compare the versions of the learners of whom anything was read.
+    """Load the days and what proves travel, then compare the versions of all learners in `read`.
 
     The rules may fail on a mixture of two versions, long before a save could notice.
     """
     async with connection.pipeline():
         rows = await _execute(connection, _DAYS, *_columns(days)) if days else None
+        lived = await _execute(connection, _LIVED, *_columns(proofs)) if proofs else None
         versions = await _execute(connection, _VERSIONS, read)
     known = dict(await versions.fetchall())
     if any(learners[user_id].version != known.get(user_id, 0) for user_id in read):
@@ -126,6 +163,8 @@ async def _load_days(
     found = await rows.fetchall() if rows else ()
     for user_id, local_day, topic, difficulty, *numbers in found:
         learners[user_id].days[local_day][topic, difficulty] = Totals(*numbers)
+    for completion in map(Completion._make, await lived.fetchall() if lived else ()):
+        travel.remember(learners[completion.user_id], completion)
 
 
 def key_of(completion: Completion) -> CompletionKey:
@@ -172,22 +211,9 @@ async def _read_learners(
     learners, *others = [await answer.fetchall() for answer in answers]
     totals, levels, unlocked = (_by_learner(rows) for rows in others)
     states = {
-        user_id: learner_state(
-            user_id,
-            version=version,
-            bounds=bounds,
-            zone=(named_at, named_by, timezone) if timezone is not None else None,
-            counters=counters,
-            kept_from=kept_from,
-            rule_book=rule_book,
-            totals=totals[user_id],
-            levels=levels[user_id],
-            unlocked=(name for (name,) in unlocked[user_id]),
-        )
-        for (
-            user_id, version, bounds, timezone, named_at, named_by, counters, kept_from, rule_book,
-        ) in learners
-    }  # fmt: skip
+        row[0]: _read_learner(row, totals[row[0]], levels[row[0]], unlocked[row[0]])
+        for row in learners
+    }
     await rulebooks.fetch(connection, books, {state.rule_book for state in states.values()})
     for state in states.values():
         if state.rule_book is None:
@@ -198,6 +224,38 @@ async def _read_learners(
     for user_id in users - states.keys():
         states[user_id] = books.active.new_learner(user_id)
     return states
+
+
+def _read_learner(
+    row: Sequence[Any],
+    totals: Sequence[Sequence[Any]],
+    levels: Sequence[Sequence[Any]],
+    unlocked: Sequence[Sequence[Any]],
+) -> LearnerState:
+    """The state from a row of `_LEARNERS` and the learner's rows of other tables."""
+    user_id, *days = row[: 1 + len(COLUMNS)]
+    version, counters, kept_from, rule_book, complete, *clock = row[1 + len(COLUMNS) :]
+    timezone, named_at, named_by, offset, hour, hour_at, hour_by, least, most = clock
+    state = learner_state(
+        user_id,
+        version=version,
+        days=days,
+        counters=counters,
+        totals=totals,
+        levels=levels,
+        unlocked=(name for (name,) in unlocked),
+        rule_book=rule_book,
+    )
+    state.kept_from = kept_from
+    state.complete = complete
+    if timezone is not None:
+        state.zone = named_at, named_by, timezone
+    elif offset is not None:
+        state.offset = named_at, named_by, offset
+    if hour is not None:
+        state.day_start = hour_at, hour_by, hour
+    state.least_day_offset, state.most_day_offset = least, most
+    return state
 
 
 def _by_learner(rows: Iterable[Sequence[Any]]) -> defaultdict[str, list[Sequence[Any]]]:

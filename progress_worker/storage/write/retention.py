@@ -47,6 +47,7 @@ _MARK: Final = """
 UPDATE learner SET
     version = version + 1,
     rule_book_at = CASE WHEN rule_book_at = version THEN version + 1 ELSE rule_book_at END,
+    complete_at = CASE WHEN complete_at = version THEN version + 1 ELSE complete_at END,
     completions_kept_from = greatest(completions_kept_from, %(before)s)
 WHERE user_id = ANY(%(users)s::text[])
 """

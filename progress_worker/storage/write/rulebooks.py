@@ -6,6 +6,7 @@ whose own is older uses the newest.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -25,6 +26,9 @@ _log = structlog.get_logger()
 _LOCK: Final = "SELECT pg_advisory_xact_lock(7281936403)"
 _NEWEST: Final = "SELECT max(version) FROM rule_book"
 _CONTENT: Final = "SELECT version, content FROM rule_book WHERE version = ANY(%s)"
+_TODAY: Final = "SELECT (now() AT TIME ZONE 'UTC')::date - '0001-01-01'::date + 1"
+#: A completion may be on the wall clock's next day, and a worker may read the rule book late.
+_FIXED_DAYS: Final = 2
 _STORE: Final = f"INSERT INTO {RULE_BOOK.into} VALUES (%s, %s, %s, %s, %s)"
 #: A worker that was not seen for this long is gone.
 _GONE_SECONDS: Final = 60
@@ -90,6 +94,7 @@ async def settle(
     own, active = books.configured, await newest(connection)
     await _refuse_changed(connection, own)
     if active is None or active < own.version:
+        await _refuse_other_days(connection, books, own, active)
         blind = await _worker_without(connection, own.content.format)
         if blind is None:
             await _store(connection, own, content)
@@ -114,6 +119,25 @@ async def _refuse_changed(connection: Connection, book: RuleBook) -> None:
             f"Rule book {book.version} was active before with other content: give the changed one "
             "a higher version."
         )
+
+
+async def _refuse_other_days(
+    connection: Connection, books: RuleBooks, own: RuleBook, active: int | None
+) -> None:
+    """Local days are never found again, so they may start at other hours only from now on."""
+    if active is None:
+        return
+    await fetch(connection, books, [active])
+    row = await (await connection.execute(_TODAY)).fetchone()
+    fixed = dt.date.fromordinal(row[0] + _FIXED_DAYS) if row else dt.date.max
+    before, after = books.by_version[active].day_starts, own.day_starts
+    changes = {date for date, _ in [*before.changes, *after.changes]}
+    for date in sorted({dt.date.min} | {date for date in changes if date <= fixed}):
+        if before.hour(date) != after.hour(date):
+            raise FatalError(
+                f"Rule book {own.version} lets days start at other hours up to {fixed:%Y-%m-%d} "
+                f"than rule book {active}: `day_starts_at` may change from the day after on."
+            )
 
 
 class _Blind(NamedTuple):

@@ -18,9 +18,9 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
-from progress_worker.storage.active_days import format_runs
-from progress_worker.storage.arrays import arrays
+from progress_worker.storage.arrays import array, arrays
 from progress_worker.storage.database import Connection, values_refused
+from progress_worker.storage.days import format_runs
 from progress_worker.storage.rows import (
     COMPLETION,
     DAY,
@@ -41,15 +41,18 @@ _OTHER_COLUMNS: Final = [name for name in LEARNER.values if name != "version"]
 _COMPLETE: Final = "CASE WHEN n.rule_book IS NOT NULL THEN {} END"
 _SAVE_LEARNERS: Final = f"""
 WITH added AS (
-    INSERT INTO learner (user_id, version, first_version, rule_book_at, {", ".join(_OTHER_COLUMNS)})
+    INSERT INTO learner (
+        user_id, version, first_version, rule_book_at, complete_at, {", ".join(_OTHER_COLUMNS)}
+    )
     SELECT user_id, {_FIRST_VERSION}, {_FIRST_VERSION}, {_COMPLETE.format(_FIRST_VERSION)},
-           {", ".join(_OTHER_COLUMNS)}
+           {_FIRST_VERSION}, {", ".join(_OTHER_COLUMNS)}
     FROM {LEARNER.given(LEARNER.columns)}
     ON CONFLICT (user_id) DO NOTHING
     RETURNING version
 ), changed AS (
     UPDATE learner AS l
     SET version = n.version + 1, rule_book_at = {_COMPLETE.format("n.version + 1")},
+        complete_at = CASE WHEN n.user_id <> ALL(%s::text[]) THEN n.version + 1 END,
         {", ".join(f"{name} = n.{name}" for name in _OTHER_COLUMNS)}
     FROM {LEARNER.given(LEARNER.columns)}
     WHERE l.user_id = n.user_id AND l.version = n.version
@@ -67,16 +70,39 @@ _PARTS: Final = CombinedQuery(
     DAY.update,
     SAVED_LEVEL.upsert,
 )
-_FIND_ZONES: Final = """
+#: The latest completion that names a part of the clock; an offset counts where no zone is named.
+_LATEST: Final = """
+LEFT JOIN LATERAL (
+    SELECT {0}, completed_at, event_id FROM completion AS c
+    WHERE c.user_id = l.user_id AND NOT revoked AND {0} IS NOT NULL
+    ORDER BY completed_at DESC, event_id DESC LIMIT 1
+) AS {1} ON true
+"""
+_FIND_CLOCKS: Final = f"""
 UPDATE learner AS l
-SET timezone = z.timezone, timezone_at = z.completed_at, timezone_event_id = z.event_id
+SET timezone = f.timezone, timezone_at = f.timezone_at, timezone_event_id = f.timezone_event_id,
+    utc_offset_minutes = f.utc_offset_minutes, day_starts_at = f.day_starts_at,
+    day_starts_completed_at = f.day_starts_completed_at, day_starts_event_id = f.day_starts_event_id
 FROM (
-    SELECT DISTINCT ON (user_id) user_id, timezone, completed_at, event_id
-    FROM completion
-    WHERE user_id = ANY(%s) AND NOT revoked AND timezone IS NOT NULL
-    ORDER BY user_id, completed_at DESC, event_id DESC
-) AS z
-WHERE l.user_id = z.user_id
+    SELECT l.user_id, z.timezone, coalesce(z.completed_at, o.completed_at) AS timezone_at,
+           coalesce(z.event_id, o.event_id) AS timezone_event_id,
+           CASE WHEN z.timezone IS NULL THEN o.utc_offset_minutes END AS utc_offset_minutes,
+           h.day_starts_at, h.completed_at AS day_starts_completed_at,
+           h.event_id AS day_starts_event_id
+    FROM learner AS l
+    {_LATEST.format("timezone", "z")}
+    {_LATEST.format("utc_offset_minutes", "o")}
+    {_LATEST.format("day_starts_at", "h")}
+    WHERE l.user_id = ANY(%s::text[])
+) AS f
+WHERE l.user_id = f.user_id
+"""
+_SET_EXCUSED_DAYS: Final = """
+UPDATE learner AS l SET excused_days = n.excused, travel_days = n.travelled
+FROM unnest(
+    %s::text[], %s::text[]::datemultirange[], %s::text[]::datemultirange[]
+) AS n (user_id, excused, travelled)
+WHERE l.user_id = n.user_id
 """
 
 
@@ -117,7 +143,11 @@ async def _save_learners(connection: Connection, learners: Sequence[LearnerState
         for states in (new, known)
         for column in arrays([_learner_row(state) for state in states], len(LEARNER.columns))
     ]
-    result = await connection.execute(_SAVE_LEARNERS, columns)
+    incomplete = array([state.user_id for state in known if not state.complete])
+    half = len(LEARNER.columns)
+    result = await connection.execute(
+        _SAVE_LEARNERS, [*columns[:half], incomplete, *columns[half:]]
+    )
     added, changed, first_version = await result.fetchone() or (0, 0, 0)
     if (added, changed) != (len(new), len(known)):
         raise LearnerChangedError("a learner of the batch was changed by another transaction")
@@ -163,6 +193,7 @@ async def _save_parts(
     days: list[Row] = []
     levels: list[Row] = []
     lost: list[str] = []
+    excused: list[Row] = []
     versions = {state.user_id: state.version for state in learners}
     for state in learners:
         user_id, dirty = state.user_id, state.dirty
@@ -174,8 +205,12 @@ async def _save_parts(
             (new_days if new else days).append(of_day)
         for topic, level in dirty.levels.items():
             levels.append((user_id, topic, *level, state.version))
-        if dirty.zone_lost:
+        if dirty.clock_lost:
             lost.append(user_id)
+        if dirty.excused_days:
+            streaks = state.streaks
+            runs = format_runs(streaks.excused.runs), format_runs(streaks.travelled.runs)
+            excused.append((user_id, *runs))
     appended: list[Sequence[Row]] = [
         sorted(changes.added, key=_user_id),
         new_totals,
@@ -192,23 +227,33 @@ async def _save_parts(
             appended[number] = ()
     await _PARTS.run(connection, *appended, changes.revised, totals, days, levels)
     if lost:
-        await connection.execute(_FIND_ZONES, [lost])
+        await connection.execute(_FIND_CLOCKS, [lost])
+    if excused:
+        await connection.execute(_SET_EXCUSED_DAYS, arrays(excused, 3))
 
 
 _user_id: Final = attrgetter("user_id")
+_NOTHING_NAMED: Final = (None, None, None)
 
 
 def _learner_row(state: LearnerState) -> Row:
-    named_at, named_by, timezone = state.zone or (None, None, None)
+    named_at, named_by, _ = state.zone or state.offset or _NOTHING_NAMED
+    hour_at, hour_by, hour = state.day_start or _NOTHING_NAMED
     return (
         state.user_id,
         state.version,
         format_runs(state.active_days.runs),
-        timezone,
+        state.zone[2] if state.zone else None,
         named_at,
         named_by,
         to_json(state.counters).decode(),
         state.rule_book,
+        state.offset[2] if state.offset and not state.zone else None,
+        hour,
+        hour_at,
+        hour_by,
+        state.least_day_offset,
+        state.most_day_offset,
     )
 
 

@@ -60,9 +60,9 @@ UPDATE walk SET
     moved_at = now(), finished_at = CASE WHEN %s THEN now() END
 WHERE name = %s AND (after_user_id, after_event_id) IS NOT DISTINCT FROM (%s, %s::uuid)
 """
-#: By key order. A learner whose row names no rule book for its version has none.
+#: By key order. A learner whom an older release saved last is complete by no rule book.
 _PAGE: Final = """
-SELECT user_id, CASE WHEN rule_book_at = version THEN rule_book END
+SELECT user_id, CASE WHEN rule_book_at = version AND complete_at = version THEN rule_book END
 FROM learner WHERE user_id > %s ORDER BY user_id LIMIT %s
 """
 _SIZES: Final = """

@@ -1,0 +1,83 @@
+"""Stores an excuse and applies it to the learner's streaks, by the learner's rule book.
+
+It is one transaction under the same version check as a batch, so it may be the learner's first
+fact, beside a first completion on another worker. Unlocks that hold now are added as backdated:
+each names the completion that, in order of work, first meets its rule.
+"""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from progress_worker.domain.excuses import Excuse, excused_days
+from progress_worker.domain.reducer import Unlock
+from progress_worker.domain.revisions import supersedes
+from progress_worker.domain.rules import DAYS_BIT
+from progress_worker.domain.state import LearnerState
+from progress_worker.errors import TransientError
+from progress_worker.outbox.messages import Messages
+from progress_worker.outbox.replacing import derive_and_replace
+from progress_worker.storage.database import Connection
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.excuses import load_excuses, store_excuse
+from progress_worker.storage.write.histories import connect_for_histories
+from progress_worker.storage.write.learners import load_whole
+from progress_worker.storage.write.saving import Changes, save
+
+_log = structlog.get_logger()
+
+
+class Excusing:
+    """Applies excuses on request."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        books: RuleBooks,
+        messages: Messages,
+        *,
+        time_limit_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._books = books
+        self._messages = messages
+        self._time_limit = time_limit_seconds
+
+    async def excuse(self, excuse: Excuse) -> list[Unlock]:
+        """Return the unlocks that were added; nothing changes for a revision that is not higher.
+
+        Raises TransientError, PoisonError and FatalError as a batch does.
+        """
+        if not self._books.settled:
+            raise TransientError("The rule books in the database have not been read yet.")
+        users = [excuse.user_id]
+        async with connect_for_histories(self._engine, users, self._time_limit) as connection:
+            known = {
+                other.excuse_id: other
+                for other in (await load_excuses(connection, users))[excuse.user_id]
+            }
+            stored = known.get(excuse.excuse_id)
+            if stored is not None and not supersedes(excuse.revision, stored.revision):
+                return []
+            known[excuse.excuse_id] = excuse
+            whole = await load_whole(connection, self._books, set(users))
+            state = whole.get(excuse.user_id) or self._books.active.new_learner(excuse.user_id)
+            state.streaks.set_excused(excused_days(known.values()))
+            unlocks = await self._write(connection, excuse, state)
+            await connection.commit()
+        _log.info("days_excused", kind=excuse.kind, revoked=excuse.revoked, unlocks=len(unlocks))
+        return unlocks
+
+    async def _write(
+        self, connection: Connection, excuse: Excuse, state: LearnerState
+    ) -> list[Unlock]:
+        await store_excuse(connection, excuse)
+        book = self._books.by_version[state.rule_book]
+        if book.index.due(state, DAYS_BIT):
+            return await derive_and_replace(
+                connection, self._books, self._messages, {state.user_id: state}, newest=False
+            )
+        state.dirty.changed = state.dirty.excused_days = True
+        await save(connection, Changes([state]))
+        return []

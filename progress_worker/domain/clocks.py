@@ -1,0 +1,53 @@
+"""The learner's clock: the zone and the start of the day that the latest completions name."""
+
+from __future__ import annotations
+
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.state import LearnerState, Named
+
+
+def read_clock(state: LearnerState, completion: Completion) -> None:
+    """Apply a new completion to the learner's clock: the latest one that names a part decides."""
+    timezone, zone = completion.timezone, state.zone
+    if timezone is not None:
+        if zone is None or completion.completed_at >= zone[0]:
+            named = (completion.completed_at, completion.event_id, timezone)
+            if zone is None or named > zone:
+                state.zone = named
+        state.offset = None  # only those who never named a zone are read by an offset
+    elif zone is None and completion.utc_offset_minutes is not None:
+        state.offset = _later(state.offset, completion, completion.utc_offset_minutes)
+    if completion.day_starts_at is not None:
+        state.day_start = _later(state.day_start, completion, completion.day_starts_at)
+
+
+def reread_clock(state: LearnerState, arrival: Completion, stored: Completion) -> None:
+    """Apply a revision to the learner's clock.
+
+    If the completion that decided on a part no longer does, the part is marked as lost: an older
+    completion may decide now.
+    """
+    zone, offset, day_start = state.zone, state.offset, state.day_start
+    if zone is not None and zone[1] == stored.event_id:
+        state.zone = None
+    if offset is not None and offset[1] == stored.event_id:
+        state.offset = None
+    if day_start is not None and day_start[1] == stored.event_id:
+        state.day_start = None
+    if not arrival.revoked:
+        read_clock(state, arrival)
+    if (
+        (zone is not None and (state.zone is None or state.zone[:2] < zone[:2]))
+        or (offset is not None and state.zone is None and _is_earlier(state.offset, offset))
+        or (day_start is not None and _is_earlier(state.day_start, day_start))
+    ):
+        state.dirty.clock_lost = True
+
+
+def _later(known: Named[int] | None, completion: Completion, value: int) -> Named[int]:
+    named = (completion.completed_at, completion.event_id, value)
+    return named if known is None or named > known else known
+
+
+def _is_earlier(now: Named[int] | None, before: Named[int]) -> bool:
+    return now is None or now[:2] < before[:2]
