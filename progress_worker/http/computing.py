@@ -12,8 +12,8 @@ from progress_worker.errors import TransientError
 
 #: An answer from fewer characters takes two milliseconds, or a few on a slow machine.
 _SHORT: Final = 16_000
-#: A row that an answer has in any case takes as long as this many characters.
-_CHARACTERS_PER_ROW: Final = 60
+#: A row that an answer has in any case takes at most as long as this many characters.
+_CHARACTERS_PER_ROW: Final = 30
 #: The longest time for an answer to wait for its turn and to be made, in seconds.
 _LIMIT_SECONDS: Final = 30
 

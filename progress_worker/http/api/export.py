@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from progress_worker.domain.completion import Completion
 from progress_worker.errors import TransientError
-from progress_worker.http.api.presentation import Presenter, achievement_rows
+from progress_worker.http.api.presentation import achievement_rows, presenter_of
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses_over_time import (
     ExportedCompletion,
@@ -171,7 +171,7 @@ async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question
 def _present(
     learner: LearnerView, statistics: StatisticsView, history: HistoryView, question: Asked
 ) -> ExportSummary:
-    user_id, now, presenter = question.user_id, question.now, Presenter(learner.stamp.book)
+    user_id, now, presenter = question.user_id, question.now, presenter_of(learner.stamp.book)
     return ExportSummary(
         progress=presenter.progress(learner, now),
         achievements=presenter.achievements(learner),

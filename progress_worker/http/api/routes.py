@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from progress_worker.http.api.presentation import Presenter, achievement_rows
+from progress_worker.http.api.presentation import achievement_rows, presenter_of
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses import (
     AchievementsAnswer,
@@ -92,7 +92,7 @@ async def progress(question: Asked) -> Response:
     """Totals, streak, latest achievements and skill levels at a glance."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: Presenter(found.stamp.book).progress(found, question.now),
+        lambda found: presenter_of(found.stamp.book).progress(found, question.now),
     )
 
 
@@ -100,7 +100,7 @@ async def achievements(question: Asked) -> Response:
     """Every achievement of the rule book, unlocked or not, with its progress."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: Presenter(found.stamp.book).achievements(found),
+        lambda found: presenter_of(found.stamp.book).achievements(found),
         rows=achievement_rows,
     )
 
@@ -109,7 +109,7 @@ async def badges(question: Asked) -> Response:
     """Badges that were earned, and those that can still be earned."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: Presenter(found.stamp.book).badges(found),
+        lambda found: presenter_of(found.stamp.book).badges(found),
         rows=achievement_rows,
     )
 
@@ -141,7 +141,7 @@ async def skill_levels(question: Asked) -> Response:
     """The skill level in every topic with a completed exercise, and the way to the next one."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: Presenter(found.stamp.book).skill_levels(found),
+        lambda found: presenter_of(found.stamp.book).skill_levels(found),
     )
 
 
@@ -150,7 +150,7 @@ async def skill_level(question: Asked) -> Response:
     topic = question.values[TOPIC]
     return await question.answer(
         lambda reads: reads.topic(question.user_id, topic),
-        lambda found: Presenter(found.stamp.book).skill_level(topic, found.totals, found.level),
+        lambda found: presenter_of(found.stamp.book).skill_level(topic, found.totals, found.level),
     )
 
 

@@ -14,7 +14,7 @@ from progress_worker.domain.skills import LEVELS
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
 from progress_worker.domain.vocabulary import DIFFICULTIES, Difficulty
-from progress_worker.http.api.presentation import Presenter, Standing
+from progress_worker.http.api.presentation import Standing, presenter_of
 from progress_worker.http.api.responses import (
     Badge,
     BadgesAnswer,
@@ -112,7 +112,7 @@ def present_page(view: PageView, now: dt.datetime, voice: Voice) -> PageContent:
     """The page of a learner; the view's days span the calendar."""
     learner = view.learner
     book = learner.stamp.book
-    presenter = Presenter(book)
+    presenter = presenter_of(book)
     year = months_until(last_shown(learner.stamp, now))
     spans = draw_spans(view.days, year)
     skills = [_skill(level, book) for level in presenter.skill_levels(learner).skill_levels]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -28,40 +27,6 @@ _GRACEFUL_SHUTDOWN_SECONDS: Final = 15
 _MOST_HEAD_BYTES: Final = 64 * 1024
 
 
-class JoinedWrites:
-    """A transport that sends in one go what is written before the event loop goes on.
-
-    uvicorn writes the head and the body of an answer one after the other. Each write of its own
-    would cost a system call, and wake the client up.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._parts: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        """Whatever else a transport can do."""
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send the data soon."""
-        if not self._parts:
-            self._loop.call_soon(self.flush)
-        self._parts.append(data)
-
-    def flush(self) -> None:
-        """Send what was written."""
-        if self._parts:
-            self._transport.write(b"".join(self._parts))
-            self._parts.clear()
-
-    def close(self) -> None:
-        """Close the transport after what was written."""
-        self.flush()
-        self._transport.close()
-
-
 class _Protocol(Connection, HttpToolsProtocol):
     def __init__(self, connections: Connections, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -72,11 +37,6 @@ class _Protocol(Connection, HttpToolsProtocol):
     def in_request(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._writes = JoinedWrites(self.opened_transport)
-        self.transport = cast("asyncio.Transport", self._writes)
 
     def data_received(self, data: bytes) -> None:
         # The parser keeps a head of any size.
@@ -90,7 +50,6 @@ class _Protocol(Connection, HttpToolsProtocol):
             self._introduce()
 
     def on_response_complete(self) -> None:
-        self._writes.flush()
         self.open_connections.answered(self)
         self._head_bytes = 0
         super().on_response_complete()
@@ -133,6 +92,7 @@ def run(
     config = uvicorn.Config(
         app,
         http=partial(_Protocol, connections),  # type: ignore[arg-type]  # called as a class is
+        loop="uvloop",
         ws="none",
         backlog=ACCEPTED_AT_ONCE,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.rows import namedtuple_row
-from sqlalchemy import ClauseElement, create_engine
+from sqlalchemy import ClauseElement
 
 from progress_worker.errors import FatalError, TransientError
 from progress_worker.settings.addresses import libpq_url
@@ -20,6 +20,7 @@ from progress_worker.storage.read.pool import (
     SessionPool,
     with_a_fresh_session_if_stale,
 )
+from progress_worker.storage.read.prepared import PreparedStatements, Queries
 from progress_worker.storage.sessions import PINNED, check_encoding, is_pooled, pin
 
 _APPLICATION_NAME: Final = "progress-view"
@@ -52,9 +53,9 @@ class Limits:
 class Snapshot:
     """A transaction whose statements all see the same moment."""
 
-    def __init__(self, session: ReadSession, compiled: _Compiler, statement_seconds: float) -> None:
+    def __init__(self, session: ReadSession, queries: Queries, statement_seconds: float) -> None:
         self._session = session
-        self._compiled = compiled
+        self._queries = queries
         self._statement_seconds = statement_seconds
 
     async def one(self, statement: ClauseElement, **parameters: object) -> Any:
@@ -62,7 +63,8 @@ class Snapshot:
         with _transient():
             async with asyncio.timeout(self._statement_seconds):
                 cursor = self._session.cursor(binary=True, row_factory=namedtuple_row)
-                await cursor.execute(*self._compiled(statement, parameters))
+                query = self._queries[statement]
+                await cursor.execute(query.text, query.values(parameters))
                 return await cursor.fetchone()
 
     async def chunks(
@@ -72,9 +74,10 @@ class Snapshot:
 
         The cursor ends with the transaction.
         """
-        query, values = self._compiled(statement, parameters)
+        query = self._queries[statement]
+        declare = b"DECLARE chunks NO SCROLL CURSOR FOR " + query.text
         with _transient():
-            await self._session.execute(b"DECLARE chunks NO SCROLL CURSOR FOR " + query, values)
+            await self._session.execute(declare, query.values(parameters))
             cursor = self._session.cursor(binary=True, row_factory=namedtuple_row)
             fetch = f"FETCH FORWARD {size} FROM chunks".encode()
             while rows := await (await cursor.execute(fetch, prepare=False)).fetchall():
@@ -99,21 +102,20 @@ class ReadConnections:
         self._url = libpq_url(url)
         self._limits = limits
         self._pool = SessionPool(self._open_session, limits.size, limits.wait_seconds)
-        self._compiled = _Compiler()
+        self._queries = Queries()
 
     async def one(self, statement: ClauseElement, **parameters: object) -> Any:
         """The statement's only row or None, in one round trip; behind a pooler in three."""
-        query, values = self._compiled(statement, parameters)
+        query = self._queries[statement]
 
         async def read() -> Any:
             async with self._pool.session() as session:
+                if session.prepared is not None:
+                    return await session.prepared.one(query, parameters)
+                await _begin(session, _BEGIN_READ)
                 cursor = session.cursor(binary=True, row_factory=namedtuple_row)
-                if session.direct:
-                    await cursor.execute(query, values)
-                else:
-                    await _begin(session, _BEGIN_READ)
-                    await cursor.execute(query, values)
-                    await session.execute("COMMIT")
+                await cursor.execute(query.text, query.values(parameters))
+                await session.execute("COMMIT")
                 return await cursor.fetchone()
 
         with _transient():
@@ -132,7 +134,7 @@ class ReadConnections:
                     session = await with_a_fresh_session_if_stale(
                         lambda: stack.enter_async_context(self._transaction())
                     )
-                yield Snapshot(session, self._compiled, self._limits.statement_seconds)
+                yield Snapshot(session, self._queries, self._limits.statement_seconds)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -153,6 +155,7 @@ class ReadConnections:
             application_name=_APPLICATION_NAME,
             client_encoding=PINNED["client_encoding"],
             connect_timeout=limits.connect_seconds,
+            cursor_factory=psycopg.AsyncRawCursor,
             prepare_threshold=None,
             tcp_user_timeout=int(limits.read_seconds * _MILLISECONDS),
         )
@@ -162,31 +165,11 @@ class ReadConnections:
             session.transaction_settings = pin(settings, version).as_bytes(session)
             if not await is_pooled(session):
                 await session.execute(pin(_READ_ONLY | settings, version, whole_session=True))
-                # The view has a handful of statements: each is prepared when it is first run.
-                session.prepare_threshold = 0
-                session.direct = True
+                session.prepared = PreparedStatements(session)
         except BaseException:
             await session.close()
             raise
         return session
-
-
-class _Compiler:
-    """Turns SQLAlchemy's statements into psycopg's, each once."""
-
-    def __init__(self) -> None:
-        self._dialect = create_engine("postgresql+psycopg://").dialect
-        self._done: dict[ClauseElement, tuple[bytes, dict[str, Any]]] = {}
-
-    def __call__(
-        self, statement: ClauseElement, parameters: dict[str, object]
-    ) -> tuple[bytes, dict[str, object]]:
-        """The statement's text and all its parameters."""
-        if statement not in self._done:
-            compiled = statement.compile(dialect=self._dialect)
-            self._done[statement] = str(compiled).encode(), dict(compiled.params)
-        query, fixed = self._done[statement]
-        return query, fixed | parameters
 
 
 async def _begin(session: ReadSession, begin: bytes) -> None:

@@ -12,6 +12,7 @@ import psycopg
 from progress_worker.errors import TransientError
 from progress_worker.storage.database import is_mended_by_reconnecting
 from progress_worker.storage.droppable import DroppableConnection
+from progress_worker.storage.read.prepared import PreparedStatements
 from progress_worker.storage.sessions import first_line
 
 _Result = TypeVar("_Result")
@@ -20,13 +21,13 @@ _Result = TypeVar("_Result")
 class ReadSession(DroppableConnection):
     """A session that can only read.
 
-    `transaction_settings` is the statement that sets a transaction up. A `direct` session has those
-    settings itself; one of a pooler is shared with others and has none. `answered` says whether a
-    read ever succeeded.
+    `transaction_settings` is the statement that sets a transaction up. A session of Postgres itself
+    has those settings for good and keeps `prepared` statements. A session of a pooler is shared
+    with others and keeps nothing. `answered` says whether a read ever succeeded.
     """
 
     transaction_settings: bytes
-    direct: bool = False
+    prepared: PreparedStatements | None = None
     answered: bool = False
 
 
