@@ -33,7 +33,17 @@ from tests.harness.events import CATALOGUE
 Rows = list[tuple[Any, ...]]
 
 #: Columns that depend on when and how often a learner was saved, not on the events.
-_INCIDENTAL = {"version", "first_version", "learner_version", "rule_book_at", "stored_at"}
+_INCIDENTAL = {
+    "version",
+    "first_version",
+    "learner_version",
+    "rule_book_at",
+    "complete_at",
+    "stored_at",
+    # Bounds, which may be wider than they are after a revision.
+    "least_day_offset",
+    "most_day_offset",
+}
 #: Columns that may also depend on the order of arrival.
 _BY_ARRIVAL = {
     "skill_level": {"previous_level", "level_updated_at"},

@@ -72,11 +72,11 @@ _PARTS: Final = CombinedQuery(
 )
 #: The latest completion that names a part of the clock; an offset counts where no zone is named.
 _LATEST: Final = """
-LEFT JOIN LATERAL (
-    SELECT {0}, completed_at, event_id FROM completion AS c
-    WHERE c.user_id = l.user_id AND NOT revoked AND {0} IS NOT NULL
-    ORDER BY completed_at DESC, event_id DESC LIMIT 1
-) AS {1} ON true
+LEFT JOIN (
+    SELECT DISTINCT ON (user_id) user_id, {0}, completed_at, event_id FROM completion
+    WHERE user_id = ANY(%(users)s::text[]) AND NOT revoked AND {0} IS NOT NULL
+    ORDER BY user_id, completed_at DESC, event_id DESC
+) AS {1} ON {1}.user_id = l.user_id
 """
 _FIND_CLOCKS: Final = f"""
 UPDATE learner AS l
@@ -93,7 +93,7 @@ FROM (
     {_LATEST.format("timezone", "z")}
     {_LATEST.format("utc_offset_minutes", "o")}
     {_LATEST.format("day_starts_at", "h")}
-    WHERE l.user_id = ANY(%s::text[])
+    WHERE l.user_id = ANY(%(users)s::text[])
 ) AS f
 WHERE l.user_id = f.user_id
 """
@@ -227,7 +227,7 @@ async def _save_parts(
             appended[number] = ()
     await _PARTS.run(connection, *appended, changes.revised, totals, days, levels)
     if lost:
-        await connection.execute(_FIND_CLOCKS, [lost])
+        await connection.execute(_FIND_CLOCKS, {"users": lost})
     if excused:
         await connection.execute(_SET_EXCUSED_DAYS, arrays(excused, 3))
 
