@@ -95,10 +95,14 @@ class LocalClock(NamedTuple):
         hours, minutes = divmod(abs(self.offset_minutes), 60)
         return f"{'-' if self.offset_minutes < 0 else '+'}{hours:02}:{minutes:02}"
 
+    def local(self, instant: dt.datetime) -> dt.datetime:
+        """An instant (aware) as the clock shows it. Raises UnknownTimezoneError."""
+        return instant.astimezone(self._zone())
+
     def day_of(self, instant: dt.datetime) -> dt.date:
         """The local day of an instant (aware). Raises UnknownTimezoneError."""
-        local = instant.astimezone(self._zone())
-        return local_day(local, self._hour(local.date()))
+        local = self.local(instant)
+        return local_day(local, self.hour_on(local.date()))
 
     def start_of(self, day: dt.date) -> dt.datetime:
         """The instant at which a local day begins, in UTC. Raises UnknownTimezoneError.
@@ -107,19 +111,30 @@ class LocalClock(NamedTuple):
         exists. Raises OverflowError at the ends of the calendar.
         """
         zone = self._zone()
-        wall = dt.datetime.combine(day, dt.time(self._hour(day)), zone)
+        wall = dt.datetime.combine(day, dt.time(self.hour_on(day)), zone)
         instant = wall.astimezone(dt.UTC)
         if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
             return instant
         return _end_of_gap(wall)
 
+    def end_of(self, day: dt.date) -> dt.datetime:
+        """The instant at which a local day ends, in UTC. Raises UnknownTimezoneError.
+
+        The calendar's last instant stands for any later one.
+        """
+        try:
+            return self.start_of(day + _ONE_DAY)
+        except OverflowError:
+            return dt.datetime.max.replace(tzinfo=dt.UTC)
+
+    def hour_on(self, date: dt.date) -> int:
+        """The hour at which the day of that date starts."""
+        return self.starts.hour(date) if self.hour is None else self.hour
+
     def _zone(self) -> dt.tzinfo:
         if self.timezone is not None:
             return zone(self.timezone)
         return dt.timezone(dt.timedelta(minutes=self.offset_minutes or 0))
-
-    def _hour(self, date: dt.date) -> int:
-        return self.starts.hour(date) if self.hour is None else self.hour
 
 
 def _end_of_gap(wall: dt.datetime) -> dt.datetime:

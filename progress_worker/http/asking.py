@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from progress_worker.http.api.responses import Answer
+from progress_worker.http.api.fields import Answer
 from progress_worker.http.conditional import (
     asks_for_change,
     caching_headers,

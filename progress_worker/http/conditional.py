@@ -21,8 +21,8 @@ def tag_of(request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> st
     """The tag of the answer to this request.
 
     An answer is a function of the release, the learner at one version, the learner's rule book and
-    local day, and the question. All of it is in the tag. Tags are weak, since `as_of` differs
-    between answers that mean the same.
+    local day, when days start by the newest rule book, and the question. All of it is in the tag.
+    Tags are weak, since `as_of` differs between answers that mean the same.
     """
     digest = _digest(
         __version__,
@@ -30,6 +30,7 @@ def tag_of(request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> st
         user_id,
         str(stamp.version),
         stamp.clock.day_of(now).isoformat(),
+        str(stamp.clock.starts),
         request.scope["path"],
         request.scope["query_string"].decode("latin-1"),
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from progress_worker.http.api.responses import Answer
+from progress_worker.http.api.fields import Answer
 from progress_worker.http.context import ViewContext
 from progress_worker.http.parameters import Parameter, Values, read_parameters
 from progress_worker.http.problems import Expected, problem_of

@@ -9,7 +9,7 @@ from msgspec import Meta
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from progress_worker.http.api.responses import Answer
+from progress_worker.http.api.fields import Answer
 from progress_worker.http.endpoints import Call, Endpoint
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}

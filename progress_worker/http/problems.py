@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from progress_worker.errors import TransientError
-from progress_worker.http.api.responses import Answer
+from progress_worker.http.api.fields import Answer
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2

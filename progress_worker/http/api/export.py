@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from progress_worker.domain.completion import Completion
 from progress_worker.errors import TransientError
 from progress_worker.http.api.presentation import achievement_rows, presenter_of
+from progress_worker.http.api.presentation_of_streaks import present_streak
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses_over_time import (
     ExportedCompletion,
@@ -39,6 +40,7 @@ from progress_worker.storage.read.views import (
     Stamp,
     StatisticsView,
     StoredRow,
+    StreakView,
 )
 
 Format = Literal["json", "csv"]
@@ -164,7 +166,7 @@ async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question
 
     # The statistics are presented once for each period.
     characters = learner.characters + 4 * statistics.characters + history.characters
-    rows = MAX_DAYS + achievement_rows(learner.stamp)
+    rows = 2 * MAX_DAYS + achievement_rows(learner.stamp)
     return await question.view.computing.make(characters, make, rows=rows)
 
 
@@ -172,6 +174,7 @@ def _present(
     learner: LearnerView, statistics: StatisticsView, history: HistoryView, question: Asked
 ) -> ExportSummary:
     user_id, now, presenter = question.user_id, question.now, presenter_of(learner.stamp.book)
+    year, streaks = Range(days=MAX_DAYS), StreakView(learner.stamp, learner.state.streaks)
     return ExportSummary(
         progress=presenter.progress(learner, now),
         achievements=presenter.achievements(learner),
@@ -182,7 +185,8 @@ def _present(
             monthly=present_statistics(statistics, user_id, "monthly", now),
             all=present_statistics(statistics, user_id, "all", now),
         ),
-        history=present_history(history, user_id, Range(days=MAX_DAYS), now),
+        history=present_history(history, user_id, year, now),
+        streak=present_streak(streaks, user_id, year, now),
         skill_levels=presenter.skill_levels(learner),
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from progress_worker import __version__
-from progress_worker.http.api.responses import Answer
+from progress_worker.http.api.fields import Answer
 from progress_worker.http.api.responses_over_time import ExportAnswer
 from progress_worker.http.endpoints import Endpoint
 from progress_worker.http.parameters import Parameter

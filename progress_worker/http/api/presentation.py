@@ -14,9 +14,8 @@ from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import Condition
 from progress_worker.domain.skills import LEVELS, RANK
 from progress_worker.domain.state import LearnerState, SkillLevel
-from progress_worker.domain.streak_reading import read_daily
-from progress_worker.domain.streaks import StreakPolicy, Streaks
 from progress_worker.domain.totals import Totals
+from progress_worker.http.api.presentation_of_streaks import streak_in_short
 from progress_worker.http.api.responses import (
     AchievementCounts,
     AchievementsAnswer,
@@ -31,7 +30,6 @@ from progress_worker.http.api.responses import (
     RuleProgress,
     SkillLevelAnswer,
     SkillLevelsAnswer,
-    Streak,
     TopicLevel,
     Unlocked,
 )
@@ -73,7 +71,6 @@ class Presenter:
     def __init__(self, book: RuleBook) -> None:
         self._conditions = book.conditions
         self._level_rules = book.levels
-        self._streak_policy = book.streak_policy
         # Copies of these take a sixth of the time that new ones take.
         self._statuses = {found.id: _locked_status(found) for found in book.achievements}
         self._badges = {found.id: _locked_badge(found) for found in book.achievements}
@@ -89,7 +86,7 @@ class Presenter:
             time_spent_seconds=overall.time_spent_seconds,
             average_grade=overall.average_grade,
             hints_used=overall.hints_used,
-            streak=_streak(view.state.streaks, self._streak_policy, view.stamp.clock.day_of(now)),
+            streak=streak_in_short(view.state.streaks, view.stamp, now),
             achievements=self._summary(view),
             skill_levels=[
                 TopicLevel(
@@ -213,17 +210,6 @@ class Presenter:
                 for at, found in unlocked[:_RECENT]
             ],
         )
-
-
-def _streak(streaks: Streaks, policy: StreakPolicy, today: dt.date) -> Streak:
-    read = read_daily(streaks, policy, today)
-    return Streak(
-        current=read.current,
-        longest=read.longest,
-        last_active_day=read.last_active_day,
-        active_today=read.state == "active_today",
-        at_risk=read.state == "at_risk",
-    )
 
 
 def _topics(state: LearnerState) -> list[tuple[str, Totals]]:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from progress_worker.domain.state import Cell
-from progress_worker.domain.streak_reading import streaks_by_day
+from progress_worker.domain.streak_reading import day_statuses, streaks_by_day
 from progress_worker.domain.totals import Totals, sum_of
 from progress_worker.domain.vocabulary import DIFFICULTIES
 from progress_worker.http.api.responses_over_time import (
@@ -77,18 +77,20 @@ def present_history(
         user_id=user_id,
         start_date=window.first,
         end_date=window.last,
-        days=list(_history_days(view, shown)),
+        days=list(_history_days(view, shown, view.stamp.clock.day_of(now))),
     )
 
 
-def _history_days(view: HistoryView, window: Window) -> Iterator[HistoryDay]:
+def _history_days(view: HistoryView, window: Window, today: dt.date) -> Iterator[HistoryDay]:
     earlier = (totals for day, totals in view.days.items() if day < window.first)
     sums = sum_of([view.before, *earlier])
     unlocks_on = Counter(view.unlocks.values())
     unlocked = sum(count for day, count in unlocks_on.items() if day < window.first)
     cumulative, idle = _sums(sums, unlocked), Totals()
-    streaks = streaks_by_day(view.streaks, view.stamp.book.streak_policy, window.first, window.last)
-    for day, (current, longest) in zip(window, streaks, strict=True):
+    policy = view.stamp.book.streak_policy
+    streaks = streaks_by_day(view.streaks, policy, window.first, window.last)
+    statuses = day_statuses(view.streaks, policy, today, window.first, window.last)
+    for day, status, (current, longest) in zip(window, statuses, streaks, strict=True):
         totals, unlocks = view.days.get(day, idle), unlocks_on.get(day, 0)
         if totals is not idle or unlocks:
             sums.merge(totals)
@@ -101,6 +103,7 @@ def _history_days(view: HistoryView, window: Window) -> Iterator[HistoryDay]:
             hints_used=totals.hints_used,
             achievements_unlocked=unlocks,
             date=day,
+            status=status,
             cumulative=cumulative,
             streak=StreakOnDay(current=current, longest=longest),
         )

@@ -2,68 +2,27 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from progress_worker.domain.vocabulary import Level, Tier
+from progress_worker.http.api.fields import (
+    Answer,
+    ClockName,
+    Count,
+    ExerciseTopic,
+    Hints,
+    LearnerId,
+    MeanGrade,
+    Moment,
+    ReadAt,
+    SecondsSpent,
+)
+from progress_worker.http.api.responses_of_streaks import Streak
 
-_LEARNER: Final = "learner-17"
-
-
-class Answer(Struct, frozen=True, kw_only=True, gc=False):
-    """An answer, or a part of one."""
-
-
-LearnerId = Annotated[str, Meta(description="The learner.", examples=[_LEARNER])]
-Count = Annotated[int, Meta(ge=0, description="Exercises completed.", examples=[42])]
-MeanGrade = Annotated[
-    float | None,
-    Meta(
-        description="The mean grade in percent over graded exercises; null without any.",
-        examples=[83.5],
-    ),
-]
-SecondsSpent = Annotated[
-    int, Meta(ge=0, description="Time spent on exercises, in seconds.", examples=[18_600])
-]
-Moment = Annotated[dt.datetime, Meta(tz=True)]
-Hints = Annotated[int, Meta(ge=0, description="Hints used.", examples=[7])]
-ExerciseTopic = Annotated[str, Meta(description="The topic.", examples=["algorithms"])]
 BadgeStatus = Literal["earned", "in_progress", "locked"]
 LevelHeld = Annotated[Level, Meta(description="The skill level held now.")]
-
-
-class Streak(Answer, frozen=True, kw_only=True):
-    """Runs of consecutive active days, in the learner's local days."""
-
-    current: Annotated[
-        int,
-        Meta(
-            ge=0,
-            description="The length of the run that holds the last active day; 0 once that day "
-            "lies before yesterday.",
-            examples=[5],
-        ),
-    ]
-    longest: Annotated[
-        int, Meta(ge=0, description="The length of the longest run ever.", examples=[12])
-    ]
-    last_active_day: Annotated[
-        dt.date | None, Meta(description="The last active day; null without any.")
-    ]
-    active_today: Annotated[
-        bool,
-        Meta(
-            description="Whether today is an active day, or a day after it, as after a move to a "
-            "zone that is behind."
-        ),
-    ]
-    at_risk: Annotated[
-        bool,
-        Meta(description="Whether the current streak ends unless an exercise is completed today."),
-    ]
 
 
 class Unlocked(Answer, frozen=True, kw_only=True):
@@ -111,20 +70,13 @@ class ProgressAnswer(Answer, frozen=True, kw_only=True):
     """A learner's progress at a glance."""
 
     user_id: LearnerId
-    timezone: Annotated[
-        str,
-        Meta(
-            description="The zone in which days are read: the one that the learner's latest "
-            "completion named, else UTC.",
-            examples=["Europe/Berlin"],
-        ),
-    ]
-    as_of: Annotated[Moment, Meta(description="When this was read.")]
+    timezone: ClockName
+    as_of: ReadAt
     exercises_completed: Count
     time_spent_seconds: SecondsSpent
     average_grade: MeanGrade
     hints_used: Hints
-    streak: Annotated[Streak, Meta(description="Streaks of active days.")]
+    streak: Annotated[Streak, Meta(description="Streaks in short.")]
     achievements: Annotated[AchievementSummary, Meta(description="Achievements in short.")]
     skill_levels: Annotated[list[TopicLevel], Meta(description="A level per topic, by topic.")]
 

@@ -9,22 +9,25 @@ from uuid import UUID
 from msgspec import Meta
 
 from progress_worker.domain.vocabulary import Difficulty
-from progress_worker.http.api.responses import (
-    AchievementsAnswer,
+from progress_worker.http.api.fields import (
     Answer,
-    BadgesAnswer,
     Count,
     ExerciseTopic,
     Hints,
     LearnerId,
+    LocalDay,
     MeanGrade,
     Moment,
-    ProgressAnswer,
     SecondsSpent,
+)
+from progress_worker.http.api.responses import (
+    AchievementsAnswer,
+    BadgesAnswer,
+    ProgressAnswer,
     SkillLevelsAnswer,
 )
+from progress_worker.http.api.responses_of_streaks import StatusOfDay, StreakAnswer
 
-LocalDay = Annotated[dt.date, Meta(description="The local day.")]
 Period = Literal["daily", "weekly", "monthly", "all"]
 
 
@@ -118,7 +121,7 @@ class StreakOnDay(Answer, frozen=True, kw_only=True):
         int,
         Meta(
             ge=0,
-            description="The run that ends that day, or the day before it; else 0.",
+            description="The active days of the run that is alive on that day; else 0.",
             examples=[5],
         ),
     ]
@@ -131,6 +134,7 @@ class HistoryDay(Sums, frozen=True, kw_only=True):
     """One local day, with the cumulative sums and the streaks at its end."""
 
     date: LocalDay
+    status: StatusOfDay
     cumulative: Annotated[Sums, Meta(description="The sums of this and every earlier day.")]
     streak: Annotated[StreakOnDay, Meta(description="The streaks at its end.")]
 
@@ -186,6 +190,7 @@ class ExportSummary(Answer, frozen=True, kw_only=True):
     badges: Annotated[BadgesAnswer, Meta(description="As `/api/progress/badges`.")]
     statistics: Annotated[ExportedStatistics, Meta(description="As `/api/progress/statistics`.")]
     history: Annotated[HistoryAnswer, Meta(description="As `/api/progress/history?days=366`.")]
+    streak: Annotated[StreakAnswer, Meta(description="As `/api/progress/streak?days=366`.")]
     skill_levels: Annotated[SkillLevelsAnswer, Meta(description="As `/api/progress/skill-levels`.")]
 
 

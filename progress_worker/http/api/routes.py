@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from progress_worker.http.api.presentation import achievement_rows, presenter_of
+from progress_worker.http.api.presentation_of_streaks import present_streak
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses import (
     AchievementsAnswer,
@@ -17,6 +18,7 @@ from progress_worker.http.api.responses import (
     SkillLevelAnswer,
     SkillLevelsAnswer,
 )
+from progress_worker.http.api.responses_of_streaks import StreakAnswer
 from progress_worker.http.api.responses_over_time import HistoryAnswer, Period, StatisticsAnswer
 from progress_worker.http.api.windows import (
     DEFAULT_DAYS,
@@ -77,6 +79,15 @@ END_DATE: Final[Parameter[dt.date | None]] = Parameter(
     None,
     ("2026-11-23",),
 )
+LAST_DATE: Final[Parameter[dt.date | None]] = Parameter(
+    "end_date",
+    "The last local day, which may lie in the future. When not given: today, or the last active "
+    "day where that is later.",
+    read_date,
+    _DATE,
+    None,
+    ("2026-12-31",),
+)
 TOPIC: Final[Parameter[str]] = Parameter(
     "topic",
     "The topic's name.",
@@ -125,15 +136,24 @@ async def statistics(question: Asked) -> Response:
 
 async def history(question: Asked) -> Response:
     """A row for every local day of a range, idle days included."""
-    values = question.values
-    wanted = _range(values[DAYS], values[START_DATE], values[END_DATE])
-    _check(wanted, earliest_today(question.now))
+    wanted = _range(question, END_DATE)
     read = wanted.span(question.now)
     return await question.answer(
         lambda reads: reads.history(question.user_id, read.first, read.last),
         lambda found: present_history(found, question.user_id, wanted, question.now),
         check=lambda stamp: _check(wanted, last_shown(stamp, question.now)),
-        rows=lambda _: MAX_DAYS if wanted.start else wanted.days or DEFAULT_DAYS,
+        rows=lambda _: _rows(wanted),
+    )
+
+
+async def streak(question: Asked) -> Response:
+    """Streaks of days and weeks, freezes, and what each day of a range is to them."""
+    wanted = _range(question, LAST_DATE)
+    return await question.answer(
+        lambda reads: reads.streak(question.user_id),
+        lambda found: present_streak(found, question.user_id, wanted, question.now),
+        check=lambda stamp: _check(wanted, last_shown(stamp, question.now)),
+        rows=lambda _: _rows(wanted),
     )
 
 
@@ -154,11 +174,20 @@ async def skill_level(question: Asked) -> Response:
     )
 
 
-def _range(days: int | None, start: dt.date | None, end: dt.date | None) -> Range:
+def _range(question: Asked, end: Parameter[dt.date | None]) -> Range:
+    """The range that was asked for. Refuses one that makes no sense for any learner."""
+    values = question.values
     try:
-        return Range(days, start, end)
+        wanted = Range(values[DAYS], values[START_DATE], values[end])
     except ValueError as error:
         raise _wrong_range(error) from error
+    _check(wanted, earliest_today(question.now))
+    return wanted
+
+
+def _rows(wanted: Range) -> int:
+    """How many days the range has at most."""
+    return MAX_DAYS if wanted.start else wanted.days or DEFAULT_DAYS
 
 
 def _check(wanted: Range, last_shown: dt.date) -> None:
@@ -213,6 +242,12 @@ ENDPOINTS: Final = (
         of_learner(history),
         answer=HistoryAnswer,
         parameters=(DAYS, START_DATE, END_DATE, USER_ID),
+    ),
+    _endpoint(
+        "/api/progress/streak",
+        of_learner(streak),
+        answer=StreakAnswer,
+        parameters=(DAYS, START_DATE, LAST_DATE, USER_ID),
     ),
     _endpoint(
         "/api/progress/skill-levels",

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from progress_worker.http.api.responses import Answer, Moment
+from progress_worker.http.api.fields import Answer, Moment
 from progress_worker.http.asking import USER_ID, Authenticate, bearer, learner_asked_for
 from progress_worker.http.endpoints import Call, Endpoint
 from progress_worker.http.live.events import read_position

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from progress_worker.http.api.responses import NextLevel, Streak
+from progress_worker.http.api.responses import NextLevel
+from progress_worker.http.api.responses_of_streaks import Streak
 from progress_worker.http.page.text import counted, day, grade, isolated
 
 

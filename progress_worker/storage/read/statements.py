@@ -153,6 +153,9 @@ STATISTICS: Final = _learner_and(
     .label("days"),
 )
 
+#: The days that streaks are made of.
+STREAK: Final = _learner_and("streak", *_DAYS)
+
 #: The sums of each day of a window, those of all days before it, days of streaks, unlocks' days.
 HISTORY: Final = _learner_and(
     "history",

@@ -34,6 +34,7 @@ from progress_worker.storage.read.statements import (
     READY,
     STAMP,
     STATISTICS,
+    STREAK,
     TOPIC,
 )
 
@@ -94,6 +95,14 @@ class HistoryView:
     before: Totals
     days: dict[dt.date, Totals]
     unlocks: dict[str, dt.date]
+
+
+@dataclass(frozen=True, slots=True)
+class StreakView:
+    """The days that a learner's streaks are made of."""
+
+    stamp: Stamp
+    streaks: Streaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,11 @@ class ProgressReads:
         row = await self._one(HISTORY, user_id, first_day=first, last_day=last)
         return await self._stored(row, partial(history_view, row))
 
+    async def streak(self, user_id: str) -> StoredRow[StreakView]:
+        """The learner's active and excused days."""
+        row = await self._one(STREAK, user_id)
+        return await self._stored(row, partial(streak_view, row))
+
     async def _stored(self, row: Any, decode: Callable[[Stamp], _View]) -> StoredRow[_View]:
         return stored_row(row, await stamp_of(self._books, row), decode)
 
@@ -225,6 +239,11 @@ def history_view(row: Any, stamp: Stamp) -> HistoryView:
         _day_totals(row.days),
         {name: dt.date.fromisoformat(day) for name, day in lines_of(row.unlocks)},
     )
+
+
+def streak_view(row: Any, stamp: Stamp) -> StreakView:
+    """Decode a row of STREAK; without one, the view of a learner never seen."""
+    return StreakView(stamp, Streaks() if row is None else streaks_of(_days(row)))
 
 
 async def stamp_of(books: ViewRuleBooks, row: Any) -> Stamp:
