@@ -14,11 +14,11 @@ from tests.http.stage import Stage, StageMaker, open_stage
 
 @pytest.fixture
 async def stages() -> AsyncIterator[StageMaker]:
-    """Makes stages on a given database, with settings beside the usual ones."""
+    """Makes stages on a given database, with settings and rules beside the usual ones."""
     async with AsyncExitStack() as stack:
 
-        async def make(database: Database, **options: object) -> Stage:
-            return await stack.enter_async_context(open_stage(database, options))
+        async def make(database: Database, rules: str = "", **options: object) -> Stage:
+            return await stack.enter_async_context(open_stage(database, options, rules))
 
         yield make
 

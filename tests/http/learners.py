@@ -12,6 +12,8 @@ from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.days import Run
+from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.reducer import Unlock, apply
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import LearnerState
@@ -19,6 +21,7 @@ from progress_worker.embedded.database import Database
 from progress_worker.storage.schema.tables import (
     achievement_unlock,
     completion,
+    excuse,
     learner,
     learner_day,
     learner_total,
@@ -35,6 +38,7 @@ class Learners:
         self._book = book
         self._states: dict[str, LearnerState] = {}
         self._completions: dict[tuple[str, UUID], Completion] = {}
+        self._excuses: dict[tuple[str, UUID], Excuse] = {}
         self._unlocks: list[Unlock] = []
         self._engine = create_async_engine(
             database.owner_url.replace("postgresql:", "postgresql+psycopg:"),
@@ -45,7 +49,19 @@ class Learners:
         await self._engine.dispose()
 
     async def apply(self, *arrivals: Completion) -> None:
-        touched = {arrival.user_id: self._fold(arrival) for arrival in arrivals}
+        await self._save({arrival.user_id: self._fold(arrival) for arrival in arrivals})
+
+    async def excuse(self, *arrivals: Excuse) -> None:
+        touched = {}
+        for arrival in arrivals:
+            state = touched[arrival.user_id] = self._state(arrival.user_id)
+            self._excuses[arrival.user_id, arrival.excuse_id] = arrival
+            theirs = [each for each in self._excuses.values() if each.user_id == arrival.user_id]
+            state.streaks.set_excused(excused_days(theirs))
+            state.version += 1
+        await self._save(touched)
+
+    async def _save(self, touched: dict[str, LearnerState]) -> None:
         async with self._engine.begin() as connection:
             for state in touched.values():
                 for table, rows in self._rows(state).items():
@@ -53,10 +69,11 @@ class Learners:
                     if rows:
                         await connection.execute(insert(table), rows)
 
+    def _state(self, user_id: str) -> LearnerState:
+        return self._states.setdefault(user_id, self._book.new_learner(user_id))
+
     def _fold(self, arrival: Completion) -> LearnerState:
-        state = self._states.get(arrival.user_id)
-        if state is None:
-            state = self._states[arrival.user_id] = self._book.new_learner(arrival.user_id)
+        state = self._state(arrival.user_id)
         key = (arrival.user_id, arrival.event_id)
         stored = self._completions.get(key)
         self._unlocks += apply(self._book, state, arrival, stored).unlocks
@@ -72,13 +89,14 @@ class Learners:
                 {
                     **user,
                     "version": state.version,
-                    "active_days": [
-                        Range(dt.date.fromordinal(first), dt.date.fromordinal(last + 1))
-                        for first, last in state.active_days.runs
-                    ],
+                    "active_days": _ranges(state.streaks.active.runs),
+                    "excused_days": _ranges(state.streaks.excused.runs),
+                    "travel_days": _ranges(state.streaks.travelled.runs),
                     "timezone": state.zone and state.zone[2],
                     "timezone_at": state.zone and state.zone[0],
                     "timezone_event_id": state.zone and state.zone[1],
+                    "utc_offset_minutes": state.offset and state.offset[2],
+                    "day_starts_at": state.day_start and state.day_start[2],
                     "counters": state.counters,
                 }
             ],
@@ -86,6 +104,9 @@ class Learners:
                 {name: getattr(c, name) for name in _STORED}
                 for c in self._completions.values()
                 if c.user_id == state.user_id
+            ],
+            excuse: [
+                each._asdict() for each in self._excuses.values() if each.user_id == state.user_id
             ],
             learner_total: [
                 {**user, "topic": topic, "difficulty": difficulty, **asdict(totals)}
@@ -123,3 +144,9 @@ class Learners:
                 if unlock.user_id == state.user_id
             ],
         }
+
+
+def _ranges(runs: list[Run]) -> list[Range[dt.date]]:
+    return [
+        Range(dt.date.fromordinal(first), dt.date.fromordinal(last + 1)) for first, last in runs
+    ]

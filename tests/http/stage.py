@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from progress_worker.domain.calendar import local_day, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.excuses import Excuse, ExcuseKind
 from progress_worker.domain.rulebook import RuleBook, read_rule_book
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.embedded.database import Database
@@ -86,6 +87,29 @@ def completion_at(at: str, **event: Unpack[Event]) -> Completion:
     )
 
 
+def excuse_of(
+    first_day: str,
+    last_day: str | None = None,
+    *,
+    user_id: str = "ada",
+    kind: ExcuseKind = "pause",
+    excuse_id: UUID | None = None,
+    revision: int = 0,
+    revoked: bool = False,
+) -> Excuse:
+    """An excuse for these days, by default for one day of ada's."""
+    return Excuse(
+        user_id=user_id,
+        excuse_id=excuse_id or uuid4(),
+        revision=revision,
+        revoked=revoked,
+        issued_at=NOON,
+        kind=kind,
+        first_day=dt.date.fromisoformat(first_day),
+        last_day=dt.date.fromisoformat(last_day or first_day),
+    )
+
+
 class Clock:
     """Stands still until it is set."""
 
@@ -117,6 +141,10 @@ class Stage:
         arrival = completion_at(at, **event)
         await self._learners.apply(arrival)
         return arrival.event_id
+
+    async def excuse(self, first_day: str, last_day: str | None = None) -> None:
+        """Excuse days of ada's."""
+        await self._learners.excuse(excuse_of(first_day, last_day))
 
     def token(self, user_id: str = "ada", /, **claims: object) -> str:
         """A good token with these claims changed; None leaves a claim out."""
@@ -162,8 +190,10 @@ StageMaker = Callable[..., Awaitable[Stage]]
 
 
 @asynccontextmanager
-async def open_stage(database: Database, options: dict[str, Any]) -> AsyncIterator[Stage]:
-    """A view with these settings beside the usual ones."""
+async def open_stage(
+    database: Database, options: dict[str, Any], rules: str = ""
+) -> AsyncIterator[Stage]:
+    """A view with these settings beside the usual ones, and these lines in its rule book."""
     settings = ViewSettings(
         **{
             "view_database_url": SecretStr(database.view_url),
@@ -174,7 +204,7 @@ async def open_stage(database: Database, options: dict[str, Any]) -> AsyncIterat
             **options,
         }
     )
-    opened = Stage(database, settings, read_rule_book(CATALOGUE))
+    opened = Stage(database, settings, read_rule_book(CATALOGUE + rules))
     yield opened
     await opened.app.close()
     await opened.close()

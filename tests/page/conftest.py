@@ -29,11 +29,11 @@ _START_MILLISECONDS = 60_000
 
 @pytest.fixture
 async def stages() -> AsyncIterator[StageMaker]:
-    """Makes stages on a given database, with other settings than the usual."""
+    """Makes stages on a given database, with other settings and rules than the usual."""
     async with AsyncExitStack() as stack:
 
-        async def make(database: Database, **options: object) -> Stage:
-            return await stack.enter_async_context(open_stage(database, options))
+        async def make(database: Database, rules: str = "", **options: object) -> Stage:
+            return await stack.enter_async_context(open_stage(database, options, rules))
 
         yield make
 

@@ -31,9 +31,8 @@ WholeFreezes = Annotated[
     int, Meta(ge=0, description="Freezes left. Each pays for one missed day.", examples=[1])
 ]
 NextFreezeIn = Annotated[
-    int | None,
+    Annotated[int, Meta(ge=1)] | None,
     Meta(
-        ge=1,
         description="Active days until the next freeze; null when there can be no more.",
         examples=[3],
     ),
