@@ -95,13 +95,9 @@ class LocalClock(NamedTuple):
         hours, minutes = divmod(abs(self.offset_minutes), 60)
         return f"{'-' if self.offset_minutes < 0 else '+'}{hours:02}:{minutes:02}"
 
-    def local(self, instant: dt.datetime) -> dt.datetime:
-        """An instant (aware) as the clock shows it. Raises UnknownTimezoneError."""
-        return instant.astimezone(self._zone())
-
     def day_of(self, instant: dt.datetime) -> dt.date:
         """The local day of an instant (aware). Raises UnknownTimezoneError."""
-        local = self.local(instant)
+        local = instant.astimezone(self._zone())
         return local_day(local, self.hour_on(local.date()))
 
     def start_of(self, day: dt.date) -> dt.datetime:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from progress_worker.domain.calendar import LocalClock
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.skills import LEVELS
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
 from progress_worker.domain.vocabulary import DIFFICULTIES, Difficulty
 from progress_worker.http.api.presentation import Standing, presenter_of
+from progress_worker.http.api.presentation_of_streaks import present_streak
 from progress_worker.http.api.responses import (
     Badge,
     BadgesAnswer,
@@ -23,12 +23,13 @@ from progress_worker.http.api.responses import (
     RuleProgress,
     SkillLevelAnswer,
 )
-from progress_worker.http.api.windows import Window, earliest_today, last_shown
+from progress_worker.http.api.windows import Range, Window, earliest_today, last_shown
+from progress_worker.http.page.freezes import StreakNotes, end_of_days, streak_notes
 from progress_worker.http.page.text import counted, duration, grade, number
 from progress_worker.http.page.trend import Span, SpanName, draw_spans, first_with_practice
 from progress_worker.http.page.voice import Voice
 from progress_worker.http.page.year import Year, draw_year, months_until
-from progress_worker.storage.read.views import PageView
+from progress_worker.storage.read.views import PageView, StreakView
 
 _NOUNS: Final = {
     "exercises_completed": "exercise",
@@ -83,8 +84,10 @@ class PageContent:
 
     voice: Voice
     today: dt.date
-    clock: LocalClock
+    days_end: str
     progress: ProgressAnswer
+    notes: StreakNotes
+    excused_today: bool
     spans: list[Span]
     chosen: SpanName
     year: Year
@@ -111,21 +114,27 @@ def days_to_read(now: dt.datetime) -> Window:
 def present_page(view: PageView, now: dt.datetime, voice: Voice) -> PageContent:
     """The page of a learner; the view's days span the calendar."""
     learner = view.learner
-    book = learner.stamp.book
+    stamp, streaks = learner.stamp, learner.state.streaks
+    book, clock = stamp.book, stamp.clock
     presenter = presenter_of(book)
-    year = months_until(last_shown(learner.stamp, now))
+    year = months_until(last_shown(stamp, now))
+    asked = Range(start=year.first, end=year.last)
+    streak = present_streak(StreakView(stamp, streaks), learner.state.user_id, asked, now)
+    statuses = {day.date: day.status for day in streak.days}
     spans = draw_spans(view.days, year)
     skills = [_skill(level, book) for level in presenter.skill_levels(learner).skill_levels]
     badges = presenter.badges(learner)
     standings = {found.achievement.id: found for found in presenter.standings(learner)}
     return PageContent(
         voice=voice,
-        today=learner.stamp.clock.day_of(now),
-        clock=learner.stamp.clock,
+        today=streak.today,
+        days_end=end_of_days(clock, streak.today),
         progress=presenter.progress(learner, now),
+        notes=streak_notes(streak, clock, excused=bool(streaks.excused_runs(book.streak_policy))),
+        excused_today=statuses[streak.today] == "excused",
         spans=spans,
         chosen=first_with_practice(spans),
-        year=draw_year(view.days, year),
+        year=draw_year(view.days, statuses, year),
         difficulties=_difficulties(learner.state),
         skills=sorted(skills, key=lambda skill: -skill.level.exercises_completed),
         earned=[_earned(badge, voice) for badge in badges.earned],
@@ -134,7 +143,7 @@ def present_page(view: PageView, now: dt.datetime, voice: Voice) -> PageContent:
         first_level=presenter.skill_level("", Totals(), SkillLevel()).next_level,
         export=_address("/export", voice, format="csv"),
         # The stream begins where the page ends, so nothing is missed and nothing is told twice.
-        events=_address("/events", voice, last_event_id=str(learner.stamp.version)),
+        events=_address("/events", voice, last_event_id=str(stamp.version)),
     )
 
 

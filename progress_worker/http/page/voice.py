@@ -37,18 +37,20 @@ class Voice:
             f"an average grade of {grade(level.grade_needed)} or more lead to {level.level}."
         )
 
-    def streak(self, streak: Streak) -> str:
+    def streak(self, streak: Streak, excused_today: bool) -> str:
         """How the streak stands."""
         if self.about is None:
-            return _own_streak(streak)
+            return _own_streak(streak, excused_today)
         if streak.last_active_day is None:
             return f"{self._name} has no day of practice."
         if not streak.current:
             return f"{self._name} last practised on {day(streak.last_active_day)}."
         said = f"{self._name} has practised {counted(streak.current, 'day')} in a row"
-        return f"{said}, today included." if streak.active_today else f"{said}, but not yet today."
+        if streak.active_today:
+            return f"{said}, today included."
+        return f"{said}. Today is excused." if excused_today else f"{said}, but not yet today."
 
-    def next_day(self, streak: Streak) -> str:
+    def next_day(self, streak: Streak, excused_today: bool) -> str:
         """What the next day of practice does to the streak."""
         days = counted(streak.current, "day")
         if streak.at_risk and self.about is None:
@@ -56,11 +58,14 @@ class Voice:
         if streak.at_risk:
             return f"An exercise today keeps the {days} in a row."
         if streak.current:
-            more = counted(streak.current + 1, "day")
+            more = f"{counted(streak.current + 1, 'day')} in a row"
+            if excused_today and not streak.active_today:
+                return f"The streak waits. An exercise today would make it {more}."
+            when = "tomorrow" if streak.active_today else "today"
             return (
-                f"Practise tomorrow to make it {more} in a row."
+                f"Practise {when} to make it {more}."
                 if self.about is None
-                else f"An exercise tomorrow makes it {more} in a row."
+                else f"An exercise {when} makes it {more}."
             )
         if self.about is not None:
             return "The next exercise begins a new streak."
@@ -91,10 +96,12 @@ class Voice:
         return isolated(self.about or "")
 
 
-def _own_streak(streak: Streak) -> str:
+def _own_streak(streak: Streak, excused_today: bool) -> str:
     if streak.active_today:
         return "You have practised today."
-    if streak.at_risk:
+    if streak.current and excused_today:
+        return "Today is excused."
+    if streak.state in ("at_risk", "safe"):
         return "Nothing yet today."
     if streak.last_active_day is None:
         return "There is no day of practice yet."

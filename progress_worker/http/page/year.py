@@ -9,21 +9,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from progress_worker.domain.streak_reading import DayStatus
 from progress_worker.domain.totals import Totals, sum_of
 from progress_worker.http.api.windows import ONE_DAY, Window
 
 MONTHS: Final = 12
 _DAYS_OF_WEEK: Final = 7
 _QUARTERS: Final = 4
+_MARKED: Final[tuple[DayStatus, ...]] = ("frozen", "excused")
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of the calendar, and its shade: 0 without an exercise, 4 for the fullest days."""
+    """A day of the calendar, its shade, and what it is to the streak.
+
+    The shade is 0 without an exercise, and 4 for the fullest days.
+    """
 
     date: dt.date
     totals: Totals
     shade: int
+    status: DayStatus | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +64,15 @@ class Shade:
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """The calendar, its months, and the legend of its shades without the one for no exercise."""
+    """The calendar, its months, and the legend of its shades without the one for no exercise.
+
+    `marked` are the statuses that the calendar marks, as far as it has such days.
+    """
 
     weeks: list[Week]
     months: list[Month]
     legend: list[Shade]
+    marked: list[DayStatus]
     active_days: int
 
 
@@ -80,14 +90,17 @@ def firsts(window: Window) -> Iterator[dt.date]:
         first += ONE_DAY * calendar.monthrange(first.year, first.month)[1]
 
 
-def draw_year(days: Mapping[dt.date, Totals], year: Window) -> Year:
-    """The calendar of the year's days."""
+def draw_year(
+    days: Mapping[dt.date, Totals], statuses: Mapping[dt.date, DayStatus | None], year: Window
+) -> Year:
+    """The calendar of the year's days. Each of them has a status."""
     shown = {day: totals for day, totals in days.items() if day in year}
     steps = _steps(totals.completions for totals in shown.values())
     return Year(
-        weeks=[_week(monday, shown, year, steps) for monday in _mondays(year)],
+        weeks=[_week(monday, shown, statuses, steps) for monday in _mondays(year)],
         months=[_month(first, shown) for first in firsts(year)],
         legend=_legend(steps),
+        marked=[status for status in _MARKED if status in statuses.values()],
         active_days=len(shown),
     )
 
@@ -123,14 +136,18 @@ def _mondays(year: Window) -> Iterator[dt.date]:
         monday += ONE_DAY * _DAYS_OF_WEEK
 
 
-def _week(monday: dt.date, days: Mapping[dt.date, Totals], year: Window, steps: list[int]) -> Week:
+def _week(
+    monday: dt.date,
+    days: Mapping[dt.date, Totals],
+    statuses: Mapping[dt.date, DayStatus | None],
+    steps: list[int],
+) -> Week:
+    def day(date: dt.date) -> Day:
+        totals = days.get(date, Totals())
+        return Day(date, totals, _shade(totals.completions, steps), statuses[date])
+
     dates = (monday + ONE_DAY * offset for offset in range(_DAYS_OF_WEEK))
-    return Week(tuple(_day(date, days, steps) if date in year else None for date in dates))
-
-
-def _day(date: dt.date, days: Mapping[dt.date, Totals], steps: list[int]) -> Day:
-    totals = days.get(date, Totals())
-    return Day(date, totals, _shade(totals.completions, steps))
+    return Week(tuple(day(date) if date in statuses else None for date in dates))
 
 
 def _month(first: dt.date, days: Mapping[dt.date, Totals]) -> Month:
