@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
+from progress_worker.domain.calendar import LocalClock
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.skills import LEVELS
 from progress_worker.domain.state import LearnerState, SkillLevel
@@ -84,6 +85,7 @@ class PageContent:
 
     voice: Voice
     today: dt.date
+    clock: LocalClock
     days_end: str
     progress: ProgressAnswer
     notes: StreakNotes
@@ -128,6 +130,7 @@ def present_page(view: PageView, now: dt.datetime, voice: Voice) -> PageContent:
     return PageContent(
         voice=voice,
         today=streak.today,
+        clock=clock,
         days_end=end_of_days(clock, streak.today),
         progress=presenter.progress(learner, now),
         notes=streak_notes(streak, clock, excused=bool(streaks.excused_runs(book.streak_policy))),
