@@ -55,9 +55,16 @@ async def test_progress(ada: Stage) -> None:
         "streak": {
             "current": 3,
             "longest": 3,
+            "calendar_days": 3,
+            "state": "active_today",
             "last_active_day": "2026-11-23",
             "active_today": True,
             "at_risk": False,
+            "expires_at": "2026-11-24T23:00:00Z",
+            "repairable": None,
+            "freezes_left": 0,
+            "next_freeze_in": None,
+            "weeks": 2,
         },
         "achievements": {
             "unlocked": 2,
@@ -112,14 +119,22 @@ async def test_a_learner_never_seen_has_zeros(stage: Stage) -> None:
         "streak": {
             "current": 0,
             "longest": 0,
+            "calendar_days": 0,
+            "state": "none",
             "last_active_day": None,
             "active_today": False,
             "at_risk": False,
+            "expires_at": None,
+            "repairable": None,
+            "freezes_left": 0,
+            "next_freeze_in": None,
+            "weeks": 0,
         },
         "achievements": {"unlocked": 0, "available": 4, "points": 0, "recent": []},
         "skill_levels": [],
     }
-    for path in ("/achievements", "/badges", "/statistics", "/history", "/skill-levels", "/export"):
+    paths = ("/achievements", "/badges", "/statistics", "/history", "/streak", "/skill-levels")
+    for path in (*paths, "/export"):
         assert (await stage.get(path)).status_code == 200
 
 

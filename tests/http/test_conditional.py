@@ -20,6 +20,7 @@ PATHS = (
     "/badges",
     "/statistics",
     "/history",
+    "/streak",
     "/skill-levels",
     "/skill-levels/graphs",
     "/export",

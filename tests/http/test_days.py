@@ -130,14 +130,25 @@ async def test_a_day_lived_further_east_is_not_at_risk(stage: Stage) -> None:
     assert progress["streak"] == {
         "current": 2,
         "longest": 2,
+        "calendar_days": 2,
+        "state": "active_today",
         "last_active_day": "2026-11-24",
         "active_today": True,
         "at_risk": False,
+        "expires_at": "2026-11-26T11:00:00Z",
+        "repairable": None,
+        "freezes_left": 0,
+        "next_freeze_in": None,
+        "weeks": 1,
     }
 
 
 def row(
-    date: str, figures: tuple[Any, ...], cumulative: tuple[Any, ...], streaks: tuple[int, int]
+    date: str,
+    status: str,
+    figures: tuple[Any, ...],
+    cumulative: tuple[Any, ...],
+    streaks: tuple[int, int],
 ) -> dict[str, Any]:
     """A day of the history."""
     names = (
@@ -149,6 +160,7 @@ def row(
     )
     return {
         "date": date,
+        "status": status,
         **dict(zip(names, figures, strict=True)),
         "cumulative": dict(zip(names, cumulative, strict=True)),
         "streak": dict(zip(("current", "longest"), streaks, strict=True)),
@@ -167,11 +179,11 @@ async def test_history_to_the_field(stage: Stage) -> None:
         "start_date": "2026-11-19",
         "end_date": "2026-11-23",
         "days": [
-            row("2026-11-19", (1, 20, None, 0, 0), (2, 30, 60, 1, 1), (2, 2)),
-            row("2026-11-20", idle, (2, 30, 60, 1, 1), (2, 2)),
-            row("2026-11-21", idle, (2, 30, 60, 1, 1), (0, 2)),
-            row("2026-11-22", (2, 70, 90, 2, 0), (4, 100, 80, 3, 1), (1, 2)),
-            row("2026-11-23", idle, (4, 100, 80, 3, 1), (1, 2)),
+            row("2026-11-19", "active", (1, 20, None, 0, 0), (2, 30, 60, 1, 1), (2, 2)),
+            row("2026-11-20", "missed", idle, (2, 30, 60, 1, 1), (2, 2)),
+            row("2026-11-21", "missed", idle, (2, 30, 60, 1, 1), (0, 2)),
+            row("2026-11-22", "active", (2, 70, 90, 2, 0), (4, 100, 80, 3, 1), (1, 2)),
+            row("2026-11-23", "future", idle, (4, 100, 80, 3, 1), (1, 2)),
         ],
     }
 

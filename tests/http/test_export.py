@@ -86,6 +86,7 @@ async def test_json_to_the_field(stage: Stage) -> None:
             for period in ("daily", "weekly", "monthly", "all")
         },
         "history": await stage.read("/history", days=366),
+        "streak": await stage.read("/streak", days=366),
         "skill_levels": await stage.read("/skill-levels"),
     }
 

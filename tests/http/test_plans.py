@@ -22,6 +22,7 @@ STATEMENTS: dict[str, Select[Any]] = {
     "topic": view_statements.TOPIC,
     "statistics": view_statements.STATISTICS,
     "history": view_statements.HISTORY,
+    "streak": view_statements.STREAK,
     "completions": COMPLETIONS,
     "changes": view_statements.CHANGES,
 }

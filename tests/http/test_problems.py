@@ -19,6 +19,7 @@ PATHS = (
     "/api/progress/badges",
     "/api/progress/statistics",
     "/api/progress/history",
+    "/api/progress/streak",
     "/api/progress/skill-levels",
     "/api/progress/skill-levels/graphs",
     "/api/progress/export",
@@ -174,7 +175,15 @@ async def test_the_log_has_the_request_id_and_no_learner(empty_stage: Stage) -> 
 )
 async def test_hostile_learners(stage: Stage, user_id: str) -> None:
     await stage.complete("2026-11-23T10:00:00Z", user_id=user_id)
-    for path in ("", "/achievements", "/statistics", "/history", "/skill-levels", "/export"):
+    for path in (
+        "",
+        "/achievements",
+        "/statistics",
+        "/history",
+        "/streak",
+        "/skill-levels",
+        "/export",
+    ):
         answer = await stage.get(path, "operator", scope="progress:read:any", user_id=user_id)
         assert answer.status_code == 200, path
         assert stage.token(user_id)

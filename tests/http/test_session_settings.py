@@ -19,7 +19,7 @@ from tests.http.stage import Stage, StageMaker
 
 pytestmark = pytest.mark.integration
 
-PATHS = ("", "/achievements", "/statistics", "/history", "/skill-levels", "/export")
+PATHS = ("", "/achievements", "/statistics", "/history", "/streak", "/skill-levels", "/export")
 SETTINGS = {
     "DateStyle": "German",
     "IntervalStyle": "sql_standard",

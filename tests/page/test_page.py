@@ -119,7 +119,15 @@ def test_the_setting_needs_a_secret() -> None:
 
 async def test_the_cookie_opens_nothing_else(stage: Stage) -> None:
     token = stage.token()
-    for path in ("", "/achievements", "/badges", "/statistics", "/history", "/skill-levels"):
+    for path in (
+        "",
+        "/achievements",
+        "/badges",
+        "/statistics",
+        "/history",
+        "/streak",
+        "/skill-levels",
+    ):
         answer = await look_with_cookie(stage, token, f"/api/progress{path}")
         assert answer.status_code == 401
         assert answer.headers["content-type"] == "application/problem+json"
