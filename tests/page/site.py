@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.rulebook import built_in_text, read_rule_book
+from progress_worker.domain.rulebook import RuleBook, built_in_text, read_rule_book
 from progress_worker.embedded.database import Database
 from progress_worker.http.application import create_app
 from progress_worker.http.security.authentication import mint_token
@@ -56,7 +56,9 @@ async def add_pupils(database: Database) -> None:
 
 
 @contextmanager
-def open_site(database: Database, *, development_login: bool = True) -> Iterator[Site]:
+def open_site(
+    database: Database, *, development_login: bool = True, book: RuleBook = BOOK
+) -> Iterator[Site]:
     """The page of the learners in the database."""
     settings = ViewSettings(
         view_database_url=SecretStr(database.view_url),
@@ -65,7 +67,7 @@ def open_site(database: Database, *, development_login: bool = True) -> Iterator
         jwt_secret=SecretStr("a secret for tests that is long enough"),
         view_development_login=development_login,
     )
-    with served(create_app(settings, BOOK, _noon)) as url:
+    with served(create_app(settings, book, _noon)) as url:
         yield Site(url, settings)
 
 
