@@ -152,6 +152,15 @@ def test_a_day_starts_with_the_first_instant_that_its_clock_shows(
     assert found == dt.datetime.fromisoformat(instant)
 
 
+def test_a_day_ends_where_the_next_one_starts() -> None:
+    starts = DayStarts([(dt.date(2026, 11, 24), 4)])
+    clock = LocalClock("Europe/Berlin", starts=starts)
+    assert clock.end_of(dt.date(2026, 11, 22)) == dt.datetime(2026, 11, 22, 23, tzinfo=dt.UTC)
+    assert clock.end_of(dt.date(2026, 11, 23)) == dt.datetime(2026, 11, 24, 3, tzinfo=dt.UTC)
+    assert clock.end_of(dt.date.max) == dt.datetime.max.replace(tzinfo=dt.UTC)
+    assert LocalClock(None, 60).end_of(dt.date.max) == dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
 def test_in_every_zone_a_day_starts_where_the_days_change() -> None:
     for name in NAMES:
         for hour in (0, 2, 4, 23):
