@@ -104,14 +104,19 @@ def expires_on(streak: DailyStreak) -> dt.date | None:
     return _date(nth_day_outside(streak.excused, streak.last, payable + 1))
 
 
+def current_weeks(streaks: Streaks, policy: StreakPolicy, today: dt.date) -> int:
+    """The weekly streak's length as `read_weekly` reads it, and nothing else."""
+    return streaks.weekly(policy).length_on(week_of(today.toordinal(), policy.week_starts_on))
+
+
 def read_weekly(streaks: Streaks, policy: StreakPolicy, today: dt.date) -> WeeklyReading:
     """The weekly streak as read on the local day `today`, whose week never breaks it."""
-    streak, active = streaks.weekly(policy), streaks.active.runs
+    active = streaks.active.runs
     week = week_of(today.toordinal(), policy.week_starts_on)
     first = first_day_of_week(week, policy.week_starts_on)
     return WeeklyReading(
-        current=streak.length_on(week),
-        longest=streak.longest,
+        current=current_weeks(streaks, policy, today),
+        longest=streaks.longest_weeks(policy),
         week=week_name(week, policy.week_starts_on),
         active_days=count_days(active, first, first + 6),
         needed=days_needed(
@@ -216,6 +221,8 @@ def _paid_gaps(streaks: Streaks, policy: StreakPolicy, today: dt.date) -> list[R
 
 def _count_excused(excused: Sequence[Run], active: Sequence[Run], first: int, last: int) -> int:
     """Days from `first` to `last` that are excused and not active."""
+    if not excused:  # nearly always true
+        return 0
     window = range(first, last + 1)
     return len(_members(excused, window) - _members(active, window))
 
