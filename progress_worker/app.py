@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import faust
 from aiokafka.client import AIOKafkaClient
-from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 from yarl import URL
 
+from progress_worker.at_risk.service import WarningService
+from progress_worker.at_risk.warner import Warner
 from progress_worker.commands.agent import CommandHandler
 from progress_worker.commands.excusing import Excusing
 from progress_worker.commands.recalculation import Recalculation
@@ -29,7 +30,7 @@ from progress_worker.ingest.observing import new_observers, open_tracing
 from progress_worker.ingest.projector import Projector
 from progress_worker.ingest.service import IngestService
 from progress_worker.kafka.clients import faust_options
-from progress_worker.kafka.faust_transport import CommittedTransport
+from progress_worker.kafka.faust_transport import CommittedTransport, commands_client
 from progress_worker.kafka.header_names import accept_any_header_name
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import Messages
@@ -45,6 +46,7 @@ from progress_worker.storage.database import create_engine
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import rulebooks
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.expiries import Expiries
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.walks.housekeeping import Housekeeping
@@ -78,19 +80,15 @@ class Worker:
         settle_rules = partial(
             rulebooks.settle, books=self.books, content=rules.text, built_in=rules.file is None
         )
-        messages = Messages(
-            consumer_group=settings.consumer_group,
-            unlocked_topic=settings.unlocked_topic,
-            level_topic=settings.level_topic,
-            dead_letter_topic=settings.dead_letter_topic,
-        )
+        self.expiries = None if settings.streak_at_risk_hours is None else Expiries(self.books)
+        self._messages = messages = Messages.of(settings)
         self.decoder = Decoder(
             max_value_bytes=settings.max_value_bytes,
             max_future_seconds=settings.max_future_seconds,
             day_starts=lambda: self.books.active.day_starts,
         )
         self.cache = LearnerCache(settings.cached_learners)
-        outbox_filled = asyncio.Event()
+        self._outbox_filled = outbox_filled = asyncio.Event()
         self.observer = new_observers(self.metrics, tracing)
         self.projector = Projector(
             self.engine,
@@ -101,12 +99,15 @@ class Worker:
             outbox_filled=outbox_filled,
             time_limit_seconds=limit,
             cache=self.cache,
+            expiries=self.expiries,
             emit_level_changes=settings.emit_level_changes,
         )
         self.recalculation = Recalculation(
-            self.engine, self.books, messages, time_limit_seconds=limit
+            self.engine, self.books, messages, self.expiries, time_limit_seconds=limit
         )
-        excusing = Excusing(self.engine, self.books, messages, time_limit_seconds=limit)
+        excusing = Excusing(
+            self.engine, self.books, messages, self.expiries, time_limit_seconds=limit
+        )
         self.ingest = IngestService(
             settings,
             self.engine,
@@ -133,7 +134,7 @@ class Worker:
             self.dead_letters,
             self.retry,
             self.ingest.crash,
-            at_once=_commands_at_once(settings),
+            at_once=settings.commands_at_once,
             drain_timeout_seconds=settings.drain_timeout_seconds,
             max_future_seconds=settings.max_future_seconds,
         )
@@ -150,7 +151,7 @@ class Worker:
         )
         self.walk = Walk(
             self.engine,
-            MoveToRuleBook(self.books, messages, self.metrics),
+            MoveToRuleBook(self.books, messages, self.expiries, self.metrics),
             time_limit_seconds=limit,
         )
         self.housekeeping = Housekeeping(settings, self.engine, self.metrics)
@@ -179,9 +180,25 @@ class Worker:
             app,
             self.walk,
             self.books,
-            partial(_sum, self.metrics.lag_events),
+            self.metrics.total_lag,
             learners_per_second=self.settings.walk_learners_per_second,
         )
+
+    def warning_service(self, app: faust.App) -> WarningService | None:
+        """The service that warns of streaks at risk while this worker leads; None where off."""
+        hours = self.settings.streak_at_risk_hours
+        if self.expiries is None or hours is None:
+            return None
+        warner = Warner(
+            self.engine,
+            self.books,
+            self.expiries,
+            self._messages,
+            hours=hours,
+            outbox_filled=self._outbox_filled,
+            time_limit_seconds=self.settings.database_statement_timeout_seconds,
+        )
+        return WarningService(app, warner, self.books, self.metrics)
 
     def watch_kafka(self, commands_client: Callable[[], AIOKafkaClient | None]) -> KafkaWatch:
         """The service that checks that Kafka answers every part's client, Faust's included."""
@@ -195,27 +212,8 @@ class Worker:
         )
 
 
-def _sum(gauge: Gauge) -> float:
-    return sum(sample.value for metric in gauge.collect() for sample in metric.samples)
-
-
 def _answers(contact: KafkaContact) -> bool:
     return not contact.silent
-
-
-def _commands_client(app: faust.App) -> AIOKafkaClient | None:
-    """The Kafka client of Faust's consumer, which has its own thread; None until it runs."""
-    faust_consumer: Any = app._consumer
-    consumer = faust_consumer and faust_consumer._thread._consumer
-    return consumer._client if consumer else None
-
-
-def _commands_at_once(settings: Settings) -> int:
-    """Two if the pool has enough connections, otherwise one.
-
-    Each partition consumer, the relay and the timers need a connection of their own.
-    """
-    return max(1, min(2, settings.database_pool_size - settings.lanes - 2))
 
 
 def create_app(settings: Settings) -> faust.App:
@@ -250,7 +248,9 @@ def create_app(settings: Settings) -> faust.App:
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
     app.service(worker.walk_service(app))  # type: ignore[arg-type]
-    app.service(worker.watch_kafka(partial(_commands_client, app)))  # type: ignore[arg-type]
+    if (warnings := worker.warning_service(app)) is not None:
+        app.service(warnings)  # type: ignore[arg-type]
+    app.service(worker.watch_kafka(partial(commands_client, app)))  # type: ignore[arg-type]
     app.stop_together(
         worker.ingest,
         worker.relay,

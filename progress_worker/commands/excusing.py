@@ -21,6 +21,7 @@ from progress_worker.outbox.replacing import derive_and_replace
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write.excuses import load_excuses, store_excuse
+from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.histories import connect_for_histories
 from progress_worker.storage.write.learners import load_whole
 from progress_worker.storage.write.saving import Changes, save
@@ -36,12 +37,14 @@ class Excusing:
         engine: AsyncEngine,
         books: RuleBooks,
         messages: Messages,
+        expiries: Expiries | None,
         *,
         time_limit_seconds: float,
     ) -> None:
         self._engine = engine
         self._books = books
         self._messages = messages
+        self._expiries = expiries
         self._time_limit = time_limit_seconds
 
     async def excuse(self, excuse: Excuse) -> list[Unlock]:
@@ -76,8 +79,13 @@ class Excusing:
         book = self._books.by_version[state.rule_book]
         if book.index.due(state, DAYS_BIT):
             return await derive_and_replace(
-                connection, self._books, self._messages, {state.user_id: state}, newest=False
+                connection,
+                self._books,
+                self._messages,
+                self._expiries,
+                {state.user_id: state},
+                newest=False,
             )
-        state.dirty.changed = state.dirty.excused_days = True
-        await save(connection, Changes([state]))
+        state.dirty.changed = state.dirty.excused_days = state.dirty.expiry = True
+        await save(connection, Changes([state]), expiries=self._expiries)
         return []

@@ -15,6 +15,7 @@ from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.replacing import derive_and_replace
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.histories import connect_for_histories
 from progress_worker.storage.write.learners import load_whole
 
@@ -29,12 +30,14 @@ class Recalculation:
         engine: AsyncEngine,
         books: RuleBooks,
         messages: Messages,
+        expiries: Expiries | None,
         *,
         time_limit_seconds: float,
     ) -> None:
         self._engine = engine
         self._books = books
         self._messages = messages
+        self._expiries = expiries
         self._time_limit = time_limit_seconds
 
     async def recalculate(self, user_id: str, topic: str | None = None) -> list[Unlock]:
@@ -68,5 +71,11 @@ class Recalculation:
                 "the learner's sums hold completions that were deleted",
             )
         return await derive_and_replace(
-            connection, self._books, self._messages, stored, newest=False, only_topic=topic
+            connection,
+            self._books,
+            self._messages,
+            self._expiries,
+            stored,
+            newest=False,
+            only_topic=topic,
         )

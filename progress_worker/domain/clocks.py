@@ -14,11 +14,13 @@ def read_clock(state: LearnerState, completion: Completion) -> None:
             named = (completion.completed_at, completion.event_id, timezone)
             if zone is None or named > zone:
                 state.zone = named
+                if zone is None or timezone != zone[2]:
+                    state.dirty.expiry = True
         state.offset = None  # only those who never named a zone are read by an offset
     elif zone is None and completion.utc_offset_minutes is not None:
-        state.offset = _later(state.offset, completion, completion.utc_offset_minutes)
+        state.offset = _later(state, state.offset, completion, completion.utc_offset_minutes)
     if completion.day_starts_at is not None:
-        state.day_start = _later(state.day_start, completion, completion.day_starts_at)
+        state.day_start = _later(state, state.day_start, completion, completion.day_starts_at)
 
 
 def reread_clock(state: LearnerState, arrival: Completion, stored: Completion) -> None:
@@ -27,6 +29,7 @@ def reread_clock(state: LearnerState, arrival: Completion, stored: Completion) -
     If the completion that decided on a part no longer does, the part is marked as lost: an older
     completion may decide now.
     """
+    state.dirty.expiry = True
     zone, offset, day_start = state.zone, state.offset, state.day_start
     if zone is not None and zone[1] == stored.event_id:
         state.zone = None
@@ -44,9 +47,16 @@ def reread_clock(state: LearnerState, arrival: Completion, stored: Completion) -
         state.dirty.clock_lost = True
 
 
-def _later(known: Named[int] | None, completion: Completion, value: int) -> Named[int]:
+def _later(
+    state: LearnerState, known: Named[int] | None, completion: Completion, value: int
+) -> Named[int]:
+    """The later of the two; a value that is new is marked."""
     named = (completion.completed_at, completion.event_id, value)
-    return named if known is None or named > known else known
+    if known is not None and named <= known:
+        return known
+    if known is None or known[2] != value:
+        state.dirty.expiry = True
+    return named
 
 
 def _is_earlier(now: Named[int] | None, before: Named[int]) -> bool:

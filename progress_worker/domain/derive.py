@@ -161,6 +161,7 @@ def replacement(
         state.rule_book = stored.rule_book  # levels that are kept may be by no rule book
     dirty.changed = True
     dirty.clock_lost = False
+    dirty.expiry = True  # by another rule book it may be another one
     dirty.excused_days = (
         state.streaks.excused != stored.streaks.excused
         or state.streaks.travelled != stored.streaks.travelled

@@ -90,6 +90,8 @@ def apply(
     else:
         outcome = Outcome.REVOKED if arrival.revoked else Outcome.REVISED
         changed |= _replace(book, state, arrival, stored)
+    if changed & DAYS_BIT:
+        state.dirty.expiry = True
     level_changes = _relevel(book, state, arrival, stored)
     if level_changes:
         changed |= LEVELS_BIT

@@ -51,13 +51,16 @@ class DirtyMarks:
     clock_lost: bool
     #: The learner's excused days have changed, or those that the travel guard excuses.
     excused_days: bool
+    #: What a streak's expiry follows from has changed: active or excused days, or the clock.
+    expiry: bool
 
     # Written by hand, because the one of `dataclass` is not compiled with the rules.
     def __init__(self) -> None:
         self.totals = {}
         self.days = {}
         self.levels = {}
-        self.changed = self.taken_back = self.clock_lost = self.excused_days = False
+        self.changed = self.taken_back = self.clock_lost = False
+        self.excused_days = self.expiry = False
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final, TypeAlias
 
 from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
@@ -10,6 +11,8 @@ from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
     SKILL_LEVEL_CHANGED,
+    STREAK_AT_RISK,
+    streak_at_risk_event_id,
     unlock_event_id,
 )
 
@@ -21,6 +24,8 @@ EXAMPLE_LEARNER: Final = "ana"
 _COMPLETION: Final = "5f0c6d1e-8a4b-4c56-9d3f-2b7e1a9c0d01"
 _COMPLETED_AT: Final = "2025-11-20T18:30:00+01:00"
 _UNLOCK: Final = str(unlock_event_id(EXAMPLE_LEARNER, "first_step"))
+_WARNED_ON: Final = dt.date(2025, 11, 23)
+_WARNING: Final = str(streak_at_risk_event_id(EXAMPLE_LEARNER, _WARNED_ON))
 _LEVEL_CHANGE: Final = "c2b1f7b4-1f0e-5d0a-9f5c-7a9e4d3b2c10"
 _COMMAND: Final = "9b2f4c3e-6d1a-4e7b-8c5d-0a1b2c3d4e5f"
 _PLATFORM: Final = "/exercise-platform"
@@ -65,6 +70,15 @@ _LEVEL_CHANGED: Final = {
     "exercises_completed": 10,
     "average_grade": 87.5,
 }
+_AT_RISK: Final = {
+    "event_id": _WARNING,
+    "user_id": EXAMPLE_LEARNER,
+    "local_day": str(_WARNED_ON),
+    "length": 12,
+    "freezes_left": 0,
+    "timezone": "Europe/Berlin",
+    "expires_at": "2025-11-23T23:00:00Z",
+}
 
 
 def _binary(event_type: str, event_id: str, source: str, data: _Object) -> _Object:
@@ -107,6 +121,7 @@ EXAMPLES: Final[dict[str, _Object]] = {
     "exerciseCompletedBare": {"payload": _COMPLETED},
     "achievementUnlocked": _binary(ACHIEVEMENT_UNLOCKED, _UNLOCK, _WORKER, _UNLOCKED),
     "skillLevelChanged": _binary(SKILL_LEVEL_CHANGED, _LEVEL_CHANGE, _WORKER, _LEVEL_CHANGED),
+    "streakAtRisk": _binary(STREAK_AT_RISK, _WARNING, _WORKER, _AT_RISK),
     "recalculationRequested": _binary(
         RECALCULATION_REQUESTED, _COMMAND, "/operations", {"user_id": EXAMPLE_LEARNER}
     ),

@@ -15,6 +15,7 @@ from progress_worker.events.fields import MOST_REVISIONS, Instant, UserId, Whole
 EXERCISE_COMPLETED: Final = "exercise.completed.v1"
 ACHIEVEMENT_UNLOCKED: Final = "achievement.unlocked.v1"
 SKILL_LEVEL_CHANGED: Final = "skill.level.changed.v1"
+STREAK_AT_RISK: Final = "streak.at_risk.v1"
 
 #: The namespace of every derived identifier. It may never change.
 NAMESPACE: Final = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
@@ -163,6 +164,31 @@ class SkillLevelChanged(OutgoingEvent):
     )
 
 
+class StreakAtRisk(OutgoingEvent):
+    """A learner's daily streak is lost unless the learner does something today."""
+
+    event_id: UUID = Field(
+        description="Also `ce_id`: derived from learner and local day, so that a repeat can be "
+        "dropped."
+    )
+    user_id: UserId
+    local_day: dt.date = Field(
+        description="The learner's day when the warning was published.", examples=["2026-03-29"]
+    )
+    length: int = Field(description="Active days of the streak.", examples=[12])
+    freezes_left: int = Field(
+        description="Whole freezes that are left. Missed days before today are paid already.",
+        examples=[0],
+    )
+    timezone: str = Field(
+        description="The clock of the learner's days: an IANA name, or an offset like +02:00.",
+        examples=["Europe/Berlin"],
+    )
+    expires_at: AwareDatetime = Field(
+        description="When the streak is lost: the end of the last local day that can save it."
+    )
+
+
 def unlock_event_id(user_id: str, achievement_id: str) -> str:
     """The identity of an unlock, derived from learner and achievement alone."""
     # The same as uuid5 (RFC 9562, 5.5), without making an object.
@@ -177,3 +203,11 @@ def level_change_event_id(
 ) -> UUID:
     """The identity of a level change, derived from what changed the level."""
     return uuid5(NAMESPACE, f"{user_id}\0{topic}\0{triggering_event_id}\0{revision}\0{level}")
+
+
+def streak_at_risk_event_id(user_id: str, local_day: dt.date) -> UUID:
+    """The identity of a warning, derived from learner and local day.
+
+    No other identity is derived from exactly three parts, and no part can hold a NUL.
+    """
+    return uuid5(NAMESPACE, f"{user_id}\0at_risk\0{local_day}")

@@ -28,6 +28,7 @@ from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import learners
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.saving import save
 from progress_worker.telemetry.observer import Observer
 
@@ -46,6 +47,7 @@ class Projector:
         outbox_filled: asyncio.Event,
         time_limit_seconds: float,
         cache: LearnerCache,
+        expiries: Expiries | None,
         emit_level_changes: bool = False,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -59,6 +61,7 @@ class Projector:
         self._time_limit = time_limit_seconds
         self._emit_level_changes = emit_level_changes
         self._cache = cache
+        self._expiries = expiries
         self._clock = clock
 
     def decode(self, records: Sequence[Record]) -> tuple[list[Arrival], list[DeadLetter]]:
@@ -123,7 +126,7 @@ class Projector:
             self._messages.dead_letter(letter, failed_at) for letter in folded.letters
         ]
         started = time.perf_counter()
-        await save(connection, folded.changes, folded.messages)
+        await save(connection, folded.changes, folded.messages, self._expiries)
         with self._observer.around(CommitTransaction()):
             await connection.commit()
         self._cache.put(loaded.learners.values())

@@ -7,8 +7,11 @@ in transactions. Otherwise they read aborted records too.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
+from typing import Any
 
+import faust
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from faust.transport.drivers import aiokafka as driver
 
 from progress_worker.kafka.clients import READ_COMMITTED
@@ -30,3 +33,10 @@ class CommittedTransport(driver.Transport):
     """The transport whose consumers see no record of an open or aborted transaction."""
 
     Consumer = _Consumer
+
+
+def commands_client(app: faust.App) -> AIOKafkaClient | None:
+    """The Kafka client of Faust's consumer, which has its own thread; None until it runs."""
+    faust_consumer: Any = app._consumer
+    consumer = faust_consumer and faust_consumer._thread._consumer
+    return consumer._client if consumer else None

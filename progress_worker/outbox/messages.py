@@ -5,21 +5,26 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, Self
 
 from pydantic_core import to_json
 
 from progress_worker import __version__
+from progress_worker.domain.expiry import StreakWarning
 from progress_worker.domain.reducer import LevelChange, Unlock
 from progress_worker.errors import PoisonError
 from progress_worker.events.cloudevents import Headers, binary_headers, utc_text
 from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     SKILL_LEVEL_CHANGED,
+    STREAK_AT_RISK,
     SkillLevelChanged,
+    StreakAtRisk,
     level_change_event_id,
+    streak_at_risk_event_id,
     unlock_event_id,
 )
+from progress_worker.settings.kafka import KafkaSettings
 from progress_worker.storage.write.outbox import OutboxRecord
 
 #: The `ce_source` of every event that the worker publishes.
@@ -54,7 +59,19 @@ class Messages:
     unlocked_topic: str
     level_topic: str
     dead_letter_topic: str
+    streaks_topic: str
     _descriptions: dict[tuple[str, int], str] = field(default_factory=dict, init=False)
+
+    @classmethod
+    def of(cls, settings: KafkaSettings) -> Self:
+        """Those of the worker with these settings."""
+        return cls(
+            consumer_group=settings.consumer_group,
+            unlocked_topic=settings.unlocked_topic,
+            level_topic=settings.level_topic,
+            dead_letter_topic=settings.dead_letter_topic,
+            streaks_topic=settings.streaks_topic,
+        )
 
     def unlocked(self, unlock: Unlock, traceparent: str | None) -> OutboxRecord:
         """The AchievementUnlocked event of an unlock.
@@ -115,6 +132,16 @@ class Messages:
         )
         value = event.model_dump_json().encode()
         return OutboxRecord(self.level_topic, change.user_id.encode(), value, headers)
+
+    def streak_at_risk(self, warning: StreakWarning, decided_at: dt.datetime) -> OutboxRecord:
+        """The StreakAtRisk event of a warning that was decided on at this instant (aware)."""
+        event_id = streak_at_risk_event_id(warning.user_id, warning.local_day)
+        event = StreakAtRisk(event_id=event_id, **warning._asdict())
+        headers = binary_headers(
+            str(event_id), EVENT_SOURCE, STREAK_AT_RISK, utc_text(decided_at), None
+        )
+        value = event.model_dump_json().encode()
+        return OutboxRecord(self.streaks_topic, warning.user_id.encode(), value, headers)
 
     def dead_letter(self, letter: DeadLetter, failed_at: dt.datetime) -> OutboxRecord:
         """The record unchanged, with headers that say where it came from and what is wrong."""

@@ -11,6 +11,7 @@ from progress_worker.domain.state import LearnerState
 from progress_worker.outbox.messages import Messages
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.histories import derive
 from progress_worker.storage.write.saving import Changes, save
 
@@ -19,6 +20,7 @@ async def derive_and_replace(
     connection: Connection,
     books: RuleBooks,
     messages: Messages,
+    expiries: Expiries | None,
     stored: Mapping[str, LearnerState],
     *,
     newest: bool,
@@ -38,5 +40,5 @@ async def derive_and_replace(
             states.append(state)
             unlocks += earned
     records = [messages.unlocked(unlock, None) for unlock in unlocks]
-    await save(connection, Changes(states, unlocks=unlocks), records)
+    await save(connection, Changes(states, unlocks=unlocks), records, expiries)
     return unlocks

@@ -11,6 +11,7 @@ from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
     SKILL_LEVEL_CHANGED,
+    STREAK_AT_RISK,
 )
 
 _Object: TypeAlias = dict[str, Any]
@@ -71,6 +72,11 @@ def _channels() -> _Object:
             "Changed skill levels. Off by default.",
             "skillLevelChanged",
         ),
+        "learnerStreaks": _channel(
+            "learner-streaks",
+            "Warnings of streaks at risk, for the notification service. Off by default.",
+            "streakAtRisk",
+        ),
         "deadLetter": _channel(
             "exercise-completed.dlq",
             "Records that could not be applied, for operators.",
@@ -115,6 +121,12 @@ def _operations() -> _Object:
         "sendSkillLevelChanged": _operation(
             "send", "skillLevelChanged", "At least once per change, always with the same id."
         ),
+        "sendStreakAtRisk": _operation(
+            "send",
+            "learnerStreaks",
+            "At least once per learner and local day on which a warning is due, always with the "
+            "same id.",
+        ),
         "sendDeadLetter": _operation(
             "send", "deadLetter", "The record with its key, value and headers untouched."
         ),
@@ -140,6 +152,7 @@ def _messages() -> _Object:
         "exerciseCompletedBare": _bare(EXERCISE_COMPLETED, completed),
         "achievementUnlocked": _event(ACHIEVEMENT_UNLOCKED, "achievement-unlocked.v1.json"),
         "skillLevelChanged": _event(SKILL_LEVEL_CHANGED, "skill-level-changed.v1.json"),
+        "streakAtRisk": _event(STREAK_AT_RISK, "streak-at-risk.v1.json"),
         "recalculationRequested": _event(
             RECALCULATION_REQUESTED, "recalculation-requested.v1.json"
         ),

@@ -20,9 +20,11 @@ from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
     SKILL_LEVEL_CHANGED,
+    STREAK_AT_RISK,
     AchievementUnlocked,
     ExerciseCompleted,
     SkillLevelChanged,
+    StreakAtRisk,
 )
 from progress_worker.published.asyncapi import asyncapi
 
@@ -41,6 +43,7 @@ _PUBLISHED: Final = {
     "skill-level-changed.v1.json": _Published(
         SkillLevelChanged, SKILL_LEVEL_CHANGED, "serialization"
     ),
+    "streak-at-risk.v1.json": _Published(StreakAtRisk, STREAK_AT_RISK, "serialization"),
     "recalculation-requested.v1.json": _Published(
         RecalculationRequested, RECALCULATION_REQUESTED, "validation"
     ),

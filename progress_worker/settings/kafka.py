@@ -17,6 +17,7 @@ TOPIC_SETTINGS: Final = (
     "completed_topic",
     "unlocked_topic",
     "level_topic",
+    "streaks_topic",
     "dead_letter_topic",
     "commands_topic",
     "commands_dead_letter_topic",
@@ -89,6 +90,10 @@ class KafkaSettings(SharedSettings):
     )
     level_topic: TopicName = Field(
         default="skill-level-changed", description="The topic that level changes are published to."
+    )
+    streaks_topic: TopicName = Field(
+        default="learner-streaks",
+        description="The topic that warnings of streaks at risk are published to.",
     )
     dead_letter_topic: TopicName = Field(
         default="exercise-completed.dlq",

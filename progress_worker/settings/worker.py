@@ -79,6 +79,15 @@ class Settings(KafkaSettings):
     emit_level_changes: bool = Field(
         default=False, description="Also publish `skill.level.changed.v1`."
     )
+    streak_at_risk_hours: int | None = Field(
+        default=None,
+        ge=1,
+        # The last day that can save a streak has 23 hours or more, so this falls on that day.
+        le=23,
+        description="Publish `streak.at_risk.v1` this many hours before a learner's streak is "
+        "lost, on the last day that can save it. Learners are known to it from their next event "
+        "on. If not set, nobody is warned, and nothing is stored for it.",
+    )
 
     completion_retention_days: int | None = Field(
         default=None,
@@ -114,6 +123,14 @@ class Settings(KafkaSettings):
     web_port: int = Field(
         default=6066, ge=1, le=65_535, description="The port on which the probes listen."
     )
+
+    @property
+    def commands_at_once(self) -> int:
+        """Two if the pool has enough connections, otherwise one.
+
+        Each partition consumer, the relay and the timers need a connection of their own.
+        """
+        return max(1, min(2, self.database_pool_size - self.lanes - 2))
 
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()

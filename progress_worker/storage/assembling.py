@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from progress_worker.domain.days import Days
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
@@ -50,6 +50,26 @@ def streaks_of(days: DaysColumns) -> Streaks:
     Raises ValueError for half a run of days.
     """
     return Streaks(*(Days(read_runs(bounds)) for bounds in days))
+
+
+#: The learner's columns that `set_clock` reads, in its order.
+CLOCK: Final = (
+    "timezone",
+    "timezone_at",
+    "timezone_event_id",
+    "utc_offset_minutes",
+    "day_starts_at",
+    "day_starts_completed_at",
+    "day_starts_event_id",
+)
+
+
+def set_clock(state: LearnerState, clock: Sequence[Any]) -> None:
+    """Replace the state's clock by that of these columns."""
+    timezone, named_at, named_by, offset, hour, hour_at, hour_by = clock
+    state.zone = None if timezone is None else (named_at, named_by, timezone)
+    state.offset = None if offset is None else (named_at, named_by, offset)
+    state.day_start = None if hour is None else (hour_at, hour_by, hour)
 
 
 def totals_of(rows: Columns) -> dict[Cell, Totals]:

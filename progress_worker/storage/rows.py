@@ -138,5 +138,8 @@ LEARNER: Final = Rows(
     ),
 )
 EXCUSE: Final = Rows(tables.excuse, Excuse._fields)
+#: What a save writes of a streak's expiry, and all of it.
+SAVED_EXPIRY: Final = Rows(tables.streak_expiry, ("user_id", "expires_at"))
+EXPIRY: Final = Rows(tables.streak_expiry, (*SAVED_EXPIRY.columns, "warned_for", "warned_on"))
 OUTBOX: Final = Rows(tables.outbox, ("topic", "key", "value", "headers"))
 RULE_BOOK: Final = Rows(tables.rule_book, ("version", "name", "digest", "format", "content"))

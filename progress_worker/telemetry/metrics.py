@@ -218,6 +218,17 @@ class Metrics:
             "When the leader's housekeeping last reached the end of the completions.",
             registry=registry,
         )
+        self.streak_warnings = Counter(
+            "progress_streak_warnings",
+            "Learners whom the leader has warned that their streak is at risk.",
+            registry=registry,
+        )
+        self.streak_warnings_passed = Gauge(
+            "progress_streak_warnings_passed_timestamp_seconds",
+            "When the leader last found nobody left to warn; 0 where warnings are off, and in a"
+            " worker that has not led.",
+            registry=registry,
+        )
         # Create every label at start-up, so that its first increment is visible to `increase()`.
         for topic, reason in product(topics, Reason):
             self.dead_letters.labels(topic, reason.value)
@@ -226,3 +237,7 @@ class Metrics:
             self.housekeeping_steps.labels(result)
         for table in ("completion", "outbox"):
             self.housekeeping_deleted.labels(table)
+
+    def total_lag(self) -> float:
+        """How many events of its partitions this worker has not applied yet."""
+        return sum(s.value for metric in self.lag_events.collect() for s in metric.samples)

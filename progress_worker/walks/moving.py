@@ -14,6 +14,7 @@ from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.replacing import derive_and_replace
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.learners import load_whole
 from progress_worker.storage.write.walks import RULE_BOOK
 from progress_worker.telemetry.metrics import Metrics
@@ -26,9 +27,12 @@ class MoveToRuleBook:
     #: A learner who was saved meanwhile is noticed by the version.
     snapshot = False
 
-    def __init__(self, books: RuleBooks, messages: Messages, metrics: Metrics) -> None:
+    def __init__(
+        self, books: RuleBooks, messages: Messages, expiries: Expiries | None, metrics: Metrics
+    ) -> None:
         self._books = books
         self._messages = messages
+        self._expiries = expiries
         self._metrics = metrics
         self._unlocks: list[Unlock] = []
 
@@ -45,7 +49,7 @@ class MoveToRuleBook:
         """Derive and replace. Raises LearnerChangedError for a learner who was saved meanwhile."""
         stored = await load_whole(connection, self._books, set(users))
         self._unlocks = await derive_and_replace(
-            connection, self._books, self._messages, stored, newest=True
+            connection, self._books, self._messages, self._expiries, stored, newest=True
         )
         return len(stored)
 

@@ -20,6 +20,7 @@ from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     EXERCISE_COMPLETED,
     SKILL_LEVEL_CHANGED,
+    STREAK_AT_RISK,
     ExerciseCompleted,
 )
 from progress_worker.ingest.decode import Decoder
@@ -111,6 +112,7 @@ def test_every_message_is_one_of_ours() -> None:
         EXERCISE_COMPLETED,
         ACHIEVEMENT_UNLOCKED,
         SKILL_LEVEL_CHANGED,
+        STREAK_AT_RISK,
         RECALCULATION_REQUESTED,
         DAYS_EXCUSED,
     }

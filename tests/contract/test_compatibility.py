@@ -18,7 +18,11 @@ HERE = Path(__file__).parent
 FROZEN = HERE / "frozen"
 COMMITTED = HERE.parents[1] / "schemas"
 INCOMING = ("exercise-completed.v1.json", "recalculation-requested.v1.json")
-OUTGOING = ("achievement-unlocked.v1.json", "skill-level-changed.v1.json")
+OUTGOING = (
+    "achievement-unlocked.v1.json",
+    "skill-level-changed.v1.json",
+    "streak-at-risk.v1.json",
+)
 
 Schema = dict[str, Any]
 

@@ -15,6 +15,7 @@ from progress_worker.events.models import (
     AchievementUnlocked,
     ExerciseCompleted,
     SkillLevelChanged,
+    StreakAtRisk,
 )
 from progress_worker.published.schemas import schema_files, write_schemas
 
@@ -27,6 +28,7 @@ MODELS: dict[str, type[BaseModel]] = {
     RECALCULATION: RecalculationRequested,
     "achievement-unlocked.v1.json": AchievementUnlocked,
     "skill-level-changed.v1.json": SkillLevelChanged,
+    "streak-at-risk.v1.json": StreakAtRisk,
 }
 EVENT: dict[str, Any] = {
     "event_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
@@ -49,6 +51,15 @@ LEVEL_CHANGE: dict[str, Any] = {
     "triggering_event_id": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
     "exercises_completed": 10,
     "average_grade": None,
+}
+AT_RISK: dict[str, Any] = {
+    "event_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
+    "user_id": "learner-17",
+    "local_day": "2026-11-23",
+    "length": 12,
+    "freezes_left": 0,
+    "timezone": "Europe/Berlin",
+    "expires_at": "2026-11-23T23:00:00Z",
 }
 UNLOCK: dict[str, Any] = {
     "event_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
@@ -200,7 +211,11 @@ def test_both_judge_a_command_alike(command: dict[str, Any], good: bool) -> None
 
 @pytest.mark.parametrize(
     ("name", "event"),
-    [("achievement-unlocked.v1.json", UNLOCK), ("skill-level-changed.v1.json", LEVEL_CHANGE)],
+    [
+        ("achievement-unlocked.v1.json", UNLOCK),
+        ("skill-level-changed.v1.json", LEVEL_CHANGE),
+        ("streak-at-risk.v1.json", AT_RISK),
+    ],
 )
 def test_what_we_send_fits_its_schema(name: str, event: dict[str, Any]) -> None:
     sent = json.loads(MODELS[name].model_validate_json(json.dumps(event)).model_dump_json())

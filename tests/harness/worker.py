@@ -152,6 +152,7 @@ class Deployment:
         self.completed = f"{self.prefix}completed"
         self.unlocked = f"{self.prefix}unlocked"
         self.levels = f"{self.prefix}levels"
+        self.streaks = f"{self.prefix}streaks"
         self.dead_letters = f"{self.prefix}completed.dlq"
         self.commands = f"{self.prefix}commands"
         self.command_dead_letters = f"{self.prefix}commands.dlq"
@@ -164,6 +165,7 @@ class Deployment:
             self.completed,
             self.unlocked,
             self.levels,
+            self.streaks,
             self.dead_letters,
             self.commands,
             self.command_dead_letters,
@@ -186,6 +188,7 @@ class Deployment:
                 "COMPLETED_TOPIC": self.completed,
                 "UNLOCKED_TOPIC": self.unlocked,
                 "LEVEL_TOPIC": self.levels,
+                "STREAKS_TOPIC": self.streaks,
                 "DEAD_LETTER_TOPIC": self.dead_letters,
                 "COMMANDS_TOPIC": self.commands,
                 "COMMANDS_DEAD_LETTER_TOPIC": self.command_dead_letters,

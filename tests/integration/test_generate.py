@@ -34,6 +34,7 @@ def environment(broker: Broker, topic_prefix: str) -> dict[str, str]:
         f"{PREFIX}COMPLETED_TOPIC": f"{topic_prefix}completed",
         f"{PREFIX}UNLOCKED_TOPIC": f"{topic_prefix}unlocked",
         f"{PREFIX}LEVEL_TOPIC": f"{topic_prefix}level",
+        f"{PREFIX}STREAKS_TOPIC": f"{topic_prefix}streaks",
         f"{PREFIX}DEAD_LETTER_TOPIC": f"{topic_prefix}dlq",
         f"{PREFIX}COMMANDS_TOPIC": f"{topic_prefix}commands",
         f"{PREFIX}COMMANDS_DEAD_LETTER_TOPIC": f"{topic_prefix}commands.dlq",

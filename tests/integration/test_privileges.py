@@ -19,10 +19,12 @@ GRANTED: Final = {
     WORKER_ROLE: {
         "learner": KEPT,
         "completion": ALL,
+        "excuse": KEPT,
         "learner_total": ALL,
         "learner_day": ALL,
         "skill_level": KEPT,
         "achievement_unlock": {"SELECT", "INSERT"},
+        "streak_expiry": ALL,
         "outbox": ALL,
         "rule_book": {"SELECT", "INSERT"},
         "running_worker": ALL,

@@ -59,6 +59,7 @@ class Administration(Terminal):
             "progress-commands": deployment.commands,
             "achievement-unlocked": deployment.unlocked,
             "skill-level-changed": deployment.levels,
+            "learner-streaks": deployment.streaks,
         }
 
     def administer(self, typed: str) -> str:

@@ -23,7 +23,7 @@ from progress_worker.outbox.messages import Messages
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 
-MESSAGES = Messages("group", "unlocks", "levels", "letters")
+MESSAGES = Messages("group", "unlocks", "levels", "letters", "streaks")
 BOOK = load_rules(SharedSettings()).book
 TRIGGER = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 TEXTS = st.text(

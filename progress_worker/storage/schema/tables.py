@@ -186,7 +186,9 @@ achievement_unlock: Final = Table(
 )
 
 #: When a learner's streak is lost unless the learner does something; kept while warnings are on.
-#: `warned_for` is the time that a warning was published for, `warned_on` the learner's day then.
+#: It is long ago for a learner without a streak. Nobody writes it while warnings are off, so it may
+#: be out of date. `warned_for` is the time that a warning was published for, and `warned_on` the
+#: learner's day then.
 streak_expiry: Final = Table(
     "streak_expiry",
     metadata,

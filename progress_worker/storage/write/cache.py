@@ -36,8 +36,6 @@ class LearnerCache:
     def put(self, states: Iterable[LearnerState]) -> None:
         """Keep learners whose changes are committed, each with the last of its loaded days."""
         for state in states:
-            if state.dirty.clock_lost:
-                continue
             state.proofs = None
             if state.dirty.changed:
                 state.dirty = DirtyMarks()

@@ -22,7 +22,7 @@ from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import Totals
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.arrays import array
-from progress_worker.storage.assembling import learner_state
+from progress_worker.storage.assembling import CLOCK, learner_state, set_clock
 from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.days import COLUMNS, bounds
 from progress_worker.storage.rows import COMPLETION, DAY, LEVEL, TOTAL
@@ -40,15 +40,9 @@ _OTHERS: Final = (
     "completions_kept_from",
     "CASE WHEN rule_book_at = version THEN rule_book END",
     "coalesce(complete_at = version, false)",
-    "timezone",
-    "timezone_at",
-    "timezone_event_id",
-    "utc_offset_minutes",
-    "day_starts_at",
-    "day_starts_completed_at",
-    "day_starts_event_id",
     "least_day_offset",
     "most_day_offset",
+    *CLOCK,
 )
 _LEARNERS: Final = f"""
 SELECT user_id, {", ".join([*map(bounds, COLUMNS), *_OTHERS])}
@@ -194,6 +188,19 @@ async def load_whole(
     return {user_id: state for user_id, state in learners.items() if state.version}
 
 
+async def load_streaks(
+    connection: Connection, books: RuleBooks, users: Iterable[str]
+) -> dict[str, LearnerState]:
+    """The days, the clock and the rule book of these learners, and nothing of their sums.
+
+    One statement reads them; those who were never seen are left out.
+    """
+    rows = await (await _execute(connection, _LEARNERS, users)).fetchall()
+    states = {row[0]: _read_learner(row, (), (), ()) for row in rows}
+    await rulebooks.fetch(connection, books, {state.rule_book for state in states.values()})
+    return states
+
+
 async def _ask_for_learners(connection: Connection, users: Set[str]) -> list[AsyncCursor[Any]]:
     return [
         await _execute(connection, statement, users)
@@ -234,8 +241,7 @@ def _read_learner(
 ) -> LearnerState:
     """The state from a row of `_LEARNERS` and the learner's rows of other tables."""
     user_id, *days = row[: 1 + len(COLUMNS)]
-    version, counters, kept_from, rule_book, complete, *clock = row[1 + len(COLUMNS) :]
-    timezone, named_at, named_by, offset, hour, hour_at, hour_by, least, most = clock
+    version, counters, kept_from, rule_book, complete, least, most, *clock = row[1 + len(COLUMNS) :]
     state = learner_state(
         user_id,
         version=version,
@@ -248,12 +254,7 @@ def _read_learner(
     )
     state.kept_from = kept_from
     state.complete = complete
-    if timezone is not None:
-        state.zone = named_at, named_by, timezone
-    elif offset is not None:
-        state.offset = named_at, named_by, offset
-    if hour is not None:
-        state.day_start = hour_at, hour_by, hour
+    set_clock(state, clock)
     state.least_day_offset, state.most_day_offset = least, most
     return state
 

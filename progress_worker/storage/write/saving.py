@@ -19,6 +19,7 @@ from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.arrays import array, arrays
+from progress_worker.storage.assembling import CLOCK, set_clock
 from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.days import format_runs
 from progress_worker.storage.rows import (
@@ -32,6 +33,7 @@ from progress_worker.storage.rows import (
 )
 from progress_worker.storage.write import outbox
 from progress_worker.storage.write.bulk import BulkWriter, CombinedQuery, Row
+from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.outbox import OutboxRecord
 
 #: A first version is the transaction's time in microseconds, and a learner is saved less than once
@@ -96,6 +98,7 @@ FROM (
     WHERE l.user_id = ANY(%(users)s::text[])
 ) AS f
 WHERE l.user_id = f.user_id
+RETURNING l.user_id, {", ".join(f"l.{name}" for name in CLOCK)}
 """
 _SET_EXCUSED_DAYS: Final = """
 UPDATE learner AS l SET excused_days = n.excused, travel_days = n.travelled
@@ -117,9 +120,14 @@ class Changes:
 
 
 async def save(
-    connection: Connection, changes: Changes, messages: Iterable[OutboxRecord] = ()
+    connection: Connection,
+    changes: Changes,
+    messages: Iterable[OutboxRecord] = (),
+    expiries: Expiries | None = None,
 ) -> None:
     """Write the changes, and messages to the outbox in their order; the caller commits.
+
+    `expiries` writes when streaks are lost; None writes nothing of that.
 
     Raises LearnerChangedError when another transaction changed one of the learners since it was
     loaded, PoisonError for a value that cannot be sent, and psycopg.Error. Blocks on row locks up
@@ -130,6 +138,9 @@ async def save(
         await _save_learners(connection, learners)
         await _forget_empty_sums(connection, learners)
         await _save_parts(connection, learners, changes, messages)
+        await _find_clocks(connection, learners)
+        if expiries is not None:
+            await expiries.save(connection, learners)
 
 
 async def _save_learners(connection: Connection, learners: Sequence[LearnerState]) -> None:
@@ -192,7 +203,6 @@ async def _save_parts(
     totals: list[Row] = []
     days: list[Row] = []
     levels: list[Row] = []
-    lost: list[str] = []
     excused: list[Row] = []
     versions = {state.user_id: state.version for state in learners}
     for state in learners:
@@ -205,8 +215,6 @@ async def _save_parts(
             (new_days if new else days).append(of_day)
         for topic, level in dirty.levels.items():
             levels.append((user_id, topic, *level, state.version))
-        if dirty.clock_lost:
-            lost.append(user_id)
         if dirty.excused_days:
             streaks = state.streaks
             runs = format_runs(streaks.excused.runs), format_runs(streaks.travelled.runs)
@@ -226,10 +234,17 @@ async def _save_parts(
             await writer.copy(connection, rows)
             appended[number] = ()
     await _PARTS.run(connection, *appended, changes.revised, totals, days, levels)
-    if lost:
-        await connection.execute(_FIND_CLOCKS, {"users": lost})
     if excused:
         await connection.execute(_SET_EXCUSED_DAYS, arrays(excused, 3))
+
+
+async def _find_clocks(connection: Connection, learners: Iterable[LearnerState]) -> None:
+    """Read the completions of learners whose clock is lost, and store what they name now."""
+    lost = {state.user_id: state for state in learners if state.dirty.clock_lost}
+    if lost:
+        found = await connection.execute(_FIND_CLOCKS, {"users": list(lost)})
+        for user_id, *clock in await found.fetchall():
+            set_clock(lost[user_id], clock)
 
 
 _user_id: Final = attrgetter("user_id")
