@@ -13,6 +13,7 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.days import Days, Run
 from progress_worker.domain.derive import Derivation, Derived, replacement
 from progress_worker.domain.excuses import Excuse, excused_days
+from progress_worker.domain.expiry import clock_of, expires_at
 from progress_worker.domain.reducer import Effects, Outcome, Unlock, apply
 from progress_worker.domain.revisions import supersedes
 from progress_worker.domain.rulebook import RuleBook
@@ -41,6 +42,7 @@ class Rows:
     unlocks: list[Unlock] = field(default_factory=list)
     completions: dict[UUID, Completion] = field(default_factory=dict)
     excuses: dict[UUID, Excuse] = field(default_factory=dict)
+    expiry: dt.datetime | None = None
 
     @property
     def is_stored(self) -> bool:
@@ -96,14 +98,17 @@ class Store:
             return []
         state = self.loaded(excuse.user_id)
         rows.excuses[excuse.excuse_id] = excuse
+        before = state.streaks.excused
         state.streaks.set_excused(excused_days(rows.excuses.values()))
         book = self.books[state.rule_book or 0]
         unlocks: list[Unlock] = []
         if book.index.due(state, DAYS_BIT):
+            state.streaks.set_excused(before)
             done = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
             state, unlocks = replacement(state, derive(book, state, done, rows.excuses.values()))
             rows.unlocks += unlocks
-        state.dirty.excused_days = True
+        else:
+            state.dirty.excused_days = state.dirty.expiry = True
         self._save(state)
         return unlocks
 
@@ -194,9 +199,13 @@ class Store:
         rows.zone, rows.offset, rows.day_start = state.zone, state.offset, state.day_start
         if dirty.clock_lost:
             done = rows.completions.values()
-            rows.zone = latest(done, lambda c: c.timezone)
-            rows.offset = None if rows.zone else latest(done, lambda c: c.utc_offset_minutes)
-            rows.day_start = latest(done, lambda c: c.day_starts_at)
+            rows.zone = state.zone = latest(done, lambda c: c.timezone)
+            state.offset = None if rows.zone else latest(done, lambda c: c.utc_offset_minutes)
+            rows.offset = state.offset
+            rows.day_start = state.day_start = latest(done, lambda c: c.day_starts_at)
+        if dirty.expiry:
+            clock = clock_of(state, self.active.day_starts)
+            rows.expiry = expires_at(self.books[rows.rule_book], state, clock)
 
 
 Value = TypeVar("Value")

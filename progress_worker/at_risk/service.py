@@ -44,12 +44,13 @@ class WarningService(WorkerService):
 
     async def _pass(self) -> None:
         """Warn until nobody is due. After a failure, the next pass goes on."""
-        warned = left = 0
-        more = True
+        warned, more = 0, True
+        left: list[str] = []
         try:
             while more and not self.should_stop and self._app.is_leader():
-                page = await self._warner.warn(skip=left)
-                warned, left, more = warned + page.warned, left + page.left, page.full
+                page = await self._warner.warn(without=left)
+                warned, more = warned + page.warned, page.full
+                left += page.left
                 self._metrics.streak_warnings.inc(page.warned)
         except (TransientError, PoisonError) as error:
             self._outage.met(str(error))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,12 +37,12 @@ _PAGE_LEARNERS: Final = 500
 class Page(NamedTuple):
     """What was done with one page.
 
-    `warned` learners got a warning. `left` learners are due and stay so, because they were warned
+    `warned` learners got a warning. Those in `left` are due and stay so, because they were warned
     or active today. `full` says that more may be due.
     """
 
     warned: int
-    left: int
+    left: Sequence[str]
     full: bool
 
 
@@ -73,8 +73,8 @@ class Warner:
         self._page_learners = page_learners
         self._clock = clock
 
-    async def warn(self, skip: int = 0) -> Page:
-        """Do the next page, without the first `skip` learners that are due.
+    async def warn(self, without: Collection[str] = ()) -> Page:
+        """Do the next page of those who are due; learners in `without` are left out.
 
         Raises what `connect_for` raises; then nothing of the page is done.
         """
@@ -82,7 +82,7 @@ class Warner:
         window = Window(now, now + self._ahead)
         decisions: list[_Decision] = []
         async with connect_for(self._engine, self._time_limit) as connection:
-            users = await due(connection, window, limit=self._page_learners, skip=skip)
+            users = await due(connection, window, without, limit=self._page_learners)
             if users:
                 decisions = await self._decide(connection, await claim(connection, users, window))
                 await settle(connection, [decision.row for decision in decisions])
@@ -90,7 +90,7 @@ class Warner:
         warned = sum(decision.warning is not None for decision in decisions)
         if warned:
             self._outbox_filled.set()
-        left = sum(decision.left for decision in decisions)
+        left = [decision.row.user_id for decision in decisions if decision.left]
         return Page(warned, left, full=len(users) == self._page_learners)
 
     async def _decide(self, connection: Connection, claims: Sequence[Claim]) -> list[_Decision]:

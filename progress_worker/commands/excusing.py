@@ -10,6 +10,7 @@ from __future__ import annotations
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from progress_worker.domain.days import Days
 from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.revisions import supersedes
@@ -66,18 +67,20 @@ class Excusing:
             known[excuse.excuse_id] = excuse
             whole = await load_whole(connection, self._books, set(users))
             state = whole.get(excuse.user_id) or self._books.active.new_learner(excuse.user_id)
-            state.streaks.set_excused(excused_days(known.values()))
-            unlocks = await self._write(connection, excuse, state)
+            unlocks = await self._write(connection, excuse, state, excused_days(known.values()))
             await connection.commit()
         _log.info("days_excused", kind=excuse.kind, revoked=excuse.revoked, unlocks=len(unlocks))
         return unlocks
 
     async def _write(
-        self, connection: Connection, excuse: Excuse, state: LearnerState
+        self, connection: Connection, excuse: Excuse, state: LearnerState, excused: Days
     ) -> list[Unlock]:
         await store_excuse(connection, excuse)
+        before = state.streaks.excused
+        state.streaks.set_excused(excused)
         book = self._books.by_version[state.rule_book]
         if book.index.due(state, DAYS_BIT):
+            state.streaks.set_excused(before)  # as stored: what differs from it is saved
             return await derive_and_replace(
                 connection,
                 self._books,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 import re
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, event
 
+from progress_worker.at_risk.warner import Warner
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.days import Days
 from progress_worker.domain.state import LearnerState, SkillLevel
@@ -28,6 +30,7 @@ from progress_worker.domain.totals import Totals
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import FatalError, LearnerChangedError
+from progress_worker.outbox.messages import Messages
 from progress_worker.storage.database import check_migrated, connect
 from progress_worker.storage.days import bounds, format_runs, read_runs
 from progress_worker.storage.schema import privileges
@@ -37,12 +40,14 @@ from progress_worker.storage.schema.tables import LEARNER_TABLES, metadata
 from progress_worker.storage.sessions import connect_owner
 from progress_worker.storage.write import outbox
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.learners import load, load_whole
 from progress_worker.storage.write.outbox import OutboxRecord
 from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import completed, records
-from tests.harness.storage import BOOK, BOOKS, Projection, execute, fetch, progress
+from tests.harness.storage import BOOK, BOOKS, Projection, execute, fetch, progress, projection
 from tests.harness.worker import Deployment, run_command
+from tests.integration.conftest import Deploy
 
 Project = Callable[[Database], AbstractAsyncContextManager[Projection]]
 
@@ -466,15 +471,27 @@ SEED: tuple[LiteralString, ...] = (
 
 
 async def test_no_statement_reads_a_whole_learner_table(
-    project: Project, migrated_database: Database, plans: list[str]
+    deploy: Deploy, migrated_database: Database, plans: list[str]
 ) -> None:
-    """Every statement that a batch and a recalculation run, explained by Postgres as it runs."""
+    """Every statement that a batch and commands run, explained by Postgres as it runs."""
     learners = [f"u{number}" for number in range(1, 301)]
-    async with project(migrated_database) as parts:
+    watching = deploy(migrated_database).settings(STREAK_AT_RISK_HOURS="20")
+    async with projection(watching) as parts:
         event.listen(parts.engine.sync_engine, "connect", collect_into(plans))
         await parts.apply(records(*(completed(name) for name in learners)))
         await parts.apply(records(*map(revoked_first, learners)))
         await parts.recalculation.recalculate("u1")
+        warner = Warner(
+            parts.engine,
+            parts.books,
+            Expiries(parts.books),
+            Messages.of(watching),
+            hours=20,
+            outbox_filled=asyncio.Event(),
+            time_limit_seconds=8,
+            clock=lambda: dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC),
+        )
+        assert (await warner.warn()).warned == 300
     assert fetch(migrated_database.owner_url, "SELECT sum(revision) FROM completion") == [(300,)]
     for table in LEARNER_TABLES:
         using = [plan for plan in plans if f" on {table.name}" in plan]

@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from progress_worker.domain.calendar import LocalClock
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import compare, replacement
 from progress_worker.domain.excuses import Excuse
@@ -16,6 +17,7 @@ from tests.every_rule import BOOK, MONOTONE, POLICY, THRESHOLDS, WRITTEN
 from tests.folding import Store, derive
 from tests.histories import MIDNIGHT, fresh_histories, histories
 from tests.naive import counting, measured, naive_progress
+from tests.naive_streaks import naive_expiry
 from tests.naive_travel import NaivePolicy, excused_by
 
 Fact = Completion | Excuse
@@ -96,6 +98,34 @@ def test_excuses_and_completions_commute(
     derived = derive(BOOK, state, oldest_first, rows.excuses.values())
     assert list(compare(state, derived)) == []
     assert replacement(state, derived)[1] == []  # whatever holds was unlocked when it came to hold
+
+
+@given(histories(), excuses(), st.randoms(use_true_random=False), st.lists(st.integers(1, 6)))
+def test_the_stored_expiry_is_the_one_of_the_facts(
+    arrivals: list[Completion], said: list[Excuse], random: Any, lengths: list[int]
+) -> None:
+    facts: list[Fact] = [*arrivals, *said]
+    random.shuffle(facts)
+    store = told(facts, lengths)
+    if "ada" in store.learners:
+        assert store.learners["ada"].expiry == naive_expiry_at(facts)
+
+
+def naive_expiry_at(facts: list[Fact]) -> dt.datetime | None:
+    """The first hour of the day after the last one on which an activity saves the streak."""
+    policy = policy_with(facts)
+    naive = naive_progress(completions(facts), THRESHOLDS, policy)
+    if not naive.active_days:
+        return None
+    active = {day.toordinal() for day in naive.active_days}
+    excused = {day.toordinal() for day in policy.excused | naive.travel_days} - active
+    last = naive_expiry(active, excused, policy.cap, policy.earn_every, max(active))
+    assert last is not None
+    parts: list[Any] = [named and named[2] for named in (naive.zone, naive.offset, naive.day_start)]
+    clock = LocalClock(*parts, BOOK.day_starts)
+    first = dt.datetime.combine(dt.date.fromordinal(last), dt.time(), dt.UTC)
+    hours = (first + dt.timedelta(hours=number) for number in range(-24, 96))
+    return next(each for each in hours if clock.day_of(each).toordinal() > last)
 
 
 @given(fresh_histories(), excuses(fresh=True), st.randoms(use_true_random=False))

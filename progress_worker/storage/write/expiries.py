@@ -30,7 +30,7 @@ e.expires_at > %s AND e.expires_at <= %s AND e.warned_for IS DISTINCT FROM e.exp
 """
 DUE: Final = f"""
 SELECT e.user_id FROM streak_expiry AS e WHERE {_IS_DUE}
-ORDER BY e.expires_at LIMIT %s OFFSET %s
+AND e.user_id <> ALL(%s::text[]) ORDER BY e.expires_at LIMIT %s
 """
 _CLAIM: Final = f"""
 UPDATE streak_expiry AS e SET warned_for = e.expires_at
@@ -87,9 +87,14 @@ class ExpiryRow(NamedTuple):
     warned_on: dt.date | None
 
 
-async def due(connection: Connection, window: Window, *, limit: int, skip: int) -> list[str]:
-    """Learners whose streak is lost in the window and who were not warned of it, soonest first."""
-    rows = await (await connection.execute(DUE, [*window, limit, skip])).fetchall()
+async def due(
+    connection: Connection, window: Window, without: Iterable[str], *, limit: int
+) -> list[str]:
+    """Learners whose streak is lost in the window and who were not warned of it, soonest first.
+
+    Those in `without`, who should be few, are left out. Raises psycopg.Error.
+    """
+    rows = await (await connection.execute(DUE, [*window, array(without), limit])).fetchall()
     return [user_id for (user_id,) in rows]
 
 
