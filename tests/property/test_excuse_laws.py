@@ -121,8 +121,10 @@ def naive_expiry_at(facts: list[Fact]) -> dt.datetime | None:
     excused = {day.toordinal() for day in policy.excused | naive.travel_days} - active
     last = naive_expiry(active, excused, policy.cap, policy.earn_every, max(active))
     assert last is not None
-    parts: list[Any] = [named and named[2] for named in (naive.zone, naive.offset, naive.day_start)]
-    clock = LocalClock(*parts, BOOK.day_starts)
+    zone: Any = naive.zone and naive.zone[2]
+    offset: Any = naive.offset and naive.offset[2]
+    hour: Any = naive.day_start and naive.day_start[2]
+    clock = LocalClock(zone, offset, hour, BOOK.day_starts)
     first = dt.datetime.combine(dt.date.fromordinal(last), dt.time(), dt.UTC)
     hours = (first + dt.timedelta(hours=number) for number in range(-24, 96))
     return next(each for each in hours if clock.day_of(each).toordinal() > last)
