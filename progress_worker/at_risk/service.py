@@ -37,6 +37,7 @@ class WarningService(WorkerService):
 
     @Service.task
     async def _run(self) -> None:
+        self._metrics.streak_warnings_passed.set(time.time())
         while not self.should_stop:
             if self._books.settled and self._app.is_leader():
                 await self._pass()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -97,7 +97,7 @@ class LocalClock(NamedTuple):
 
     def day_of(self, instant: dt.datetime) -> dt.date:
         """The local day of an instant (aware). Raises UnknownTimezoneError."""
-        local = instant.astimezone(self._zone())
+        local = instant.astimezone(_tzinfo(self.timezone, self.offset_minutes))
         return local_day(local, self.hour_on(local.date()))
 
     def start_of(self, day: dt.date) -> dt.datetime:
@@ -106,12 +106,7 @@ class LocalClock(NamedTuple):
         A wall-clock time that is there twice means the first, one that was skipped the next that
         exists. Raises OverflowError at the ends of the calendar.
         """
-        zone = self._zone()
-        wall = dt.datetime.combine(day, dt.time(self.hour_on(day)), zone)
-        instant = wall.astimezone(dt.UTC)
-        if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
-            return instant
-        return _end_of_gap(wall)
+        return _start_of(self.timezone, self.offset_minutes, self.hour_on(day), day)
 
     def end_of(self, day: dt.date) -> dt.datetime:
         """The instant at which a local day ends, in UTC. Raises UnknownTimezoneError.
@@ -127,10 +122,24 @@ class LocalClock(NamedTuple):
         """The hour at which the day of that date starts."""
         return self.starts.hour(date) if self.hour is None else self.hour
 
-    def _zone(self) -> dt.tzinfo:
-        if self.timezone is not None:
-            return zone(self.timezone)
-        return dt.timezone(dt.timedelta(minutes=self.offset_minutes or 0))
+
+
+def _tzinfo(timezone: str | None, offset_minutes: int | None) -> dt.tzinfo:
+    if timezone is not None:
+        return zone(timezone)
+    return dt.timezone(dt.timedelta(minutes=offset_minutes or 0))
+
+
+@lru_cache(maxsize=10_000)  # learners share their zones and days
+def _start_of(
+    timezone: str | None, offset_minutes: int | None, hour: int, day: dt.date
+) -> dt.datetime:
+    tzinfo = _tzinfo(timezone, offset_minutes)
+    wall = dt.datetime.combine(day, dt.time(hour), tzinfo)
+    instant = wall.astimezone(dt.UTC)
+    if instant.astimezone(tzinfo).replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return instant
+    return _end_of_gap(wall)
 
 
 def _end_of_gap(wall: dt.datetime) -> dt.datetime:

@@ -225,8 +225,8 @@ class Metrics:
         )
         self.streak_warnings_passed = Gauge(
             "progress_streak_warnings_passed_timestamp_seconds",
-            "When the leader last found nobody left to warn; 0 where warnings are off, and in a"
-            " worker that has not led.",
+            "When the leader last found nobody left to warn; in a worker that has not led, when it"
+            " started. 0 where warnings are off.",
             registry=registry,
         )
         # Create every label at start-up, so that its first increment is visible to `increase()`.
