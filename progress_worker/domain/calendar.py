@@ -123,7 +123,6 @@ class LocalClock(NamedTuple):
         return self.starts.hour(date) if self.hour is None else self.hour
 
 
-
 def _tzinfo(timezone: str | None, offset_minutes: int | None) -> dt.tzinfo:
     if timezone is not None:
         return zone(timezone)
