@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,6 +26,7 @@ Thresholds = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 Named = tuple[dt.datetime, UUID, object]
+Ordinals = frozenset[int]
 
 
 class Sums(NamedTuple):
@@ -100,25 +102,31 @@ def latest(done: Iterable[Completion], part: Callable[[Completion], object]) -> 
 
 def longest_days(done: Sequence[Completion], policy: NaivePolicy) -> int:
     """The longest daily streak with freezes, excused days and travel."""
-    active, excused = _days(done, policy)
-    return naive_daily(
-        active, excused, policy.cap, policy.earn_every, max(active, default=1)
-    ).longest
+    return _longest_days(*_days(done, policy), policy.cap, policy.earn_every)
 
 
 def longest_weeks(done: Sequence[Completion], policy: NaivePolicy) -> int:
     """The longest weekly streak with excused days and travel."""
-    active, excused = _days(done, policy)
-    verdicts = naive_weeks(
-        active, excused, policy.week_starts_on, policy.week_days, max(active, default=1)
-    )
-    return naive_weekly(verdicts)[1]
+    return _longest_weeks(*_days(done, policy), policy.week_starts_on, policy.week_days)
 
 
-def _days(done: Sequence[Completion], policy: NaivePolicy) -> tuple[set[int], set[int]]:
-    active = {c.local_day.toordinal() for c in done}
+# What is counted again after every event asks for the same days again and again.
+@lru_cache(maxsize=4_096)
+def _longest_days(active: Ordinals, excused: Ordinals, cap: int, earn_every: int) -> int:
+    today = max(active, default=1)
+    return naive_daily({*active}, {*excused}, cap, earn_every, today).longest
+
+
+@lru_cache(maxsize=4_096)
+def _longest_weeks(active: Ordinals, excused: Ordinals, starts_on: int, days: int) -> int:
+    today = max(active, default=1)
+    return naive_weekly(naive_weeks({*active}, {*excused}, starts_on, days, today))[1]
+
+
+def _days(done: Sequence[Completion], policy: NaivePolicy) -> tuple[Ordinals, Ordinals]:
+    active = frozenset(c.local_day.toordinal() for c in done)
     excused = {day.toordinal() for day in policy.excused | travel_days(done)}
-    return active, excused - active
+    return active, frozenset(excused - active)
 
 
 def longest_streak(days: Iterable[dt.date]) -> int:

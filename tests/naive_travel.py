@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
@@ -44,19 +45,36 @@ def excused_by(excuses: Iterable[Excuse]) -> frozenset[dt.date]:
 
 def travel_days(done: Sequence[Completion]) -> set[dt.date]:
     """The days that are excused, since the learner's clock was moved on over them."""
-    active = {c.local_day for c in done}
+    active: dict[dt.date, list[Completion]] = {}
+    for c in done:
+        active.setdefault(c.local_day, []).append(c)
     return {
-        first.local_day + _DAY
-        for first in done
-        for second in done
-        if second.local_day == first.local_day + 2 * _DAY
-        and first.local_day + _DAY not in active
-        and _ahead(second) - _ahead(first) >= _TWO_HOURS
-        and (second.completed_at + _ahead(first)).date() <= first.local_day + _DAY
+        day + _DAY
+        for day in active
+        if day + _DAY not in active
+        for first in active[day]
+        for second in active.get(day + 2 * _DAY, [])
+        if _proves(first, second, day + _DAY)
     }
 
 
-def _ahead(c: Completion) -> dt.timedelta:
-    """How far the learner's days were ahead of days in UTC."""
-    assert c.utc_offset_minutes is not None
-    return dt.timedelta(minutes=c.utc_offset_minutes, hours=-(c.local_day_hour or 0))
+def _proves(first: Completion, second: Completion, between: dt.date) -> bool:
+    """Whether these completions, of the days beside it, excuse the day between them."""
+    before, after = _ahead(first), _ahead(second)
+    return (
+        before is not None
+        and after is not None
+        and after - before >= _TWO_HOURS
+        and (second.completed_at + before).date() <= between
+    )
+
+
+def _ahead(c: Completion) -> dt.timedelta | None:
+    """How far the learner's days were ahead of days in UTC; None where nobody knows."""
+    if c.utc_offset_minutes is not None:
+        return dt.timedelta(minutes=c.utc_offset_minutes, hours=-(c.local_day_hour or 0))
+    if c.timezone is None:
+        return None
+    offset = c.completed_at.astimezone(ZoneInfo(c.timezone)).utcoffset()
+    assert offset is not None
+    return offset - dt.timedelta(hours=c.local_day_hour or 0)
