@@ -27,15 +27,20 @@ class NaivePolicy(NamedTuple):
     excused: frozenset[dt.date] = frozenset()
 
 
-def excused_by(excuses: Iterable[Excuse]) -> frozenset[dt.date]:
-    """The days of the excuses, each at its highest revision, the first of equal ones."""
-    highest: dict[object, Excuse] = {}
+def highest(excuses: Iterable[Excuse]) -> list[Excuse]:
+    """Each excuse of a learner at its highest revision, the first of equal ones."""
+    found: dict[object, Excuse] = {}
     for excuse in excuses:
-        known = highest.get(excuse.excuse_id)
+        known = found.get(excuse.excuse_id)
         if known is None or excuse.revision > known.revision:
-            highest[excuse.excuse_id] = excuse
+            found[excuse.excuse_id] = excuse
+    return list(found.values())
+
+
+def excused_by(excuses: Iterable[Excuse]) -> frozenset[dt.date]:
+    """The days of the excuses, each at its highest revision."""
     days = set()
-    for excuse in highest.values():
+    for excuse in highest(excuses):
         day = excuse.first_day
         while not excuse.revoked and day <= excuse.last_day:
             days.add(day)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from random import Random
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from progress_worker.domain.calendar import utc_offset_minutes
+from progress_worker.domain.calendar import local_day, utc_offset_minutes
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.generator.learners import Learner
@@ -32,10 +33,13 @@ class Exercises:
         self._learner = learner
         self._rng = rng
 
-    def complete(self, instant: float, progress: float) -> tuple[Completion, dt.datetime]:
+    def complete(
+        self, instant: float, zone: ZoneInfo, progress: float
+    ) -> tuple[Completion, dt.datetime]:
         """A new completion at that POSIX time, and the time in the offset that it is written in."""
         learner, random = self._learner, self._rng.random
-        local = dt.datetime.fromtimestamp(int(instant * 1000) / 1000, learner.zone)
+        local = dt.datetime.fromtimestamp(int(instant * 1000) / 1000, zone)
+        hour = learner.day_starts_at or 0
         completed_at = local.astimezone(dt.UTC)
         topic = learner.topics[int(random() * len(learner.topics))]
         difficulty = learner.difficulties[int(random() * len(learner.difficulties))]
@@ -51,10 +55,11 @@ class Exercises:
             time_spent_seconds=int(_MEAN_SECONDS[difficulty] * (0.3 + 1.4 * random())),
             hints_used=_HINTS[int(random() * len(_HINTS))],
             completed_at=completed_at,
-            timezone=learner.timezone,
-            local_day=local.date(),
+            timezone=None if learner.timezone is None else zone.key,
+            local_day=local_day(local, hour),
             utc_offset_minutes=utc_offset_minutes(local),
-            local_day_hour=0,
+            day_starts_at=learner.day_starts_at,
+            local_day_hour=hour,
         )
         return completion, completed_at if learner.writes_utc else local
 
@@ -66,8 +71,9 @@ class Exercises:
         completion = last._replace(
             revision=last.revision + 1, revoked=revoked, grade_hundredths=grade
         )
-        offset = dt.UTC if self._learner.writes_utc else self._learner.zone
-        return completion, completion.completed_at.astimezone(offset)
+        minutes = 0 if self._learner.writes_utc else completion.utc_offset_minutes or 0
+        shown = dt.timezone(dt.timedelta(minutes=minutes))
+        return completion, completion.completed_at.astimezone(shown)
 
     def _grade(self, difficulty: Difficulty, progress: float) -> int | None:
         """A grade in hundredths of a percent. Most grades are whole percents."""

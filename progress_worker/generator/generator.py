@@ -17,6 +17,7 @@ from progress_worker.errors import Reason
 from progress_worker.generator.broken import SPOILS, Spoil
 from progress_worker.generator.exercises import Exercises, random_uuid
 from progress_worker.generator.learners import Learner, make_learners
+from progress_worker.generator.travellers import send_travelling
 from progress_worker.generator.wire import Wire, WireHeaders, bare, binary, structured
 
 #: How many of a learner's last records can still be repeated or revised.
@@ -74,12 +75,14 @@ def generate(
     late_share: float = 0.01,
     revision_share: float = 0.01,
     broken_share: float = 0.005,
+    traveller_share: float = 0.0,
 ) -> Iterator[GeneratedRecord]:
     """Yield exactly `count` records of this many learners, in the order in which they are sent.
 
     They fill the 120 days before `end` (aware). Late records are days old when they are sent.
-    `revision_share` is that of regrades and revocations together. The same arguments give the same
-    bytes. Memory grows with the learners and not with the count.
+    `revision_share` is that of regrades and revocations together, and `traveller_share` that of the
+    learners who travel, skip days and may say when their days start. The same arguments give the
+    same bytes. Memory grows with the learners and not with the count.
 
     The first iteration raises ValueError if there are no learners, if the shares add up to more
     than a half, or if `end` has no offset.
@@ -93,10 +96,19 @@ def generate(
     spoils = cycle(SPOILS)
     streams = [
         _Stream(learner, shares, end.timestamp(), rng, spoils).records(order)
-        for order, learner in enumerate(make_learners(learners, count, end, rng))
+        for order, learner in enumerate(
+            _travelling(make_learners(learners, count, end, rng), seed, traveller_share)
+        )
     ]
     for _, _, record in heapq.merge(*streams):
         yield record
+
+
+def _travelling(learners: Iterator[Learner], seed: int, share: float) -> Iterator[Learner]:
+    # With random numbers of their own, so that all other learners stay as they are.
+    rng = Random(seed)  # noqa: S311  it has to be repeatable
+    for learner in learners:
+        yield send_travelling(learner, rng) if rng.random() < share else learner
 
 
 class _Stream:
@@ -136,7 +148,7 @@ class _Stream:
                 self._progress = sent / count
                 sent += 1
                 draw = self._rng.random() / scale if nth else 1.0
-                yield instant, order, self._record(instant, draw)
+                yield instant, order, self._record(instant, day, draw)
 
     def _spread(self, count: int, days: int) -> Iterator[int]:
         """How many records each day has, spread unevenly, `count` in all."""
@@ -159,26 +171,28 @@ class _Stream:
 
     def _midnight(self, day: int) -> float:
         date = self._learner.first_day + dt.timedelta(days=day)
-        return dt.datetime.combine(date, dt.time(), self._learner.zone).timestamp()
+        return dt.datetime.combine(date, dt.time(), self._learner.zone_of(day)).timestamp()
 
-    def _record(self, instant: float, draw: float) -> GeneratedRecord:
+    def _record(self, instant: float, day: int, draw: float) -> GeneratedRecord:
         """A record of another kind if `draw` is below the sum of the shares, else a fresh one."""
         if draw >= self._total:
-            return self._fresh(instant, Kind.FRESH)
+            return self._fresh(instant, day, Kind.FRESH)
         shares = self._shares
         if draw < shares.repeat:
             completion, wire = self._rng.choice(self._remembered)
             return GeneratedRecord(*wire, Kind.REPEAT, completion, None)
         draw -= shares.repeat
         if draw < shares.late:
-            earlier = instant - _DAY * self._rng.randrange(1, 10)
-            return self._fresh(max(earlier, self._midnight(0)), Kind.LATE)
+            days = self._rng.randrange(1, 10)
+            earlier = max(instant - _DAY * days, self._midnight(0))
+            return self._fresh(earlier, day - days, Kind.LATE)
         if draw < shares.late + shares.revision:
             return self._revised()
-        return self._broken(instant)
+        return self._broken(instant, day)
 
-    def _fresh(self, instant: float, kind: Kind) -> GeneratedRecord:
-        completion, shown = self._exercises.complete(instant, self._progress)
+    def _fresh(self, instant: float, day: int, kind: Kind) -> GeneratedRecord:
+        zone = self._learner.zone_of(day)
+        completion, shown = self._exercises.complete(instant, zone, self._progress)
         event_id = str(completion.event_id)
         return self._sent(kind, completion, shown, event_id, event_id)
 
@@ -192,8 +206,9 @@ class _Stream:
         ce_id = str(random_uuid(self._rng))
         return self._sent(kind, completion, shown, ce_id, str(completion.event_id))
 
-    def _broken(self, instant: float) -> GeneratedRecord:
-        completion, shown = self._exercises.complete(instant, self._progress)
+    def _broken(self, instant: float, day: int) -> GeneratedRecord:
+        zone = self._learner.zone_of(day)
+        completion, shown = self._exercises.complete(instant, zone, self._progress)
         reason, spoil = next(self._spoils)
         event_id = str(completion.event_id)
         wire = spoil(binary(completion, shown, event_id, event_id))

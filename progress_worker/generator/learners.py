@@ -50,6 +50,14 @@ Days = list[int]
 
 
 @dataclass(frozen=True, slots=True)
+class Stay:
+    """From this day of the window on, the learner's clock shows the time of this zone."""
+
+    day: int
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
 class Learner:
     """Everything about a learner that does not change.
 
@@ -57,6 +65,8 @@ class Learner:
     learner's zone, `first_day` the date of its first. `records` is how many records the learner
     sends. `hour` is when the studying of a day begins. `ability` is the mean grade to begin with,
     `growth` how much it rises until the end, both in percent.
+    `stays` are the zones after the first one, in order. `day_starts_at` is what the events say of
+    it.
     """
 
     user_id: str
@@ -72,6 +82,17 @@ class Learner:
     ungraded_share: float
     topics: tuple[str, ...]
     difficulties: tuple[Difficulty, ...]
+    stays: tuple[Stay, ...] = ()
+    day_starts_at: int | None = None
+
+    def zone_of(self, day: int) -> ZoneInfo:
+        """The zone in which the learner spends that day of the window."""
+        found = self.zone
+        for stay in self.stays:
+            if stay.day > day:
+                break
+            found = stay.zone
+        return found
 
 
 def make_learners(count: int, records: int, end: dt.datetime, rng: Random) -> Iterator[Learner]:

@@ -72,12 +72,17 @@ def _data(completion: Completion, time: str, event_id: str | None) -> str:
     revision = f'"revision":{completion.revision},' if completion.revision else ""
     revoked = '"revoked":true,' if completion.revoked else ""
     timezone = f',"timezone":"{completion.timezone}"' if completion.timezone else ""
+    starts = (
+        f',"day_starts_at":{completion.day_starts_at}'
+        if completion.day_starts_at is not None
+        else ""
+    )
     return (
         f'{{{identity}{revision}{revoked}"user_id":"{completion.user_id}",'
         f'"exercise_id":"{completion.exercise_id}","topic":"{completion.topic}",'
         f'"difficulty":"{completion.difficulty}","grade":{_grade(completion.grade_hundredths)},'
         f'"time_spent_seconds":{completion.time_spent_seconds},'
-        f'"hints_used":{completion.hints_used},"completed_at":"{time}"{timezone}}}'
+        f'"hints_used":{completion.hints_used},"completed_at":"{time}"{timezone}{starts}}}'
     )
 
 

@@ -14,6 +14,7 @@ from progress_worker.embedded.postgres import Postgres
 from progress_worker.storage.schema.migrate import migrate
 from tests.harness.apache_kafka import Cluster, cluster_or_skip
 from tests.harness.deploying import deploy
+from tests.harness.fair import fair_rule_book
 from tests.harness.ledger import Ledger
 from tests.harness.worker import Deployment
 
@@ -51,7 +52,7 @@ def ledger(record_property: Callable[[str, object], None]) -> Ledger:
 
 @pytest.fixture
 def impatient(tmp_path: Path) -> Deploy:
-    """Deployments with short limits and small batches."""
+    """Deployments with short limits, small batches and a rule book with freezes."""
 
     async def new(
         bootstrap: str, database: Database, *, idempotent: bool = False, replication: int = 1
@@ -60,6 +61,8 @@ def impatient(tmp_path: Path) -> Deploy:
             bootstrap, database, tmp_path, idempotent=idempotent, replication=replication
         )
         deployment.variables |= _IMPATIENT
+        deployment.catalogue = tmp_path / "rules.yaml"
+        deployment.catalogue.write_text(fair_rule_book(), encoding="utf-8")
         return deployment
 
     return new

@@ -30,7 +30,7 @@ async def test_a_bad_connection(
         proxy.target_port = broker.port
         async with proxy:
             deployment = await impatient(proxy.address, migrated_database)
-            traffic = Traffic(deployment, seed)
+            traffic = Traffic(deployment, seed, fair=True)
             rng = random.Random(seed)
             faults: list[tuple[Callable[[], None], float]] = [
                 (proxy.cut, 0),
@@ -60,7 +60,7 @@ async def test_the_only_broker_restarts_and_crashes(
     seed: int,
 ) -> None:
     deployment = await impatient(fragile_kafka.bootstrap, migrated_database, idempotent=True)
-    traffic = Traffic(deployment, seed)
+    traffic = Traffic(deployment, seed, fair=True)
     rng = random.Random(seed)
     (node,) = fragile_kafka.nodes
     endings = [node.stop, node.kill]
@@ -88,7 +88,7 @@ async def test_one_of_three_brokers_restarts_and_crashes(
     deployment = await impatient(
         three_brokers.bootstrap, migrated_database, idempotent=True, replication=3
     )
-    traffic = Traffic(deployment, seed, count=6_000)
+    traffic = Traffic(deployment, seed, count=6_000, fair=True)
     rng = random.Random(seed)
     async with Fleet(deployment, 2):
         async with traffic.flowing(rate=250):

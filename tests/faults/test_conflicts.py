@@ -57,7 +57,7 @@ async def test_injected_at_every_statement(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    traffic = Traffic(deployment, seed, count=1_500)
+    traffic = Traffic(deployment, seed, count=1_500, fair=True)
     with psycopg.connect(migrated_database.owner_url, connect_timeout=10) as owner:
         owner.execute(MISFORTUNE)
         owner.execute(sql.SQL(TRIGGERS).format(seed=seed))
@@ -75,7 +75,7 @@ async def test_deadlocks(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    traffic = Traffic(deployment, seed, count=1_500)
+    traffic = Traffic(deployment, seed, count=1_500, fair=True)
     url = migrated_database.owner_url
     await traffic.send(300)
     async with Fleet(deployment, 2) as fleet:

@@ -80,7 +80,7 @@ async def test_no_room_for_tables(
     with psycopg.connect(cramped_tables.postgres.url(), autocommit=True) as connection:
         connection.execute(move.format(sql.Identifier(fragile_database.name)))
     deployment = await impatient(broker.bootstrap, fragile_database)
-    traffic = Traffic(deployment, seed, count=1_500)
+    traffic = Traffic(deployment, seed, count=1_500, fair=True)
     rng = random.Random(seed)
     async with Fleet(deployment, 2) as fleet:
         async with traffic.flowing(rate=250):
@@ -117,7 +117,7 @@ async def test_no_room_for_the_log_of_transactions(
     database = postgres.create_database(f"progress_{seed}")
     migrate(database.owner_url)
     deployment = await impatient(broker.bootstrap, database)
-    traffic = Traffic(deployment, seed, count=1_500)
+    traffic = Traffic(deployment, seed, count=1_500, fair=True)
     rng = random.Random(seed)
     async with Fleet(deployment, 2) as fleet:
         async with traffic.flowing(rate=250):

@@ -33,7 +33,7 @@ async def test_restarts_crashes_and_ended_sessions(
     seed: int,
 ) -> None:
     deployment = await impatient(broker.bootstrap, fragile_database)
-    traffic = Traffic(deployment, seed)
+    traffic = Traffic(deployment, seed, fair=True)
     rng = random.Random(seed)
     faults = [*[end_sessions] * 3, restart, crash]
     rng.shuffle(faults)
@@ -70,7 +70,7 @@ async def test_a_bad_connection(
     port = int(migrated_database.worker_url.rpartition(":")[2].partition("/")[0])
     async with Proxy(port) as proxy:
         deployment = await impatient(broker.bootstrap, through(migrated_database, proxy.port))
-        traffic = Traffic(deployment, seed)
+        traffic = Traffic(deployment, seed, fair=True)
         rng = random.Random(seed)
         faults: list[tuple[Callable[[], None], float]] = [
             (proxy.cut, 0),

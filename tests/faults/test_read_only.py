@@ -35,7 +35,7 @@ async def test_a_database_that_is_set_to_read_only(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    traffic = Traffic(deployment, seed, count=1_500)
+    traffic = Traffic(deployment, seed, count=1_500, fair=True)
     rng = random.Random(seed)
     async with Fleet(deployment, 2) as fleet:
         async with traffic.flowing(rate=250):
@@ -85,7 +85,7 @@ async def test_a_failover_to_a_synchronous_standby(
         async with Proxy(primary.port) as proxy:
             database = through(standby.database(name), proxy.port)
             deployment = await impatient(broker.bootstrap, database)
-            traffic = Traffic(deployment, seed, count=1_500)
+            traffic = Traffic(deployment, seed, count=1_500, fair=True)
             async with Fleet(deployment, 2) as fleet:
                 async with traffic.flowing(rate=250):
                     await asyncio.sleep(rng.uniform(1, 3))

@@ -17,7 +17,8 @@ from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.generator.generator import GeneratedRecord
 from tests.harness.any_order import as_it_may_have_come
-from tests.harness.deploying import CATALOGUE_FILE, deploy
+from tests.harness.deploying import deploy
+from tests.harness.fair import fair_rule_book
 from tests.harness.reconcile import Expected, Outputs, differences, expect, find
 from tests.harness.reconcile_many import reconcile_many
 from tests.harness.storage import execute
@@ -26,8 +27,10 @@ from tests.harness.worker import Deployment
 
 pytestmark = pytest.mark.integration
 
+CATALOGUE = fair_rule_book()
 TABLES = (
     "learner",
+    "excuse",
     "completion",
     "learner_total",
     "learner_day",
@@ -43,11 +46,18 @@ class Run:
         self.deployment = deployment
         self.sent: list[GeneratedRecord] = traffic.sent
         self._found = found
+        self.excuses = traffic.granted
         self._expected = self.expect(self.sent)
 
     def expect(self, sent: list[GeneratedRecord]) -> Expected:
-        catalogue = CATALOGUE_FILE.read_text(encoding="utf-8")
-        return expect(sent, catalogue=catalogue, topic=self.deployment.completed)
+        """What must follow, in one of the orders in which completions and excuses may have come."""
+        topic = self.deployment.completed
+        expected = expect(sent, catalogue=CATALOGUE, topic=topic, excuses=self.excuses)
+        events = [record.completion for record in sent if record.completion]
+        rows = as_it_may_have_come(
+            expected.rows, self._found.rows, events, frozenset(), CATALOGUE, self.excuses
+        )
+        return replace(expected, rows=rows)
 
     def findings(self) -> Outputs:
         """A copy of the results, to break."""
@@ -68,7 +78,9 @@ async def run(
     database = postgres.create_database(name, migrated_template)
     directory: Path = tmp_path_factory.mktemp("workers")
     deployment = await deploy(broker.bootstrap, database, directory, idempotent=False)
-    traffic = Traffic(deployment, seed=11, count=900, learners=12, broken_share=0.05)
+    deployment.catalogue = directory / "rules.yaml"
+    deployment.catalogue.write_text(CATALOGUE, encoding="utf-8")
+    traffic = Traffic(deployment, seed=11, count=900, learners=12, broken_share=0.05, fair=True)
     async with deployment.worker():
         await traffic.send()
         await traffic.drained()
@@ -93,7 +105,7 @@ def changed(value: Any) -> Any:
             return value + dt.timedelta(days=1)
         case UUID():
             return UUID(int=value.int ^ 1)
-    return ()
+    return () if value else ((1, 1),)
 
 
 def test_nothing_differs_after_a_run_without_faults(run: Run) -> None:
@@ -199,16 +211,17 @@ class AnyOrder:
         self.found = run.findings()
         self._expected = run.expect(run.sent)
         levels = self.found.rows["skill_level"]
-        self.learner = next(row[0] for row in levels if row[2] != "beginner")
+        excused = {excuse.user_id for excuse in run.excuses}
+        self.learner = next(r[0] for r in levels if r[2] != "beginner" and r[0] in excused)
+        self._excuses = [each for each in run.excuses if each.user_id == self.learner]
         said = [record.completion for record in run.sent if record.completion]
         self.events = [event for event in said if event.user_id == self.learner]
         self.stranger = next(event for event in said if event.user_id != self.learner)
 
     def differences(self) -> list[str]:
         unordered = frozenset({self.learner})
-        catalogue = CATALOGUE_FILE.read_text(encoding="utf-8")
         rows = as_it_may_have_come(
-            self._expected.rows, self.found.rows, self.events, unordered, catalogue
+            self._expected.rows, self.found.rows, self.events, unordered, CATALOGUE, self._excuses
         )
         return differences(replace(self._expected, rows=rows), self.found)
 
@@ -257,14 +270,18 @@ def test_in_any_order_another_event_of_the_learner_may_be_the_trigger(run: Run) 
 async def test_slice_by_slice_the_same_is_told(run: Run) -> None:
     compared: list[int] = []
     args = run.deployment, run.sent, compared.append
-    assert await reconcile_many(*args, slice_size=5) == []
+    assert await reconcile_many(*args, excuses=run.excuses, slice_size=5) == []
     assert compared == [5, 5, 2]
     event = next(r for r in reversed(run.sent) if r.kind == "fresh")
     lost = event._replace(completion=_another(event))
-    wrong = await reconcile_many(run.deployment, [*run.sent, lost], slice_size=5)
+    wrong = await reconcile_many(
+        run.deployment, [*run.sent, lost], excuses=run.excuses, slice_size=5
+    )
     assert {"completion", "learner_total", "learner_day"} <= {one.split()[0] for one in wrong}
     broken = next(r for r in run.sent if r.reason)
-    wrong = await reconcile_many(run.deployment, [*run.sent, broken], slice_size=5)
+    wrong = await reconcile_many(
+        run.deployment, [*run.sent, broken], excuses=run.excuses, slice_size=5
+    )
     assert [one for one in wrong if one.startswith("the dead letters lack a record")] == wrong != []
 
 
@@ -276,3 +293,16 @@ async def test_rows_are_read_as_they_are_now(run: Run) -> None:
         assert len(run.differences(found)) == 2 * len(found.rows["learner"])
     finally:
         execute(url, "UPDATE learner SET active_days = active_days - '{[2001-01-01,2001-01-02)}'")
+
+
+@pytest.mark.parametrize("column", ["excused_days", "travel_days"])
+async def test_excused_days_that_nobody_excused_are_told(run: Run, column: str) -> None:
+    url = run.deployment.database.owner_url
+    day = "'{[2001-01-01,2001-01-02)}'"
+    change = f"UPDATE learner SET {column} = coalesce({column}, '{{}}')"
+    execute(url, f"{change} + {day}".encode())  # type: ignore[arg-type]
+    try:
+        found = await find(run.deployment.settings(), url)
+        assert len(run.differences(found)) == 2 * len(found.rows["learner"])
+    finally:
+        execute(url, f"{change} - {day}".encode())  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ async def test_partitions_are_added_before_and_while_workers_run(
 ) -> None:
     deployment = await impatient(apache_kafka.bootstrap, migrated_database, idempotent=True)
     deployment.variables["KAFKA_METADATA_MAX_AGE_SECONDS"] = "1"
-    traffic = Traffic(deployment, seed, count=2_000)
+    traffic = Traffic(deployment, seed, count=2_000, fair=True)
     rng = random.Random(seed)
     # Older events wait in the partitions that were there, newer ones in those that were added.
     await traffic.send(rng.randint(400, 800))
@@ -66,7 +66,7 @@ async def test_the_topic_comes_after_the_workers(
 
         await wait_until(reported, "both workers say what they wait for")
         await create_topics(deployment.settings())
-        traffic = Traffic(deployment, seed, count=1_500)
+        traffic = Traffic(deployment, seed, count=1_500, fair=True)
         await traffic.send()
         assert await traffic.differences() == []
         assert fleet.ends == [], fleet.last_words
@@ -83,7 +83,7 @@ async def test_the_relay_waits_for_its_topics(
 ) -> None:
     deployment = await impatient(apache_kafka.bootstrap, migrated_database, idempotent=True)
     deployment.variables["KAFKA_REQUEST_TIMEOUT_SECONDS"] = "2"
-    traffic = Traffic(deployment, seed, count=1_500, broken_share=0.05)
+    traffic = Traffic(deployment, seed, count=1_500, broken_share=0.05, fair=True)
     missing = {deployment.unlocked, deployment.dead_letters}
     await deployment.kafka.delete(*missing)
     async with Fleet(deployment) as fleet:
@@ -114,7 +114,7 @@ async def test_deleted_records_are_told_and_the_rest_is_applied(
     seed: int,
 ) -> None:
     deployment = await impatient(apache_kafka.bootstrap, migrated_database, idempotent=True)
-    traffic = Traffic(deployment, seed, count=1_600)
+    traffic = Traffic(deployment, seed, count=1_600, fair=True)
     rng = random.Random(seed)
     async with deployment.worker() as worker:
         await traffic.send(600)

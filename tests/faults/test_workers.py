@@ -36,7 +36,7 @@ async def test_killed_at_each_step_of_a_batch(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    traffic = Traffic(deployment, seed)
+    traffic = Traffic(deployment, seed, fair=True)
     rng = random.Random(seed)
     steps = rng.sample(sorted(die_at.STEPS), len(die_at.STEPS)) if seed else CRUCIAL
     for step in steps:
@@ -56,7 +56,7 @@ async def test_killed_at_random_moments(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    traffic = Traffic(deployment, seed)
+    traffic = Traffic(deployment, seed, fair=True)
     rng = random.Random(seed)
     async with Fleet(deployment, 2) as fleet:
         async with traffic.flowing(rate=250):
@@ -73,7 +73,7 @@ async def test_frozen_past_the_session_timeout(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    traffic = Traffic(deployment, seed)
+    traffic = Traffic(deployment, seed, fair=True)
     rng = random.Random(seed)
     async with Fleet(deployment, 2) as fleet:
         async with traffic.flowing(rate=250):
@@ -98,7 +98,7 @@ async def test_one_four_and_one_worker(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    traffic = Traffic(deployment, seed)
+    traffic = Traffic(deployment, seed, fair=True)
     async with Fleet(deployment) as fleet:
         async with traffic.flowing(rate=200):
             await fleet.scale(4)
@@ -122,7 +122,7 @@ async def test_a_rolling_restart(
     impatient: Deploy, broker: Broker, migrated_database: Database, ledger: Ledger, seed: int
 ) -> None:
     deployment = await impatient(broker.bootstrap, migrated_database)
-    traffic = Traffic(deployment, seed)
+    traffic = Traffic(deployment, seed, fair=True)
     rng = random.Random(seed)
     async with Fleet(deployment, 3) as fleet:
         async with traffic.flowing(rate=250):

@@ -22,7 +22,7 @@ class Ledger:
 
     def add(self, name: str, traffic: Traffic, faults: int) -> None:
         """Enter one round that ended without a difference."""
-        self.record(PROPERTY, [name, faults, len(traffic.sent)])
+        self.record(PROPERTY, [name, faults, len(traffic.sent), len(traffic.granted)])
 
     def note(self, sentence: str) -> None:
         """Enter something that was measured on the way."""
@@ -34,14 +34,19 @@ class _Sum:
     rounds: int = 0
     faults: int = 0
     events: int = 0
+    excuses: int = 0
 
-    def add(self, faults: int, events: int) -> None:
+    def add(self, faults: int, events: int, excuses: int) -> None:
         self.rounds += 1
         self.faults += faults
         self.events += events
+        self.excuses += excuses
 
     def __str__(self) -> str:
-        return f"{self.rounds} rounds, {self.faults} faults, {self.events:,} events"
+        return (
+            f"{self.rounds} rounds, {self.faults} faults, {self.events:,} events, "
+            f"{self.excuses:,} excuses"
+        )
 
 
 def account(reports: Iterable[Properties]) -> list[str]:
@@ -51,9 +56,9 @@ def account(reports: Iterable[Properties]) -> list[str]:
     notes: list[str] = []
     for name, value in (pair for properties in reports for pair in properties):
         if name == PROPERTY and isinstance(value, list):
-            fault, faults, events = value
-            sums.setdefault(fault, _Sum()).add(faults, events)
-            whole.add(faults, events)
+            fault, *counts = value
+            sums.setdefault(fault, _Sum()).add(*counts)
+            whole.add(*counts)
         elif name == NOTE:
             notes.append(str(value))
     if not sums:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 from aiokafka import ConsumerRecord
 
 from progress_worker.demo.read import read_topic
+from progress_worker.domain.excuses import Excuse
 from progress_worker.generator.generator import GeneratedRecord
 from progress_worker.settings.worker import Settings
 from tests.harness.any_order import as_it_may_have_come
@@ -26,10 +27,12 @@ _SUMS: LiteralString = (
 )
 #: The columns that are compared: all but how often and when a learner was saved.
 _COLUMNS: dict[str, LiteralString] = {
-    "learner": "user_id, active_days, timezone, timezone_at, timezone_event_id",
+    "learner": "user_id, active_days, excused_days, travel_days, timezone, utc_offset_minutes, "
+    "timezone_at, timezone_event_id, day_starts_at, day_starts_completed_at, day_starts_event_id",
+    "excuse": "user_id, excuse_id, revision, revoked, issued_at, kind, first_day, last_day",
     "completion": "user_id, event_id, revision, revoked, exercise_id, topic, difficulty, "
     "grade_hundredths, time_spent_seconds, hints_used, completed_at, timezone, local_day, "
-    "utc_offset_minutes, day_starts_at, cohort",
+    "utc_offset_minutes, day_starts_at, cohort, local_day_hour",
     "learner_total": "user_id, topic, difficulty, " + _SUMS,
     "learner_day": "user_id, local_day, topic, difficulty, " + _SUMS,
     "skill_level": "user_id, topic, level, previous_level, level_updated_at",
@@ -110,12 +113,19 @@ def find_rows(owner_url: str, learners: Sequence[str] | None = None) -> Rows:
     return rows
 
 
-def expect(sent: Sequence[GeneratedRecord], *, catalogue: str, topic: str) -> Expected:
+def expect(
+    sent: Sequence[GeneratedRecord],
+    *,
+    catalogue: str,
+    topic: str,
+    excuses: Sequence[Excuse] = (),
+) -> Expected:
     """What must exist; `sent` is in the order in which each learner's records went to `topic`.
 
     `catalogue` is the YAML by which achievements are earned.
     """
-    rows = expected_rows([r.completion for r in sent if r.completion is not None], catalogue)
+    completions = [record.completion for record in sent if record.completion is not None]
+    rows = expected_rows(completions, catalogue, excuses)
     letters = Counter(
         PublishedLetter(record.reason.value, record.key, record.value, tuple(record.headers))
         for record in sent
@@ -142,15 +152,17 @@ def reconcile(
     *,
     catalogue: str,
     topic: str,
+    excuses: Sequence[Excuse] = (),
     unordered: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """The differences between what must follow from `sent` and what was found.
+    """The differences between what must follow from `sent` and `excuses` and what was found.
 
-    The events of `unordered` learners may have arrived in any order.
+    The events of `unordered` learners may have arrived in any order. An excuse may have arrived
+    before, between or after its learner's events, but after the excuses before it.
     """
-    expected = expect(sent, catalogue=catalogue, topic=topic)
-    events = (record.completion for record in sent if record.completion is not None)
-    rows = as_it_may_have_come(expected.rows, found.rows, events, unordered, catalogue)
+    expected = expect(sent, catalogue=catalogue, topic=topic, excuses=excuses)
+    events = [record.completion for record in sent if record.completion is not None]
+    rows = as_it_may_have_come(expected.rows, found.rows, events, unordered, catalogue, excuses)
     return differences(replace(expected, rows=rows), found)
 
 
@@ -207,9 +219,13 @@ def _described(letter: PublishedLetter) -> str:
 def _row(table: str, row: Row) -> Row:
     if table != "learner":
         return row
-    user_id, active_days, *zone = row
-    days = tuple((run.lower.toordinal(), run.upper.toordinal() - 1) for run in active_days)
-    return (user_id, days, *zone)
+    user_id, active, excused, travelled, *clock = row
+    return (user_id, *map(_runs, (active, excused, travelled)), *clock)
+
+
+def _runs(days: Any) -> tuple[tuple[int, int], ...]:
+    """The first and last ordinals of a multirange; null is a learner without such days."""
+    return tuple((run.lower.toordinal(), run.upper.toordinal() - 1) for run in days or ())
 
 
 def announcement(record: ConsumerRecord) -> PublishedUnlock:

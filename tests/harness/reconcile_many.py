@@ -13,6 +13,7 @@ from functools import partial
 
 from progress_worker.demo.read import read_topic
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.excuses import Excuse
 from progress_worker.generator.generator import GeneratedRecord
 from tests.harness.any_order import as_it_may_have_come
 from tests.harness.reconcile import (
@@ -37,6 +38,7 @@ async def reconcile_many(
     sent: Iterable[GeneratedRecord],
     advance: Callable[[int], None] = lambda _learners: None,
     *,
+    excuses: Sequence[Excuse] = (),
     slice_size: int = 500,
 ) -> list[str]:
     """The differences; `sent` is in order, `advance` gets the number of compared learners."""
@@ -58,10 +60,10 @@ async def reconcile_many(
     for number, learners in enumerate(_slices(everybody, slice_size)):
         events = [event for learner in learners for event in by_learner[learner]]
         rows = find_rows(url, learners)
-        expected = expected_rows(events, catalogue, stepwise=number == 0)
-        if number:
-            of_any = frozenset(learners)
-            expected = as_it_may_have_come(expected, rows, events, of_any, catalogue)
+        granted = [excuse for excuse in excuses if excuse.user_id in learners]
+        expected = expected_rows(events, catalogue, granted, stepwise=number == 0)
+        of_any = frozenset(learners if number else ())
+        expected = as_it_may_have_come(expected, rows, events, of_any, catalogue, granted)
         these = [one for learner in learners for one in announced[learner]]
         wanted = Expected(expected, Counter(), deployment.completed)
         wrong += differences(wanted, Outputs(rows, these, []))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
+from random import Random
+from uuid import UUID
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from progress_worker.domain.excuses import Excuse
+from progress_worker.generator.excuses import GeneratedExcuse, grant_excuses
 from progress_worker.generator.generator import GeneratedRecord, generate
 from progress_worker.kafka.clients import client_options, producer_options
 from tests.harness.reconcile import find, reconcile
@@ -45,10 +49,16 @@ class Traffic:
         learners: int = 60,
         *,
         broken_share: float = 0.01,
+        fair: bool = False,
         records: Iterator[GeneratedRecord] | None = None,
     ) -> None:
-        """`records` are sent instead of generated ones."""
+        """`records` are sent instead of generated ones.
+
+        With `fair`, some learners travel, and missed days of some are excused by commands.
+        """
         self.sent: list[GeneratedRecord] = []
+        #: The excuses that were sent.
+        self.granted: list[Excuse] = []
         #: The partition and the offset of each sent record.
         self.places: list[tuple[int, int]] = []
         self._deployment = deployment
@@ -64,15 +74,27 @@ class Traffic:
             late_share=0.03,
             revision_share=0.04,
             broken_share=broken_share,
+            traveller_share=0.3 if fair else 0.0,
         )
+        #: Each excuse with how many records are sent before it.
+        self._excuses: deque[tuple[int, GeneratedExcuse]] = deque()
+        if fair:
+            known = list(self._records)
+            self._records = iter(known)
+            done = [record.completion for record in known if record.completion]
+            excuses = list(grant_excuses(done, seed))
+            rng = Random(seed)
+            turns = sorted(rng.randrange(count) for _ in excuses)
+            self._excuses.extend(zip(turns, excuses, strict=True))
 
     async def send(self, count: int | None = None, *, rate: float = 0) -> None:
         """Send the next `count` records, or all that are left, `rate` a second (0: no limit)."""
         waiting = list(islice(self._records, count))
-        while waiting:
+        while waiting or self._due():
             try:
                 async with self._producer() as producer:
-                    while waiting:
+                    while waiting or self._due():
+                        await self._grant(producer)
                         await self._send(producer, waiting[:_CHUNK])
                         del waiting[:_CHUNK]
                         await asyncio.sleep(_CHUNK / rate if rate else 0)
@@ -111,6 +133,21 @@ class Traffic:
             group.create_task(self.send(rate=rate))
             yield
 
+    def _due(self) -> list[GeneratedExcuse]:
+        return [excuse for turn, excuse in self._excuses if turn <= len(self.sent)]
+
+    async def _grant(self, producer: AIOKafkaProducer) -> None:
+        """Send the excuses whose turn has come."""
+        due = self._due()
+        topic = self._deployment.commands
+        async with asyncio.timeout(_SEND_SECONDS):
+            sending = [
+                await producer.send(topic, e.value, key=e.key, headers=list(e.headers)) for e in due
+            ]
+            await asyncio.gather(*sending)
+        for _ in due:
+            self.granted.append(self._excuses.popleft()[1].excuse)
+
     async def _send(self, producer: AIOKafkaProducer, chunk: Sequence[GeneratedRecord]) -> None:
         topic = self._deployment.completed
         async with asyncio.timeout(_SEND_SECONDS):
@@ -136,7 +173,8 @@ class Traffic:
                 await producer.stop()
 
     async def drained(self, limit_seconds: float = _DRAIN_SECONDS) -> None:
-        """Wait until every record is committed and the outbox is empty."""
+        """Wait until every record is committed, every excuse stored, and the outbox empty."""
+        await wait_until(self._excused, "all excuses are stored", limit_seconds)
         await wait_until(self._committed, "all offsets are committed", limit_seconds)
         await wait_until(self._published, "the outbox is empty", limit_seconds)
 
@@ -154,6 +192,7 @@ class Traffic:
             found,
             catalogue=catalogue,
             topic=self._deployment.completed,
+            excuses=self.granted,
             unordered=self.scattered,
         )
 
@@ -171,6 +210,13 @@ class Traffic:
         finally:
             await admin.close()
         return all(committed[place].offset >= self._ends[place.partition] for place in partitions)
+
+    async def _excused(self) -> bool:
+        if not self.granted:
+            return True
+        url = self._deployment.database.owner_url
+        stored: dict[UUID, int] = dict(fetch(url, "SELECT excuse_id, revision FROM excuse"))
+        return all(stored.get(each.excuse_id, -1) >= each.revision for each in self.granted)
 
     async def _published(self) -> bool:
         url = self._deployment.database.owner_url

@@ -6,6 +6,7 @@ unlock and what a level was before. For many events it can count once, at the en
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,34 +15,71 @@ from uuid import UUID
 import yaml
 
 from progress_worker.domain.completion import Completion
-from tests.naive import counting, level, measured, naive_progress, runs
+from progress_worker.domain.excuses import Excuse
+from tests.naive import THRESHOLDS, counting, level, measured, naive_progress, runs
+from tests.naive_travel import NaivePolicy, excused_by, highest
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
 
 
-def expected_rows(events: Iterable[Completion], catalogue: str, *, stepwise: bool = True) -> Rows:
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def expected_rows(
+    events: Iterable[Completion],
+    catalogue: str,
+    excuses: Iterable[Excuse] = (),
+    *,
+    stepwise: bool = True,
+) -> Rows:
     """The rows of every learner table; `catalogue` is the YAML by which achievements are earned.
 
-    Events of one learner are given in the order in which they were sent. When not `stepwise`,
-    levels and unlocks are as if all had come at once.
+    Events of one learner are given in the order in which they were sent, and the excuses as if all
+    had come before. When not `stepwise`, levels and unlocks are as if all had come at once.
     """
     by_learner: dict[str, list[Completion]] = defaultdict(list)
     for event in events:
         by_learner[event.user_id].append(event)
+    granted: dict[str, list[Excuse]] = defaultdict(list)
+    for excuse in excuses:
+        granted[excuse.user_id].append(excuse)
     rows: Rows = defaultdict(list)
     rules = yaml.safe_load(catalogue)
-    for user_id, arrivals in by_learner.items():
-        for table, some in _Learner(user_id, rules).after(arrivals, stepwise=stepwise).items():
+    for user_id in by_learner.keys() | granted.keys():
+        learner = _Learner(user_id, rules, granted[user_id])
+        for table, some in learner.after(by_learner[user_id], stepwise=stepwise).items():
             rows[table] += some
     return rows
+
+
+def policy_of(catalogue: Mapping[str, Any], excuses: Iterable[Excuse] = ()) -> NaivePolicy:
+    """What the rule book decides about streaks, with its own excused days and these."""
+    streak = catalogue.get("streak", {})
+    freezes, week = streak.get("freezes", {}), streak.get("week", {})
+    everybody = {
+        dt.date.fromordinal(day)
+        for each in catalogue.get("excused", ())
+        for day in range(each["first_day"].toordinal(), each["last_day"].toordinal() + 1)
+    }
+    return NaivePolicy(
+        freezes.get("cap", 0),
+        freezes.get("earn_every", 1),
+        _WEEKDAYS.index(week.get("starts_on", "mon")),
+        week.get("days", 1),
+        excused_by(excuses) | everybody,
+    )
 
 
 class _Learner:
     """One learner's events, taken one by one."""
 
-    def __init__(self, user_id: str, catalogue: Mapping[str, Any]) -> None:
+    def __init__(
+        self, user_id: str, catalogue: Mapping[str, Any], excuses: Sequence[Excuse]
+    ) -> None:
         self._user_id = user_id
+        self._excuses = excuses
+        self._policy = policy_of(catalogue, excuses)
         self._catalogue = catalogue
         self._stored: dict[UUID, Completion] = {}
         self._levels: dict[str, Row] = {}
@@ -54,12 +92,25 @@ class _Learner:
                 self._stored[arrival.event_id] = arrival
                 if stepwise:
                     self._conclude(arrival)
-        if not stepwise:
+        if arrivals and not stepwise:
             self._conclude(arrivals[-1])
         user_id, now = self._user_id, naive_progress(self._stored.values())
-        zone = now.zone or (None, None, None)
+        clock = now.zone or now.offset or (None, None, None)
+        hour = now.day_start or (None, None, None)
+        learner = (
+            user_id,
+            tuple(runs(now.active_days)),
+            tuple(runs(excused_by(self._excuses))),
+            tuple(runs(now.travel_days)),
+            now.zone and clock[2],
+            now.offset and clock[2],
+            *clock[:2],
+            hour[2],
+            *hour[:2],
+        )
         return {
-            "learner": [(user_id, tuple(runs(now.active_days)), zone[2], zone[0], zone[1])],
+            "learner": [learner],
+            "excuse": [tuple(excuse) for excuse in highest(self._excuses)],
             "completion": [tuple(completion) for completion in self._stored.values()],
             "learner_total": [(user_id, *cell, *sums) for cell, sums in now.totals.items()],
             "learner_day": [(user_id, *cell, *sums) for cell, sums in now.days.items()],
@@ -85,7 +136,7 @@ class _Learner:
             name = achievement["id"]
             if name in self._unlocks:
                 continue
-            value, target = measured(achievement["rule"], done)
+            value, target = measured(achievement["rule"], done, THRESHOLDS, self._policy)
             if value >= target:
                 self._unlocks[name] = (
                     self._user_id,
