@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from progress_worker.events import cloudevents
-from progress_worker.events.commands import RECALCULATION_REQUESTED
+from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
 from progress_worker.generator.wire import Wire, WireHeaders
 
 Event = dict[str, Any]
@@ -63,14 +63,33 @@ def wire(event: Mapping[str, Any], headers: WireHeaders = ENVELOPE) -> Wire:
 
 def recalculation(user_id: str, **fields: object) -> Wire:
     """A command to recalculate that learner."""
+    return _command(RECALCULATION_REQUESTED, {"user_id": user_id, **fields})
+
+
+def excuse(user_id: str, first_day: str, last_day: str | None = None, **fields: object) -> Wire:
+    """A command to excuse days of that learner; one day without `last_day`."""
+    return _command(
+        DAYS_EXCUSED,
+        {
+            "excuse_id": str(uuid4()),
+            "user_id": user_id,
+            "issued_at": "2026-03-20T12:00:00Z",
+            "kind": "pause",
+            "first_day": first_day,
+            "last_day": last_day or first_day,
+            **fields,
+        },
+    )
+
+
+def _command(type_: str, data: Mapping[str, object]) -> Wire:
     headers = (
         ("ce_specversion", b"1.0"),
         ("ce_id", str(uuid4()).encode()),
         ("ce_source", b"/operations"),
-        ("ce_type", RECALCULATION_REQUESTED.encode()),
+        ("ce_type", type_.encode()),
     )
-    value = json.dumps({"user_id": user_id, **fields}).encode()
-    return Wire(user_id.encode(), value, headers)
+    return Wire(str(data["user_id"]).encode(), json.dumps(data).encode(), headers)
 
 
 @dataclass(slots=True)

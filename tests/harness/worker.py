@@ -145,7 +145,7 @@ class Deployment:
     catalogue: Path
     variables: dict[str, str] = field(default_factory=dict)
     #: The worker that a fixture started, if it started one.
-    running: WorkerProcess = field(init=False)
+    running: WorkerProcess = field(init=False, repr=False)
     _started: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:

@@ -455,6 +455,8 @@ DAMAGE = {
     "counter": """UPDATE learner SET counters = '{"difficulty=hard": 9}'""",
     "unlock": "DELETE FROM achievement_unlock WHERE achievement_id = 'first'",
     "timezone": "UPDATE learner SET timezone = NULL",
+    "excused days": "UPDATE learner SET excused_days = '{[2026-01-01,2026-01-03)}'",
+    "travelled days": "UPDATE learner SET travel_days = '{[2026-03-01,2026-03-02)}'",
 }
 
 
