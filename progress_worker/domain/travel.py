@@ -19,6 +19,7 @@ from typing import Final
 
 from progress_worker.domain.calendar import is_zone, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.days import Days
 from progress_worker.domain.state import LearnerState, Proof
 
 _LEAST_SHIFT: Final = 120
@@ -158,16 +159,23 @@ def _review(state: LearnerState, proofs: dict[int, dict[int, Proof]], near: int)
     active = state.streaks.active
     changed = False
     for day in range(near - 1, near + 2):
-        if active.holds(day) or not (active.holds(day - 1) and active.holds(day + 1)):
-            proven = False
-        elif state.kept_from is not None and may_lack_completions(state.kept_from, day - 1):
-            continue  # what deleted completions proved is kept
-        else:
-            before, after = proofs.get(day - 1, {}), proofs.get(day + 1, {})
-            least = min((offset for offset, _ in before.values()), default=_NEVER)
-            proven = least <= max((reach for _, reach in after.values()), default=-_NEVER)
-        changed |= _excuse(state, day, proven)
+        if active.holds(day):
+            changed |= _excuse(state, day, False)
+        elif _is_proven(active, proofs, day):
+            changed |= _excuse(state, day, True)
+        elif state.kept_from is None or not may_lack_completions(state.kept_from, day - 1):
+            changed |= _excuse(state, day, False)
+        # What deleted completions may have proved is kept.
     return changed
+
+
+def _is_proven(active: Days, proofs: dict[int, dict[int, Proof]], day: int) -> bool:
+    """Whether a completion of the day before and one of the day after prove travel."""
+    if not (active.holds(day - 1) and active.holds(day + 1)):
+        return False
+    before, after = proofs.get(day - 1, {}), proofs.get(day + 1, {})
+    least = min((offset for offset, _ in before.values()), default=_NEVER)
+    return least <= max((reach for _, reach in after.values()), default=-_NEVER)
 
 
 def may_lack_completions(kept_from: dt.datetime, ordinal: int) -> bool:

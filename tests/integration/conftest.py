@@ -15,6 +15,7 @@ from progress_worker.embedded.postgres import Postgres
 from tests.harness.events import CATALOGUE
 from tests.harness.kafka import Kafka
 from tests.harness.storage import Projection, projection
+from tests.harness.telling import FAIR, Fair
 from tests.harness.worker import Deployment
 
 Deploy = Callable[[Database], Deployment]
@@ -89,3 +90,13 @@ async def projected(project: Project, migrated_database: Database) -> AsyncItera
     """The parts that turn records into rows, on `migrated_database`."""
     async with project(migrated_database) as parts:
         yield parts
+
+
+@pytest.fixture
+async def fair(deploy: Deploy, migrated_database: Database, tmp_path: Path) -> AsyncIterator[Fair]:
+    """The parts by a rule book with freezes, on `migrated_database`."""
+    deployment = deploy(migrated_database)
+    deployment.catalogue = tmp_path / "fair.yaml"
+    deployment.catalogue.write_text(FAIR)
+    async with projection(deployment.settings()) as parts:
+        yield Fair(deployment, parts)

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -18,7 +14,6 @@ import pytest
 from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.reducer import apply
 from progress_worker.domain.rulebook import read_rule_book
-from progress_worker.embedded.database import Database
 from progress_worker.errors import LearnerChangedError
 from progress_worker.events.models import unlock_event_id
 from progress_worker.generator.wire import Wire
@@ -28,73 +23,22 @@ from progress_worker.storage.write.excuses import store_excuse
 from progress_worker.storage.write.learners import load
 from progress_worker.storage.write.saving import Changes, save
 from progress_worker.walks.housekeeping import Housekeeping
-from tests.harness.events import CATALOGUE, Event, completed, excuse, records
-from tests.harness.storage import BOOK, BOOKS, Projection, Rows, execute, fetch, projection
+from tests.harness.events import Event, completed, excuse, records
+from tests.harness.storage import BOOK, BOOKS, execute, fetch, projection
+from tests.harness.telling import FAIR, WITHOUT_FREEZES, Fair
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
-from tests.integration.conftest import Deploy
 from tests.integration.test_walk import Ruled, differences
 
 pytestmark = pytest.mark.integration
 
-_MORE = """
-  - {id: four_days, name: Four days, description: Four days in a row., category: streaks,
-     tier: silver, points: 30, icon: flame, rule: {streak: {days: 4}}}
-"""
-_FREEZES = "streak: {freezes: {cap: 2, earn_every: 3}}\n"
-#: Three active days earn a freeze, and a learner can have two.
-FAIR = CATALOGUE + _MORE + _FREEZES
-UNLOCKS = "SELECT achievement_id FROM achievement_unlock WHERE user_id = 'ada' ORDER BY 1"
 ALL = ["first", "four_days", "three", "two_days"]
 EXCUSED = "SELECT excused_days::text FROM learner WHERE user_id = %s"
 
 
-@dataclass
-class Fair:
-    """A worker's parts by a rule book with freezes."""
-
-    deployment: Deployment
-    parts: Projection
-
-    @property
-    def url(self) -> str:
-        return self.deployment.database.owner_url
-
-    @property
-    def ruled(self) -> Ruled:
-        """The same parts with what the tests of the walk can do."""
-        return Ruled(self.parts, self.url)
-
-    async def tell(self, *facts: Event | Wire) -> None:
-        """Apply them one after the other: a wire is a command, an event a completion."""
-        for fact in facts:
-            (record,) = records(fact)
-            if isinstance(fact, Wire):
-                await self.parts.commands.handle(record)
-            else:
-                await self.parts.retry.run("ingest", partial(self.parts.apply, [record]))
-
-    def rows(self, query: Any, *parameters: object) -> Rows:
-        return fetch(self.url, query, *parameters)
-
-    def excused(self, user_id: str = "ada") -> str:
-        ((days,),) = self.rows(EXCUSED, user_id)
-        return str(days)
-
-    def unlocked(self) -> list[str]:
-        return [name for (name,) in self.rows(UNLOCKS)]
-
-    def published(self) -> list[dict[str, Any]]:
-        return [json.loads(value) for (value,) in self.rows("SELECT value FROM outbox ORDER BY id")]
-
-
-@pytest.fixture
-async def fair(deploy: Deploy, migrated_database: Database, tmp_path: Path) -> AsyncIterator[Fair]:
-    deployment = deploy(migrated_database)
-    deployment.catalogue = tmp_path / "fair.yaml"
-    deployment.catalogue.write_text(FAIR)
-    async with projection(deployment.settings()) as parts:
-        yield Fair(deployment, parts)
+def ruled(fair: Fair) -> Ruled:
+    """The same parts with what the tests of the walk can do."""
+    return Ruled(fair.parts, fair.url)
 
 
 def on(day: int, user_id: str = "ada", **changes: object) -> Event:
@@ -130,7 +74,7 @@ async def test_before_between_and_after_completions(fair: Fair, place: int) -> N
     ids = [message["event_id"] for message in fair.published()]
     assert ids.count(unlock_event_id("ada", "four_days")) == 1
     assert len(ids) == len(set(ids)) == 4
-    assert not await differences(fair.ruled)
+    assert not await differences(ruled(fair))
 
 
 async def test_the_trigger_is_the_first_in_order_of_work_not_of_arrival(fair: Fair) -> None:
@@ -161,7 +105,7 @@ async def test_the_highest_revision_counts_whatever_the_order(fair: Fair) -> Non
     before = fair.rows("SELECT version FROM learner")
     await fair.tell(march(6, excuse_id=identity, revision=2, revoked=True))
     assert fair.rows("SELECT version FROM learner") == before
-    assert not await differences(fair.ruled)
+    assert not await differences(ruled(fair))
 
 
 async def test_a_revocation_takes_the_days_back_and_no_unlock(fair: Fair) -> None:
@@ -175,7 +119,7 @@ async def test_a_revocation_takes_the_days_back_and_no_unlock(fair: Fair) -> Non
     assert fair.excused() == "{[2026-03-05,2026-03-06)}"
     assert fair.unlocked() == ALL
     assert len(fair.published()) == 4
-    assert not await differences(fair.ruled)
+    assert not await differences(ruled(fair))
 
 
 async def test_an_excuse_may_be_the_first_fact_of_a_learner(fair: Fair) -> None:
@@ -253,7 +197,7 @@ async def test_two_workers_excuse_days_of_one_learner_at_once(fair: Fair) -> Non
             days = "{[2026-03-01,2026-03-02),[2026-03-04,2026-03-05),[2026-03-20,2026-03-21)}"
             assert fair.excused(user_id) == days
     assert fair.rows("SELECT count(*) FROM excuse") == [(20,)]
-    assert not await differences(fair.ruled)
+    assert not await differences(ruled(fair))
 
 
 @pytest.mark.parametrize("something_left", [True, False])
@@ -277,39 +221,39 @@ async def test_a_learner_whose_old_completions_were_deleted(
     query = "SELECT triggering_event_id::text, backdated FROM achievement_unlock"
     found = fair.rows(query + " WHERE achievement_id = 'four_days'")
     assert found == ([(new["event_id"], True)] if something_left else [])
-    assert not await differences(fair.ruled)
+    assert not await differences(ruled(fair))
 
 
 async def test_a_recalculation_keeps_excuses(fair: Fair) -> None:
     await fair.tell(*(on(day) for day in (1, 2, 3, 6)), march(5))
     execute(fair.url, "UPDATE learner SET excused_days = NULL")
     execute(fair.url, "DELETE FROM achievement_unlock WHERE achievement_id = 'four_days'")
-    assert {each.part for each in await differences(fair.ruled)} == {"excused days", "unlock"}
+    assert {each.part for each in await differences(ruled(fair))} == {"excused days", "unlock"}
     await fair.parts.recalculation.recalculate("ada")
     assert fair.excused() == "{[2026-03-05,2026-03-06)}"
     assert fair.unlocked() == ALL
-    assert not await differences(fair.ruled)
+    assert not await differences(ruled(fair))
 
 
 async def test_the_walk_to_another_policy_keeps_excuses_and_unlocks(fair: Fair) -> None:
     """Longest rises with freezes and falls without them; unlocks never fall."""
-    ruled = fair.ruled
-    without = (CATALOGUE + _MORE).replace("version: 7", "version: 8")
-    await ruled.activate(without)
+    book = ruled(fair)
+    without = WITHOUT_FREEZES.replace("version: 7", "version: 8")
+    await book.activate(without)
     await fair.tell(*(on(day) for day in (1, 2, 3, 6)), march(5))
     assert "four_days" not in fair.unlocked()
-    await ruled.activate(FAIR.replace("version: 7", "version: 9"))
-    await ruled.walk_on()
+    await book.activate(FAIR.replace("version: 7", "version: 9"))
+    await book.walk_on()
     assert fair.unlocked() == ALL
     assert await longest(fair, 9) == 4
-    await ruled.activate(without.replace("version: 8", "version: 10"))
-    await ruled.walk_on()
+    await book.activate(without.replace("version: 8", "version: 10"))
+    await book.walk_on()
     assert fair.rows("SELECT rule_book FROM learner") == [(10,)]
     assert await longest(fair, 10) == 3
     assert fair.unlocked() == ALL
     assert fair.excused() == "{[2026-03-05,2026-03-06)}"
     assert len(fair.published()) == 4
-    assert not await differences(ruled)
+    assert not await differences(book)
 
 
 async def longest(fair: Fair, version: int) -> int:
