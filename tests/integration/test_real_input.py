@@ -6,6 +6,7 @@ folder next to the checkout, holds them.
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import os
@@ -23,6 +24,7 @@ from tests.harness.events import Event
 from tests.harness.storage import fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
+from tests.naive_streaks import naive_daily
 
 DATA = Path(
     os.environ.get(
@@ -31,6 +33,18 @@ DATA = Path(
 )
 #: For a backlog on a busy machine; it is drained within seconds otherwise.
 DRAIN_SECONDS = 300.0
+
+#: Nobody of these learners has a run of five days, so by the usual policy nobody earns a freeze.
+GENEROUS = StreakPolicy(cap=2, earn_every=1)
+POLICIES = (StreakPolicy(cap=2, earn_every=5), GENEROUS)
+LENGTHS = (2, 3)
+_ACHIEVEMENT = """
+  - {{id: days_{days}, name: A streak, description: A streak., category: streaks, tier: bronze,
+     points: 1, icon: flame, rule: {{streak: {{days: {days}}}}}}}"""
+FREEZES = (
+    f"version: 1\nstreak: {{freezes: {{cap: {GENEROUS.cap}, earn_every: {GENEROUS.earn_every}}}}}\n"
+    "achievements:" + "".join(_ACHIEVEMENT.format(days=days) for days in LENGTHS)
+)
 
 pytestmark = [
     pytest.mark.integration,
@@ -89,10 +103,54 @@ async def test_every_learner_comes_out_as_expected(
 async def test_disorder_repeats_and_corrections_come_out_the_same(
     deployment: Deployment, events: list[Event], expected: dict[str, Learner]
 ) -> None:
+    """By a rule book with freezes, which change nothing but the streaks."""
+    deployment.catalogue = deployment.directory / "freezes.yaml"
+    deployment.catalogue.write_text(FREEZES)
     await drain(deployment, disordered(events, Random(20261123)))
-    found = learners(deployment.database.view_url)
+    url = deployment.database.view_url
+    found = learners(url)
     assert found.keys() == expected.keys()
     assert [user for user in expected if found[user] != expected[user]] == []
+    for policy in POLICIES:
+        assert streaks_by(policy, url) == walked(expected, policy)
+    longest = {user_id: streak[1] for user_id, streak in walked(expected, GENEROUS).items()}
+    assert unlocked(url) == {
+        f"days_{days}": {user_id for user_id in longest if longest[user_id] >= days}
+        for days in LENGTHS
+    }
+
+
+def walked(expected: dict[str, Learner], policy: StreakPolicy) -> dict[str, tuple[int, int]]:
+    """Current and longest streak as of the last active day, by walking from day to day."""
+    found = {}
+    for user_id, learner in expected.items():
+        days = {dt.date.fromisoformat(day).toordinal() for day in learner["by_day"]}
+        read = naive_daily(days, set(), policy.cap, policy.earn_every, max(days))
+        found[user_id] = read.current, read.longest
+    return found
+
+
+def streaks_by(policy: StreakPolicy, url: str) -> dict[str, tuple[int, int]]:
+    """The same as the view's role reads it; nobody of these learners travels."""
+    found = {}
+    for user_id, active_days, travel_days in fetch(
+        url, "SELECT user_id, active_days, travel_days FROM learner"
+    ):
+        assert not travel_days
+        days = Days([(run.lower.toordinal(), run.upper.toordinal() - 1) for run in active_days])
+        last = days.last_day
+        assert last is not None
+        read = read_daily(Streaks(days), policy, last)
+        found[user_id] = read.current, read.longest
+    return found
+
+
+def unlocked(url: str) -> dict[str, set[str]]:
+    """The learners who hold each achievement."""
+    holders: dict[str, set[str]] = {f"days_{days}": set() for days in LENGTHS}
+    for user_id, name in fetch(url, "SELECT user_id, achievement_id FROM achievement_unlock"):
+        holders[name].add(user_id)
+    return holders
 
 
 def disordered(events: list[Event], rng: Random) -> list[Event]:

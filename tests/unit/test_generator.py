@@ -15,12 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.excuses import Excuse
 from progress_worker.domain.streak_reading import read_daily
 from progress_worker.domain.streaks import StreakPolicy, Streaks
 from progress_worker.errors import PoisonError, Reason
+from progress_worker.events.commands import StreakDaysExcused
+from progress_worker.generator.excuses import grant_excuses
 from progress_worker.generator.generator import GeneratedRecord, Kind, generate
 from progress_worker.generator.learners import TOPICS, WINDOW_DAYS, ZONES
 from progress_worker.ingest.decode import Decoder
+from tests.naive_travel import travel_days
 
 END = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
 WINDOW = dt.timedelta(days=WINDOW_DAYS, hours=1)  # an hour for a change of the clocks
@@ -233,6 +237,71 @@ def test_the_data_is_what_the_contract_shows(records: list[GeneratedRecord]) -> 
         "completed_at",
         "timezone",
     }
+
+
+@pytest.fixture(scope="module")
+def travelling() -> list[GeneratedRecord]:
+    return list(generate(8_000, 7, 120, END, traveller_share=0.5))
+
+
+def test_travellers_say_what_is_claimed(
+    travelling: list[GeneratedRecord], decoder: Decoder
+) -> None:
+    assert len(travelling) == 8_000
+    check_kinds(travelling)
+    for record in travelling:
+        if record.completion is not None:
+            decoded = decoder.decode(record.key, record.value, record.headers, END)
+            assert decoded.completion == record.completion
+            assert record.completion.completed_at <= END
+
+
+def test_travellers_prove_it_and_start_their_days_at_other_hours(
+    travelling: list[GeneratedRecord],
+) -> None:
+    done: dict[str, list[Completion]] = defaultdict(list)
+    for record in travelling:
+        if record.completion and record.kind in NEW:
+            done[record.completion.user_id].append(record.completion)
+    zones = [{completion.timezone for completion in each} for each in done.values()]
+    assert sum(len(some) > 2 for some in zones) > 20
+    assert sum(len(some) == 1 for some in zones) > 40
+    assert sum(bool(travel_days(each)) for each in done.values()) >= 10
+    hours = {completion.day_starts_at for each in done.values() for completion in each}
+    assert hours == {None, 0, 4, 12, 20}
+
+
+def test_whoever_travels_leaves_the_others_as_they_are(records: list[GeneratedRecord]) -> None:
+    assert list(generate(20_000, 7, 120, END, traveller_share=0.0)) == records
+
+
+def test_excuses_are_granted_for_missed_days(completions: list[Completion]) -> None:
+    granted = list(grant_excuses(completions, 3))
+    assert granted == list(grant_excuses(completions, 3))
+    active: dict[str, set[dt.date]] = defaultdict(set)
+    for done in completions:
+        active[done.user_id].add(done.local_day)
+    first = [each.excuse for each in granted if each.excuse.revision == 0]
+    for excuse in first:
+        length = (excuse.last_day - excuse.first_day).days + 1
+        days = {excuse.first_day + dt.timedelta(days=day) for day in range(length)}
+        assert not days & active[excuse.user_id]
+        assert excuse.issued_at <= END
+    share = len({excuse.user_id for excuse in first}) / len(active)
+    assert share == pytest.approx(0.4, abs=0.15)
+    assert {excuse.kind for excuse in first} == {"pause", "sick", "travel", "repair"}
+    revised = [each.excuse for each in granted if each.excuse.revision]
+    assert any(excuse.revoked for excuse in revised)
+    assert any(not excuse.revoked for excuse in revised)
+    assert len({(e.excuse.excuse_id, e.excuse.revision) for e in granted}) < len(granted)
+
+
+def test_the_commands_of_excuses_say_what_is_claimed(completions: list[Completion]) -> None:
+    for key, value, headers, excuse in grant_excuses(completions, 3):
+        said = StreakDaysExcused.model_validate_json(value)
+        assert key == excuse.user_id.encode()
+        assert Excuse(**said.model_dump()) == excuse
+        assert dict(headers)["ce_type"] == b"streak.days.excused.v1"
 
 
 @pytest.mark.parametrize(
