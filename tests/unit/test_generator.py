@@ -288,7 +288,7 @@ def test_excuses_are_granted_for_missed_days(completions: list[Completion]) -> N
         assert not days & active[excuse.user_id]
         assert excuse.issued_at <= END
     share = len({excuse.user_id for excuse in first}) / len(active)
-    assert share == pytest.approx(0.4, abs=0.15)
+    assert share == pytest.approx(0.3, abs=0.15)
     assert {excuse.kind for excuse in first} == {"pause", "sick", "travel", "repair"}
     revised = [each.excuse for each in granted if each.excuse.revision]
     assert any(excuse.revoked for excuse in revised)
@@ -300,7 +300,7 @@ def test_the_commands_of_excuses_say_what_is_claimed(completions: list[Completio
     for key, value, headers, excuse in grant_excuses(completions, 3):
         said = StreakDaysExcused.model_validate_json(value)
         assert key == excuse.user_id.encode()
-        assert Excuse(**said.model_dump()) == excuse
+        assert Excuse(**dict(said)) == excuse
         assert dict(headers)["ce_type"] == b"streak.days.excused.v1"
 
 
