@@ -77,6 +77,7 @@ async def deployment(
         "PARKED_RETENTION_DAYS": "30",
         "HOUSEKEEPING_SECONDS": "0.2",
         "CACHED_LEARNERS": "0",
+        "STREAK_AT_RISK_HOURS": "23",
     }
     async with deployment.worker():
         await do_everything(deployment)
@@ -96,7 +97,7 @@ async def do_everything(deployment: Deployment) -> None:
     await traffic.send()
     await traffic.drained()
     execute(url, AGED)
-    for text in ("DELETE FROM learner_total", "DELETE FROM completion"):
+    for text in ("DELETE FROM learner_total", "DELETE FROM completion", "FROM streak_expiry"):
         await wait_until(partial(has_sent, url, text), text)
 
 
