@@ -76,9 +76,9 @@ def _plan(
 def _scans_without_user(node: dict[str, Any]) -> Iterator[str]:
     if "Scan" in node["Node Type"] and node.get("Relation Name") in NAMES:
         conditions = " ".join(str(node.get(name, "")) for name in _CONDITIONS)
-        if "user_id" not in conditions:
-            # What is due at a time is looked up in every shard, by the index, once in a while.
-            if node.get("Index Name") != "ix_streak_expiry_expires_at":
-                yield f"finds rows of {node['Relation Name']} without user_id"
+        # What is due at a time is looked up in every shard, by the index, once in a while.
+        is_due = node.get("Index Name") == "ix_streak_expiry_expires_at"
+        if "user_id" not in conditions and not is_due:
+            yield f"finds rows of {node['Relation Name']} without user_id"
     for part in node.get("Plans", ()):
         yield from _scans_without_user(part)
