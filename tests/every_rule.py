@@ -37,6 +37,33 @@ RULES = """
 - exercises_completed: {at_least: 2}
 - any: [{streak: {days: 5}}, {exercises_completed: {at_least: 6}}]
 - all: [{distinct_topics: {at_least: 2}}, {time_spent: {seconds: 1200}}, {streak: {days: 2}}]
+- exercises_completed: {at_least: 2, max_seconds: 600}
+- exercises_completed: {at_least: 1, between: "05:00-09:00"}
+- exercises_completed: {at_least: 2, between: "22:00-04:30"}
+- exercises_completed: {at_least: 2, weekdays: [sun, sat]}
+- exercises_completed: {at_least: 2, from: 2026-03-30}
+- exercises_completed: {at_least: 1, until: 2026-03-28, topic: databases}
+- exercises_completed: {at_least: 1, "on": "04-01"}
+- exercises_completed:
+    at_least: 1
+    topic: algorithms
+    difficulty: hard
+    min_grade: 60
+    max_hints: 1
+    max_seconds: 86400
+    between: "20:00-19:00"
+    weekdays: [mon, tue, wed, sat]
+    from: 2026-03-28
+    until: 2026-04-01
+- time_spent: {seconds: 600, difficulty: hard}
+- time_spent: {seconds: 1201, min_grade: 60, max_hints: 0}
+- time_spent: {seconds: 601, max_seconds: 600}
+- time_spent: {seconds: 600, between: "21:00-03:00", topic: networking}
+- time_spent: {seconds: 601, weekdays: [sat], from: 2026-03-28, until: 2026-03-30}
+- time_spent: {seconds: 1, "on": "03-29"}
+- any:
+    - exercises_completed: {at_least: 3, "on": "03-30"}
+    - time_spent: {seconds: 601, "on": "03-30"}
 - skill_level: {level: intermediate}
 - skill_level: {level: advanced, topic: algorithms}
 - skill_level: {level: expert}
@@ -45,7 +72,7 @@ RULES = """
     - skill_level: {level: advanced}
     - any: [{exercises_completed: {at_least: 2, difficulty: easy}}, {streak: {days: 3}}]
 """
-MONOTONE = 23
+MONOTONE = 38
 WRITTEN: list[dict[str, Any]] = yaml.safe_load(RULES)
 #: A day for everybody, amid the days of the histories.
 EXCUSED = dt.date(2026, 3, 31)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from progress_worker.domain.completion import Completion
 from tests.naive_streaks import naive_daily, naive_weekly, naive_weeks
@@ -213,7 +214,28 @@ def _matches(c: Completion, ask: Mapping[str, Any]) -> bool:
         or ("difficulty" in ask and c.difficulty != ask["difficulty"])
         or ("min_grade" in ask and (grade is None or grade < 100 * ask["min_grade"]))
         or ("max_hints" in ask and c.hints_used > ask["max_hints"])
+        or ("max_seconds" in ask and c.time_spent_seconds > ask["max_seconds"])
+        or ("weekdays" in ask and f"{c.local_day:%a}".lower() not in ask["weekdays"])
+        or ("from" in ask and c.local_day < ask["from"])
+        or ("until" in ask and c.local_day > ask["until"])
+        or ("on" in ask and f"{c.local_day:%m-%d}" != ask["on"])
+        or ("between" in ask and not _within(_shown(c), *ask["between"].split("-")))
     )
+
+
+def _shown(c: Completion) -> str | None:
+    """What the learner's clock showed, as in 23:59; None where nobody knows."""
+    if c.utc_offset_minutes is not None:
+        return f"{c.completed_at + dt.timedelta(minutes=c.utc_offset_minutes):%H:%M}"
+    return (
+        None if c.timezone is None else f"{c.completed_at.astimezone(ZoneInfo(c.timezone)):%H:%M}"
+    )
+
+
+def _within(shown: str | None, first: str, end: str) -> bool:
+    if shown is None:
+        return False
+    return first <= shown < end if first < end else shown >= first or shown < end
 
 
 def _sums(completions: Iterable[Completion]) -> Sums:

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from progress_worker.domain.vocabulary import Difficulty, Level, Tier, Topic
-
-
-class Written(BaseModel):
-    """A part of the rule book's YAML; an unknown key is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
+from progress_worker.domain.completion_filters import CompletionFilters
+from progress_worker.domain.vocabulary import Level, Tier, Topic
+from progress_worker.domain.written import Written
 
 #: No learner reaches more, so a larger target is a slip.
 Target = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
-def two_decimals(name: str, grade: float) -> None:
-    """Raises ValueError for a grade that no learner can have exactly."""
-    if round(grade, 2) != grade:
-        raise ValueError(f"grades have two decimals, so `{name}` can have no more")
-
-
-class ExercisesCompleted(Written):
+class ExercisesCompleted(CompletionFilters):
     """At least this many completions match every filter that is given."""
 
     at_least: Target
-    topic: Topic | None = None
-    difficulty: Difficulty | None = None
-    min_grade: float | None = Field(default=None, ge=0, le=100)
-    max_hints: int | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _two_decimals(self) -> Self:
-        if self.min_grade is not None:
-            two_decimals("min_grade", self.min_grade)
-        return self
 
 
 class StreakReached(Written):
@@ -70,11 +49,10 @@ class SkillLevelReached(Written):
         return self
 
 
-class TimeSpent(Written):
-    """At least this many seconds were spent on exercises, in total or in a topic."""
+class TimeSpent(CompletionFilters):
+    """At least this many seconds were spent on the completions that match every filter."""
 
     seconds: Target
-    topic: Topic | None = None
 
 
 class DistinctTopics(Written):

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from progress_worker.domain.calendar import is_zone, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.state import LearnerState, Named
+
+
+def clock_offset(completion: Completion) -> int | None:
+    """How far the completion's clock was ahead of UTC, in minutes; None if that is not known.
+
+    Old completions were stored without it. Then their zone says it.
+    """
+    offset = completion.utc_offset_minutes
+    if offset is None:
+        timezone = completion.timezone
+        if timezone is None or not is_zone(timezone):
+            return None
+        offset = utc_offset_minutes(local_time(completion.completed_at, timezone))
+    return offset
 
 
 def read_clock(state: LearnerState, completion: Completion) -> None:

@@ -1,60 +1,116 @@
-"""Counts completions that match the filters of a rule book."""
+"""Counts completions that match the filters of a rule book, or sums up the time spent on them."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
-from progress_worker.domain import achievements as spec
+from progress_worker.domain.clocks import clock_offset
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.vocabulary import Difficulty
+from progress_worker.domain.completion_filters import (
+    CompletionFilters,
+    minutes_between,
+    month_and_day,
+)
+from progress_worker.domain.vocabulary import DIFFICULTIES, WEEKDAYS, Difficulty
 
-_DIFFICULTIES: Final[tuple[Difficulty, ...]] = get_args(Difficulty)
 _NOT_GRADED: Final = -1
+_NO_LIMIT: Final = float("inf")
+_EVERY_DAY: Final = (1 << len(WEEKDAYS)) - 1
+_DAY_MINUTES: Final = 24 * 60
+_MINUTE: Final = dt.timedelta(minutes=1)
+_MIDNIGHT: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 class Filter(NamedTuple):
     """A condition on single completions, counted per learner under `key`."""
 
-    key: str
+    #: As the rule book names them; two filters with the same conditions match the same.
+    conditions: str
     topic: str | None
     difficulty: Difficulty | None
     #: In hundredths of a percent; `_NOT_GRADED` lets ungraded ones count too.
     min_grade: int
     max_hints: float
+    max_seconds: float
+    #: The first minute of the day and the one after the last; midnight may lie between them.
+    between: tuple[int, int] | None
+    #: A bit for each weekday, Monday's first.
+    weekdays: int
+    first_day: dt.date
+    last_day: dt.date
+    #: Month and day.
+    on: tuple[int, int] | None
+    #: Whether the time spent is summed up, in seconds, and not the completions counted.
+    sums_time: bool
+
+    @property
+    def key(self) -> str:
+        """Under which a learner has the count or the sum."""
+        return f"time_spent,{self.conditions}" if self.sums_time else self.conditions
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it counts by topic, difficulty, grade and hints alone, as most filters do."""
+        return self._replace(
+            conditions="", topic=None, difficulty=None, min_grade=_NOT_GRADED, max_hints=_NO_LIMIT
+        ) == _filter("", CompletionFilters(), False)
 
 
-def filter_of(part: spec.ExercisesCompleted) -> Filter | None:
-    """The filter to count by; None if the learner's sums answer the rule already."""
-    if part.difficulty is None and part.min_grade is None and part.max_hints is None:
-        return None
+def filter_of(part: CompletionFilters, sums_time: bool = False) -> Filter | None:
+    """The filter to count by; None if the learner's sums answer the rule already.
+
+    With `sums_time`, the filter sums up the time spent.
+    """
     # The topic is the only free text. It comes last, so that no two filters have the same key.
-    given = part.model_dump(exclude={"at_least", "topic"}, exclude_none=True)
+    names = {*CompletionFilters.model_fields} - {"topic"}
+    given = part.model_dump(include=names, exclude_none=True, by_alias=True)
+    if not given:
+        return None
+    if part.weekdays is not None:
+        given["weekdays"] = "+".join(part.weekdays)
     if part.topic is not None:
         given["topic"] = part.topic
+    conditions = ",".join(f"{name}={value}" for name, value in given.items())
+    return _filter(conditions, part, sums_time)
+
+
+def _filter(conditions: str, part: CompletionFilters, sums_time: bool) -> Filter:
+    days = None if part.weekdays is None else [1 << WEEKDAYS.index(day) for day in part.weekdays]
     return Filter(
-        key=",".join(f"{name}={value}" for name, value in given.items()),
+        conditions=conditions,
         topic=part.topic,
         difficulty=part.difficulty,
         min_grade=_NOT_GRADED if part.min_grade is None else round(part.min_grade * 100),
-        max_hints=float("inf") if part.max_hints is None else part.max_hints,
+        max_hints=_NO_LIMIT if part.max_hints is None else part.max_hints,
+        max_seconds=_NO_LIMIT if part.max_seconds is None else part.max_seconds,
+        between=None if part.between is None else minutes_between(part.between),
+        weekdays=_EVERY_DAY if days is None else sum(days),
+        first_day=part.since or dt.date.min,
+        last_day=part.until or dt.date.max,
+        on=None if part.on is None else month_and_day(part.on),
+        sums_time=sums_time,
     )
 
 
 class Counters:
-    """How many completions match each filter; every filter has a bit of its own."""
+    """What each filter counts or sums up; every filter has a bit of its own."""
 
     def __init__(self, filters: Iterable[Filter], first_bit: int) -> None:
         self._bits = {found: first_bit << n for n, found in enumerate(dict.fromkeys(filters))}
         self._zero = {found.key: 0 for found in self._bits}
-        self._of_difficulty = {
+        self._plain = {
             difficulty: [
                 (bit, found.key, found.topic, found.min_grade, found.max_hints)
                 for found, bit in self._bits.items()
-                if found.difficulty in {None, difficulty}
+                if found.is_plain and found.difficulty in {None, difficulty}
             ]
-            for difficulty in _DIFFICULTIES
+            for difficulty in DIFFICULTIES
         }
+        self._others = [
+            (bit, found.key, found) for found, bit in self._bits.items() if not found.is_plain
+        ]
 
     def bits_of(self, filters: Iterable[Filter]) -> int:
         """The bits of these filters, together."""
@@ -78,10 +134,41 @@ class Counters:
             grade = _NOT_GRADED
         topic, hints = completion.topic, completion.hints_used
         matched = 0
-        for bit, key, of_topic, least, most in self._of_difficulty[completion.difficulty]:
+        for bit, key, of_topic, least, most in self._plain[completion.difficulty]:
             if grade >= least and hints <= most and (of_topic is None or of_topic == topic):
                 before = counts.get(key)
                 if before is not None:
                     counts[key] = before + sign
                     matched |= bit
+        for bit, key, found in self._others:
+            before = counts.get(key)
+            if before is not None and _matches(found, completion, grade):
+                amount = completion.time_spent_seconds if found.sums_time else 1
+                counts[key] = before + sign * amount
+                matched |= bit
         return matched
+
+
+def _matches(asked: Filter, done: Completion, grade: int) -> bool:
+    day = done.local_day
+    return (
+        (asked.topic is None or asked.topic == done.topic)
+        and (asked.difficulty is None or asked.difficulty == done.difficulty)
+        and grade >= asked.min_grade
+        and done.hints_used <= asked.max_hints
+        and done.time_spent_seconds <= asked.max_seconds
+        and asked.first_day <= day <= asked.last_day
+        and bool(asked.weekdays & 1 << day.weekday())
+        and (asked.on is None or asked.on == (day.month, day.day))
+        and (asked.between is None or _is_between(asked.between, done))
+    )
+
+
+def _is_between(asked: tuple[int, int], done: Completion) -> bool:
+    """Whether the learner's clock showed a time between these; no where it is not known."""
+    offset = clock_offset(done)
+    if offset is None:
+        return False
+    first, end = asked
+    minute = ((done.completed_at - _MIDNIGHT) // _MINUTE + offset) % _DAY_MINUTES
+    return first <= minute < end if first < end else not end <= minute < first

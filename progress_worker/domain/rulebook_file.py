@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -14,11 +13,12 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from yaml.error import MarkedYAMLError
 
-from progress_worker.domain.achievements import Achievement, Written, two_decimals
+from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.vocabulary import NO_NUL, Topic, Weekday
+from progress_worker.domain.written import Date, Written, two_decimals
 
 #: The newest format that this release can read. A release that adds a key to rule books raises it.
-FORMAT: Final = 3
+FORMAT: Final = 4
 #: The keys of a rule book and its parts that came after format 1.
 _FORMAT_OF: Final = {
     "Achievement.goal": 2,
@@ -28,6 +28,21 @@ _FORMAT_OF: Final = {
     "RuleBookFile.excused": 3,
     "Rule.active_days": 3,
     "StreakReached.weeks": 3,
+    "ExercisesCompleted.max_seconds": 4,
+    "ExercisesCompleted.between": 4,
+    "ExercisesCompleted.weekdays": 4,
+    "ExercisesCompleted.since": 4,
+    "ExercisesCompleted.until": 4,
+    "ExercisesCompleted.on": 4,
+    "TimeSpent.difficulty": 4,
+    "TimeSpent.min_grade": 4,
+    "TimeSpent.max_hints": 4,
+    "TimeSpent.max_seconds": 4,
+    "TimeSpent.between": 4,
+    "TimeSpent.weekdays": 4,
+    "TimeSpent.since": 4,
+    "TimeSpent.until": 4,
+    "TimeSpent.on": 4,
 }
 
 
@@ -80,22 +95,18 @@ class TopicNames(Written):
     name: str = Field(min_length=1, max_length=128, pattern=NO_NUL)
 
 
-#: A date in YAML, which knows dates, or as text.
-_Date = Annotated[dt.date, Field(strict=False)]
-
-
 class DayStart(Written):
     """From a date of the wall clock on, days start at this hour."""
 
     hour: int = Field(ge=0, le=23)
-    since: _Date = Field(alias="from")
+    since: Date = Field(alias="from")
 
 
 class ExcusedDays(Written):
     """Days on which nobody's streak can break: a holiday, an outage. Both ends are included."""
 
-    first_day: _Date
-    last_day: _Date
+    first_day: Date
+    last_day: Date
     label: str = Field(min_length=1, max_length=128, pattern=NO_NUL)
 
     @model_validator(mode="after")
@@ -202,13 +213,18 @@ def _sentences(content: object, details: list[ErrorDetails]) -> Iterator[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice. YAML would drop the first; mostly a dash is missing."""
+    """Refuses a key that is there twice. YAML would drop the first; mostly a dash is missing.
+
+    The key `on` is a text here. YAML would make it a boolean.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
+            if key.value == "on":
+                key.tag = "tag:yaml.org,2002:str"
             if key.value in seen:
                 raise MarkedYAMLError(
                     problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark

@@ -89,11 +89,7 @@ def compile_rule(rule: spec.Rule, policy: StreakPolicy) -> Condition:
 
 def _exercises(part: spec.ExercisesCompleted) -> Condition:
     if found := filter_of(part):
-        key = found.key
-        measure = f"exercises_completed[{key}]"
-        return Condition(
-            0, frozenset([found]), measure, lambda state: state.counters.get(key, 0), part.at_least
-        )
+        return _counted("exercises_completed", found, part.at_least)
     if part.topic is None:
         return _reading(
             SUMS_BIT, "exercises_completed", lambda state: state.overall.completions, part.at_least
@@ -108,6 +104,8 @@ def _exercises(part: spec.ExercisesCompleted) -> Condition:
 
 
 def _time_spent(part: spec.TimeSpent) -> Condition:
+    if found := filter_of(part, sums_time=True):
+        return _counted("time_spent_seconds", found, part.seconds)
     if part.topic is None:
         return _reading(
             SUMS_BIT,
@@ -205,6 +203,17 @@ def _combined(
     inputs = reduce(or_, (part.inputs for part in parts))
     filters = frozenset[Filter]().union(*(part.filters for part in parts))
     return Condition(inputs, filters, COMBINED, holds, 1, progress)
+
+
+def _counted(measure: str, found: Filter, target: int) -> Condition:
+    key = found.key
+    return Condition(
+        0,
+        frozenset([found]),
+        f"{measure}[{found.conditions}]",
+        lambda state: state.counters.get(key, 0),
+        target,
+    )
 
 
 def _reading(inputs: int, measure: str, value: Value, target: int) -> Condition:

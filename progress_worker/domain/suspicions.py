@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 from progress_worker.domain.achievements import Achievement, Rule
+from progress_worker.domain.completion_filters import CompletionFilters, month_and_day
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rulebook_file import Levels
+from progress_worker.domain.vocabulary import WEEKDAYS
 
 #: More days than anybody has practised in a row: ten years.
 _MANY_DAYS = 3_653
 #: What the contract allows in an event.
 _MOST_HINTS = 1_000
+_MOST_SECONDS = 86_400
+_FIRST_DAY = dt.date(1999, 12, 31)  # in the west of UTC
+#: In so many days, every date of the year falls on every weekday.
+_ALL_DAYS = 41 * 366
 
 
 def suspicions(book: RuleBook) -> Iterator[str]:
@@ -39,9 +46,8 @@ def _rule(rule: Rule) -> Iterator[str]:
         yield f"a streak of {rule.streak.days} days takes more than ten years"
     if rule.streak and 7 * (rule.streak.weeks or 0) > _MANY_DAYS:
         yield f"a streak of {rule.streak.weeks} weeks takes more than ten years"
-    counted = rule.exercises_completed
-    if counted and counted.max_hints is not None and counted.max_hints >= _MOST_HINTS:
-        yield f"`max_hints` excludes nothing: an event has at most {_MOST_HINTS}"
+    if filters := rule.exercises_completed or rule.time_spent:
+        yield from _filters(filters)
     for kind, parts in (("all", rule.all), ("any", rule.any)):
         if parts is None:
             continue
@@ -51,6 +57,30 @@ def _rule(rule: Rule) -> Iterator[str]:
             yield f"`{kind}` has the same part twice"
         for part in parts:
             yield from _rule(part)
+
+
+def _filters(asked: CompletionFilters) -> Iterator[str]:
+    if asked.max_hints is not None and asked.max_hints >= _MOST_HINTS:
+        yield f"`max_hints` excludes nothing: an event has at most {_MOST_HINTS}"
+    if asked.max_seconds is not None and asked.max_seconds >= _MOST_SECONDS:
+        yield f"`max_seconds` excludes nothing: an event has at most {_MOST_SECONDS}"
+    if asked.weekdays == WEEKDAYS:
+        yield "`weekdays` excludes nothing: it names all seven"
+    if not any(_is_asked_for(asked, day) for day in _days(asked)):
+        yield "no day meets `from`, `until`, `weekdays` and `on` together"
+
+
+def _days(asked: CompletionFilters) -> Iterator[dt.date]:
+    """The days from `from` until `until`; without an end, all that can differ."""
+    first = max(asked.since or _FIRST_DAY, _FIRST_DAY)
+    end = min((asked.until or dt.date.max).toordinal() + 1, first.toordinal() + _ALL_DAYS)
+    return map(dt.date.fromordinal, range(first.toordinal(), end))
+
+
+def _is_asked_for(asked: CompletionFilters, day: dt.date) -> bool:
+    if asked.weekdays is not None and WEEKDAYS[day.weekday()] not in asked.weekdays:
+        return False
+    return asked.on is None or (day.month, day.day) == month_and_day(asked.on)
 
 
 def _without_goal(achievements: tuple[Achievement, ...]) -> Iterator[str]:

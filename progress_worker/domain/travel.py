@@ -17,7 +17,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from progress_worker.domain.calendar import is_zone, local_time, utc_offset_minutes
+from progress_worker.domain.clocks import clock_offset
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.days import Days
 from progress_worker.domain.state import LearnerState, Proof
@@ -33,13 +33,8 @@ _DELETED_DAYS: Final = 2
 
 def day_offset(completion: Completion) -> int | None:
     """The day's offset by which a completion was done; None if its clock is not known."""
-    offset = completion.utc_offset_minutes
-    if offset is None:
-        timezone = completion.timezone
-        if timezone is None or not is_zone(timezone):
-            return None
-        offset = utc_offset_minutes(local_time(completion.completed_at, timezone))
-    return offset - 60 * (completion.local_day_hour or 0)
+    offset = clock_offset(completion)
+    return None if offset is None else offset - 60 * (completion.local_day_hour or 0)
 
 
 def proof_of(completion: Completion) -> Proof | None:
