@@ -77,6 +77,33 @@ WRITTEN: list[dict[str, Any]] = yaml.safe_load(RULES)
 #: A day for everybody, amid the days of the histories.
 EXCUSED = dt.date(2026, 3, 31)
 POLICY = NaivePolicy(2, 2, 2, 2, frozenset([EXCUSED]))
+
+
+def entry(position: int, **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"rule_{position}",
+        "name": "A rule",
+        "description": "Something is done.",
+        "category": "rules",
+        "icon": "star",
+        **more,
+    }
+
+
+def single(position: int) -> dict[str, Any]:
+    return entry(position, tier="bronze", points=1, rule=WRITTEN[position])
+
+
+def tiered(positions: range, rule: dict[str, Any]) -> dict[str, Any]:
+    """The rules of these positions, as tiers of one rule."""
+    targets = [WRITTEN[position]["exercises_completed"]["at_least"] for position in positions]
+    tiers = [
+        {"id": f"rule_{position}", "target": target, "tier": "bronze", "points": 1}
+        for position, target in zip(positions, targets, strict=True)
+    ]
+    return entry(positions[0], tiers=tiers, rule=rule)
+
+
 BOOK = read_rule_book(
     yaml.safe_dump(
         {
@@ -92,17 +119,12 @@ BOOK = read_rule_book(
             },
             "excused": [{"first_day": EXCUSED, "last_day": EXCUSED, "label": "A holiday"}],
             "achievements": [
-                {
-                    "id": f"rule_{position}",
-                    "name": "A rule",
-                    "description": "Something is done.",
-                    "category": "rules",
-                    "tier": "bronze",
-                    "points": 1,
-                    "icon": "star",
-                    "rule": rule,
-                }
-                for position, rule in enumerate(WRITTEN)
+                *map(single, range(3)),
+                tiered(
+                    range(3, 5),
+                    {"exercises_completed": {"at_least": "target", "difficulty": "hard"}},
+                ),
+                *map(single, range(5, len(WRITTEN))),
             ],
         }
     )

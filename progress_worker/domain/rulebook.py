@@ -26,7 +26,7 @@ class RuleBook:
         self.content = content
         self.version = content.version
         self.digest = content.digest
-        self.achievements = content.achievements
+        self.achievements = content.each_achievement()
         self.passing_hundredths = _hundredths(content.passing_grade)
         levels = content.levels
         self.levels = LevelRules(
@@ -36,7 +36,7 @@ class RuleBook:
         self.streak_policy = _policy(content)
         self.conditions = [
             (achievement, compile_rule(achievement.rule, self.streak_policy))
-            for achievement in content.achievements
+            for achievement in self.achievements
         ]
         filters = {each for _, condition in self.conditions for each in condition.filters}
         self.counters = Counters(sorted(filters, key=lambda each: each.key), FIRST_FILTER_BIT)

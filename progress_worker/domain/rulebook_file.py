@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import Annotated, Any, Final, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from yaml.error import MarkedYAMLError
 
-from progress_worker.domain.achievements import Achievement
+from progress_worker.domain.achievements import Achievement, TieredAchievement
 from progress_worker.domain.vocabulary import NO_NUL, Topic, Weekday
 from progress_worker.domain.written import Date, Written, two_decimals
 
@@ -28,6 +28,8 @@ _FORMAT_OF: Final = {
     "RuleBookFile.excused": 3,
     "Rule.active_days": 3,
     "StreakReached.weeks": 3,
+    "Achievement.family": 4,
+    "TieredAchievement.tiers": 4,
     "ExercisesCompleted.max_seconds": 4,
     "ExercisesCompleted.between": 4,
     "ExercisesCompleted.weekdays": 4,
@@ -142,6 +144,18 @@ class StreakRules(Written):
     week: Week = Week()
 
 
+def _kind(entry: Any) -> str:
+    has_tiers = "tiers" in entry if isinstance(entry, dict) else hasattr(entry, "tiers")
+    return "<tiers>" if has_tiers else "<one>"
+
+
+#: The tags tell the kinds apart; no sentence names them.
+_Entry = Annotated[
+    Annotated[Achievement, Tag("<one>")] | Annotated[TieredAchievement, Tag("<tiers>")],
+    Discriminator(_kind),
+]
+
+
 class RuleBookFile(Written):
     """A whole rule book. `name` is for people; the highest `version` is the active one."""
 
@@ -153,19 +167,27 @@ class RuleBookFile(Written):
     day_starts_at: Annotated[tuple[DayStart, ...], Field(strict=False)] = ()
     streak: StreakRules = StreakRules()
     excused: Annotated[tuple[ExcusedDays, ...], Field(strict=False)] = ()
-    achievements: Annotated[tuple[Achievement, ...], Field(min_length=1, strict=False)]
+    achievements: Annotated[tuple[_Entry, ...], Field(min_length=1, strict=False)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         two_decimals("passing_grade", self.passing_grade)
-        ids = [achievement.id for achievement in self.achievements]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        if twice:
-            raise ValueError(f"the id {twice[0]!r} stands twice")
+        for entries in (self.achievements, self.each_achievement()):
+            ids = [entry.id for entry in entries]
+            twice = sorted({name for name in ids if ids.count(name) > 1})
+            if twice:
+                raise ValueError(f"the id {twice[0]!r} stands twice")
         for before, after in pairwise(start.since for start in self.day_starts_at):
             if before >= after:
                 raise ValueError("the dates of `day_starts_at` must ascend")
         return self
+
+    def each_achievement(self) -> tuple[Achievement, ...]:
+        """The achievements of all entries, those of tiers one by one."""
+        found: list[Achievement] = []
+        for entry in self.achievements:
+            found += entry.each() if isinstance(entry, TieredAchievement) else [entry]
+        return tuple(found)
 
     @property
     def digest(self) -> str:
@@ -246,7 +268,7 @@ def _read(text: str) -> object:
 
 def _place(content: object, location: Sequence[int | str]) -> str:
     """The path of the mistake, with the id of the achievement that holds it."""
-    path = ".".join(str(part) for part in location) or "its top"
+    path = ".".join(part for part in map(str, location) if not part.startswith("<")) or "its top"
     match content, location:
         case {"achievements": [*written]}, ("achievements", int(position), *_):
             match written[position]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
-from progress_worker.domain.achievements import Achievement, Rule
+from progress_worker.domain.achievements import (
+    Achievement,
+    AchievementTier,
+    Rule,
+    TieredAchievement,
+)
 from progress_worker.domain.completion_filters import CompletionFilters, month_and_day
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rulebook_file import Levels
-from progress_worker.domain.vocabulary import WEEKDAYS
+from progress_worker.domain.vocabulary import TIERS, WEEKDAYS
 
 #: More days than anybody has practised in a row: ten years.
 _MANY_DAYS = 3_653
@@ -24,6 +31,7 @@ _ALL_DAYS = 41 * 366
 def suspicions(book: RuleBook) -> Iterator[str]:
     """Everything suspicious, in the order of the rule book."""
     yield from _same(book.achievements)
+    yield from _families(book)
     for achievement in book.achievements:
         for sentence in _rule(achievement.rule):
             yield f"{achievement.id}: {sentence}."
@@ -33,12 +41,29 @@ def suspicions(book: RuleBook) -> Iterator[str]:
 
 def _same(achievements: tuple[Achievement, ...]) -> Iterator[str]:
     rules: dict[Rule, str] = {}
-    names: dict[str, str] = {}
+    names: dict[str, Achievement] = {}
     for each in achievements:
         if (other := rules.setdefault(each.rule, each.id)) != each.id:
             yield f"{each.id} has the same rule as {other}."
-        if (other := names.setdefault(each.name.casefold(), each.id)) != each.id:
-            yield f"{each.id} has the same name as {other}."
+        named = names.setdefault(each.name.casefold(), each)
+        if named is not each and (each.family is None or each.family != named.family):
+            yield f"{each.id} has the same name as {named.id}."
+
+
+def _families(book: RuleBook) -> Iterator[str]:
+    families = Counter(each.family for each in book.achievements)
+    for each in book.achievements:
+        if each.family is not None and families[each.family] == 1:
+            yield f"{each.id} is the only achievement of its family, {each.family}."
+    for entry in book.content.achievements:
+        if isinstance(entry, TieredAchievement):
+            for lower, higher in pairwise(entry.tiers):
+                if _worth(lower) > _worth(higher):
+                    yield f"{higher.id} asks for more than {lower.id} and is worth less."
+
+
+def _worth(tier: AchievementTier) -> tuple[int, int]:
+    return TIERS.index(tier.tier), tier.points
 
 
 def _rule(rule: Rule) -> Iterator[str]:

@@ -16,6 +16,8 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 #: From the easiest to the hardest.
 DIFFICULTIES: Final[tuple[Difficulty, ...]] = get_args(Difficulty)
+#: From the lowest to the highest.
+TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 #: In the order of `date.weekday()`.
 WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 

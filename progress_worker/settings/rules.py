@@ -24,7 +24,7 @@ class ConfiguredRules(NamedTuple):
         content = self.book.content
         return (
             f"The rule book {content.name} ({self.file or 'built in'}) is version "
-            f"{content.version} with {len(content.achievements)} achievements."
+            f"{content.version} with {len(self.book.achievements)} achievements."
         )
 
     def summary(self) -> dict[str, object]:

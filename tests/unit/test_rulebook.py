@@ -23,7 +23,7 @@ TIERS: tuple[Tier, ...] = get_args(Tier)
 DEFAULT = parse_rule_book(
     files("progress_worker").joinpath("domain", "rulebook.yaml").read_text("utf-8")
 )
-ALL = pytest.mark.parametrize("achievement", DEFAULT.achievements, ids=lambda found: found.id)
+ALL = pytest.mark.parametrize("achievement", DEFAULT.each_achievement(), ids=lambda found: found.id)
 
 GOOD = "{id: good, name: G, description: D, category: c, tier: gold, points: 1, icon: i, rule: %s}"
 
@@ -281,7 +281,7 @@ def test_no_two_achievements_look_the_same() -> None:
 
 def test_points_rise_with_the_tier() -> None:
     points: dict[Tier, list[int]] = defaultdict(list)
-    for achievement in DEFAULT.achievements:
+    for achievement in DEFAULT.each_achievement():
         points[achievement.tier].append(achievement.points)
     for lower, higher in pairwise(TIERS):
         assert mean(points[lower]) * 1.5 < mean(points[higher])

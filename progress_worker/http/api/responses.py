@@ -106,6 +106,14 @@ class DescribedAchievement(Answer, frozen=True, kw_only=True):
     ]
     category: Annotated[str, Meta(description="Its category.", examples=["milestones"])]
     tier: Annotated[Tier, Meta(description="Its tier.")]
+    family: Annotated[
+        str | None,
+        Meta(
+            description="Achievements of one family belong together, such as the tiers of one "
+            "rule; null without a family.",
+            examples=["milestones"],
+        ),
+    ]
     points: Annotated[int, Meta(ge=0, description="The points it brings.", examples=[10])]
     icon: Annotated[str, Meta(description="The name of its icon.", examples=["footprints"])]
 
