@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
@@ -106,7 +106,8 @@ class Described(Written):
     """What an achievement and a series of tiers share.
 
     `description` is for those who have it. `goal` is for the others, and says how to earn it.
-    Achievements of one `family` belong together.
+    Achievements of one `family` belong together. What is `hidden` is not listed before it is
+    unlocked; `progress` hides the progress only.
     """
 
     id: str = Field(pattern=_ID, max_length=64)
@@ -116,6 +117,7 @@ class Described(Written):
     category: str = Field(pattern=_ID, max_length=40)
     icon: str = Field(min_length=1, max_length=64)
     family: str | None = Field(default=None, pattern=_ID, max_length=64)
+    hidden: Literal[False, True, "progress"] = False
     rule: Rule
 
 

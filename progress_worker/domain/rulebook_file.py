@@ -29,6 +29,7 @@ _FORMAT_OF: Final = {
     "Rule.active_days": 3,
     "StreakReached.weeks": 3,
     "Achievement.family": 4,
+    "Achievement.hidden": 4,
     "TieredAchievement.tiers": 4,
     "ExercisesCompleted.max_seconds": 4,
     "ExercisesCompleted.between": 4,

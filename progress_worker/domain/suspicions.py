@@ -109,7 +109,9 @@ def _is_asked_for(asked: CompletionFilters, day: dt.date) -> bool:
 
 
 def _without_goal(achievements: tuple[Achievement, ...]) -> Iterator[str]:
-    if silent := [each.id for each in achievements if each.goal is None]:
+    if silent := [
+        each.id for each in achievements if each.goal is None and each.hidden is not True
+    ]:
         yield f"no `goal` says how to earn {', '.join(silent)}."
 
 

@@ -69,6 +69,7 @@ async def test_progress(ada: Stage) -> None:
         "achievements": {
             "unlocked": 2,
             "available": 4,
+            "hidden": 0,
             "points": 40,
             "recent": [
                 {
@@ -130,7 +131,13 @@ async def test_a_learner_never_seen_has_zeros(stage: Stage) -> None:
             "next_freeze_in": None,
             "weeks": 0,
         },
-        "achievements": {"unlocked": 0, "available": 4, "points": 0, "recent": []},
+        "achievements": {
+            "unlocked": 0,
+            "available": 4,
+            "hidden": 0,
+            "points": 0,
+            "recent": [],
+        },
         "skill_levels": [],
     }
     paths = ("/achievements", "/badges", "/statistics", "/history", "/streak", "/skill-levels")
@@ -141,7 +148,12 @@ async def test_a_learner_never_seen_has_zeros(stage: Stage) -> None:
 async def test_achievements(ada: Stage) -> None:
     answer = await ada.read("/achievements")
     assert answer["user_id"] == "ada"
-    assert answer["totals"] == {"unlocked": 2, "available": 4, "points": 40}
+    assert answer["totals"] == {
+        "unlocked": 2,
+        "available": 4,
+        "hidden": 0,
+        "points": 40,
+    }
     assert answer["achievements"][0] == {
         "id": "first",
         "name": "First",
@@ -149,11 +161,13 @@ async def test_achievements(ada: Stage) -> None:
         "goal": None,
         "category": "milestones",
         "tier": "bronze",
+        "family": None,
         "points": 10,
         "icon": "star",
         "unlocked": True,
         "unlocked_at": "2026-11-21T10:00:00Z",
         "progress": {"current": 3, "target": 1, "percent": 100},
+        "progress_hidden": False,
     }
     assert [
         (found["id"], found["unlocked"], found["unlocked_at"], found["progress"])
@@ -185,6 +199,7 @@ async def test_badges(ada: Stage) -> None:
         "goal": None,
         "category": "streaks",
         "tier": "silver",
+        "family": None,
         "points": 30,
         "icon": "flame",
         "status": "earned",

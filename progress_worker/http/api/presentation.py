@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.rulebook import RuleBook
@@ -42,6 +42,11 @@ _RECENT: Final = 5
 _MOST_PRESENTERS: Final = 16
 
 
+#: What is shown where the progress is hidden, and its measure.
+_HIDDEN: Final = "hidden"
+_NO_PROGRESS: Final = RuleProgress(current=0, target=1, percent=0)
+
+
 class Standing(NamedTuple):
     """An achievement, when it was unlocked, and the progress of its rule."""
 
@@ -49,6 +54,11 @@ class Standing(NamedTuple):
     unlocked_at: dt.datetime | None
     progress: RuleProgress
     measure: str
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether the progress is hidden."""
+        return self.measure == _HIDDEN
 
 
 _Earned = TypeVar("_Earned")
@@ -73,6 +83,8 @@ class Presenter:
         self._level_rules = book.levels
         # Copies of these take a sixth of the time that new ones take.
         self._statuses = {found.id: _locked_status(found) for found in book.achievements}
+        self._hidden = [found.id for found in book.achievements if found.hidden is True]
+        self._points = sum(found.points for found in book.achievements)
         self._badges = {found.id: _locked_badge(found) for found in book.achievements}
 
     def progress(self, view: LearnerView, now: dt.datetime) -> ProgressAnswer:
@@ -100,19 +112,19 @@ class Presenter:
         )
 
     def achievements(self, view: LearnerView) -> AchievementsAnswer:
-        """Every achievement, and the learner's progress towards it."""
-        standings = self.standings(view)
+        """Every achievement that the learner may see, and the progress towards it."""
         return AchievementsAnswer(
             user_id=view.state.user_id,
-            totals=_counts(standings),
+            totals=self._counts(view),
             achievements=[
                 replace(
                     self._statuses[standing.achievement.id],
                     unlocked=standing.unlocked_at is not None,
                     unlocked_at=standing.unlocked_at,
                     progress=standing.progress,
+                    progress_hidden=standing.is_masked,
                 )
-                for standing in standings
+                for standing in self.standings(view)
             ],
         )
 
@@ -121,10 +133,12 @@ class Presenter:
         standings = self.standings(view)
         others = [standing for standing in standings if standing.unlocked_at is None]
         others.sort(key=lambda standing: -standing.progress.percent)
+        counts = self._counts(view)
         return BadgesAnswer(
             user_id=view.state.user_id,
-            points_earned=_counts(standings).points,
-            points_available=sum(standing.achievement.points for standing in others),
+            points_earned=counts.points,
+            points_available=self._points - counts.points,
+            hidden=counts.hidden,
             earned=[
                 self._badge(standing)
                 for _, standing in _latest_first(
@@ -170,10 +184,21 @@ class Presenter:
         )
 
     def standings(self, view: LearnerView) -> list[Standing]:
-        """The learner's progress towards every achievement, in the rule book's order."""
+        """The learner's progress towards every listed achievement, in the rule book's order."""
         return [
-            _standing(view, achievement, condition) for achievement, condition in self._conditions
+            _standing(view, achievement, condition)
+            for achievement, condition in self._conditions
+            if achievement.hidden is not True or achievement.id in view.unlocks
         ]
+
+    def _counts(self, view: LearnerView) -> AchievementCounts:
+        unlocked = [found for found, _ in self._conditions if found.id in view.unlocks]
+        return AchievementCounts(
+            unlocked=len(unlocked),
+            available=len(self._conditions),
+            hidden=sum(name not in view.unlocks for name in self._hidden),
+            points=sum(found.points for found in unlocked),
+        )
 
     def _badge(self, standing: Standing) -> Badge:
         status: BadgeStatus = "locked"
@@ -195,9 +220,7 @@ class Presenter:
             if found.id in view.unlocks
         )
         return AchievementSummary(
-            unlocked=len(unlocked),
-            available=len(self._conditions),
-            points=sum(found.points for _, found in unlocked),
+            **asdict(self._counts(view)),
             recent=[
                 Unlocked(
                     id=found.id,
@@ -220,6 +243,8 @@ def _topics(state: LearnerState) -> list[tuple[str, Totals]]:
 
 def _standing(view: LearnerView, achievement: Achievement, condition: Condition) -> Standing:
     unlocked_at = view.unlocks.get(achievement.id)
+    if achievement.hidden == "progress" and unlocked_at is None:
+        return Standing(achievement, None, _NO_PROGRESS, _HIDDEN)
     progress = condition.progress(view.state)
     percent = progress.percent if unlocked_at is None else 100
     return Standing(
@@ -237,23 +262,17 @@ def _latest_first(
     return sorted(unlocked, key=lambda pair: pair[0], reverse=True)
 
 
-def _counts(standings: list[Standing]) -> AchievementCounts:
-    unlocked = [standing for standing in standings if standing.unlocked_at is not None]
-    return AchievementCounts(
-        unlocked=len(unlocked),
-        available=len(standings),
-        points=sum(standing.achievement.points for standing in unlocked),
-    )
-
-
 def _described(achievement: Achievement) -> dict[str, Any]:
     return {name: getattr(achievement, name) for name in DescribedAchievement.__struct_fields__}
 
 
 def _locked_status(achievement: Achievement) -> AchievementStatus:
-    nothing = RuleProgress(current=0, target=1, percent=0)
     return AchievementStatus(
-        **_described(achievement), unlocked=False, unlocked_at=None, progress=nothing
+        **_described(achievement),
+        unlocked=False,
+        unlocked_at=None,
+        progress=_NO_PROGRESS,
+        progress_hidden=False,
     )
 
 

@@ -43,7 +43,11 @@ class AchievementCounts(Answer, frozen=True, kw_only=True):
 
     unlocked: Annotated[int, Meta(ge=0, description="Achievements unlocked.", examples=[3])]
     available: Annotated[
-        int, Meta(ge=0, description="Achievements in the rule book.", examples=[25])
+        int,
+        Meta(ge=0, description="Achievements in the rule book, hidden ones too.", examples=[25]),
+    ]
+    hidden: Annotated[
+        int, Meta(ge=0, description="Achievements that are not listed yet.", examples=[2])
     ]
     points: Annotated[int, Meta(ge=0, description="Points of the unlocked ones.", examples=[60])]
 
@@ -128,15 +132,21 @@ class AchievementStatus(DescribedAchievement, frozen=True, kw_only=True):
         Moment | None,
         Meta(description="When the exercise that completed it was completed; null while locked."),
     ]
-    progress: Annotated[RuleProgress, Meta(description="How far its rule is met.")]
+    progress: Annotated[
+        RuleProgress, Meta(description="How far its rule is met; 0 of 1 where that is hidden.")
+    ]
+    progress_hidden: Annotated[bool, Meta(description="Whether the progress is hidden.")]
 
 
 class AchievementsAnswer(Answer, frozen=True, kw_only=True):
-    """Every achievement of the rule book, in its order."""
+    """Every achievement of the rule book, in its order, but for hidden ones."""
 
     user_id: LearnerId
     totals: Annotated[AchievementCounts, Meta(description="The counts.")]
-    achievements: Annotated[list[AchievementStatus], Meta(description="Every achievement.")]
+    achievements: Annotated[
+        list[AchievementStatus],
+        Meta(description="Every achievement that is unlocked or not hidden."),
+    ]
 
 
 class Badge(DescribedAchievement, frozen=True, kw_only=True):
@@ -144,7 +154,9 @@ class Badge(DescribedAchievement, frozen=True, kw_only=True):
 
     status: Annotated[BadgeStatus, Meta(description="Earned, begun, or not begun.")]
     earned_at: Annotated[Moment | None, Meta(description="When it was earned; null until then.")]
-    percent: Annotated[int, Meta(ge=0, le=100, description="How far it is; 100 once earned.")]
+    percent: Annotated[
+        int, Meta(ge=0, le=100, description="How far it is, or 0 if hidden; 100 once earned.")
+    ]
 
 
 class BadgesAnswer(Answer, frozen=True, kw_only=True):
@@ -155,7 +167,16 @@ class BadgesAnswer(Answer, frozen=True, kw_only=True):
         int, Meta(ge=0, description="Points of the earned badges.", examples=[60])
     ]
     points_available: Annotated[
-        int, Meta(ge=0, description="Points that can still be earned.", examples=[940])
+        int,
+        Meta(
+            ge=0,
+            description="Points that can still be earned, by hidden badges too.",
+            examples=[940],
+        ),
+    ]
+    hidden: Annotated[
+        int,
+        Meta(ge=0, description="Badges that can be earned and are not listed yet.", examples=[2]),
     ]
     earned: Annotated[list[Badge], Meta(description="Earned badges, latest first.")]
     available: Annotated[list[Badge], Meta(description="The others, nearest first.")]

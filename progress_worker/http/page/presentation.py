@@ -179,6 +179,8 @@ def _open(badge: Badge, standing: Standing, voice: Voice) -> OpenBadge:
 
 def _measured(standing: Standing) -> str:
     """As in `7 of 10 exercises`. A measure may end with its limitation in brackets."""
+    if standing.is_masked:
+        return "How far it is stays hidden"
     progress = standing.progress
     kind = standing.measure.partition("[")[0]
     if kind == "time_spent_seconds":
