@@ -73,6 +73,9 @@ RULES = """
     - any: [{exercises_completed: {at_least: 2, difficulty: easy}}, {streak: {days: 3}}]
 """
 MONOTONE = 38
+#: By the position of a rule, those of the rules that have to be unlocked before it or with it:
+#: a chain against the order of the book, one that meets in another, and rules that may fall.
+REQUIRES = {9: (5,), 5: (20,), 20: (15,), 1: (15, 19), 3: (0,), 4: (0,), 37: (30,), 42: (38, 9)}
 WRITTEN: list[dict[str, Any]] = yaml.safe_load(RULES)
 #: A day for everybody, amid the days of the histories.
 EXCUSED = dt.date(2026, 3, 31)
@@ -86,12 +89,17 @@ def entry(position: int, **more: Any) -> dict[str, Any]:
         "description": "Something is done.",
         "category": "rules",
         "icon": "star",
+        "requires": requires(position),
         **more,
     }
 
 
 def single(position: int) -> dict[str, Any]:
     return entry(position, tier="bronze", points=1, rule=WRITTEN[position])
+
+
+def requires(position: int) -> list[str]:
+    return [f"rule_{required}" for required in REQUIRES.get(position, ())]
 
 
 def tiered(positions: range, rule: dict[str, Any]) -> dict[str, Any]:

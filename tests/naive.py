@@ -6,7 +6,7 @@ It shares only the classes of facts with the worker's rules.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -194,6 +194,23 @@ def measured(
         return sum(c.time_spent_seconds for c in matching), ask["seconds"]
     assert kind == "exercises_completed", kind
     return len(matching), ask["at_least"]
+
+
+def naive_unlocks(
+    rules: Sequence[Mapping[str, Any]],
+    requires: Mapping[int, Sequence[int]],
+    done: Sequence[Completion],
+    kept: Set[int],
+    thresholds: Thresholds = THRESHOLDS,
+    policy: NaivePolicy = NO_FREEZES,
+) -> set[int]:
+    """The positions of the rules that are unlocked with these completions, those kept included."""
+    progress = [measured(rule, done, thresholds, policy) for rule in rules]
+    holding = {position for position, (value, target) in enumerate(progress) if value >= target}
+    unlocked = set(kept)
+    for _ in rules:
+        unlocked |= {each for each in holding if {*requires.get(each, ())} <= unlocked}
+    return unlocked
 
 
 def _skill(

@@ -107,7 +107,7 @@ class Described(Written):
 
     `description` is for those who have it. `goal` is for the others, and says how to earn it.
     Achievements of one `family` belong together. What is `hidden` is not listed before it is
-    unlocked; `progress` hides the progress only.
+    unlocked; `progress` hides the progress only. It needs every achievement that it `requires`.
     """
 
     id: str = Field(pattern=_ID, max_length=64)
@@ -118,6 +118,7 @@ class Described(Written):
     icon: str = Field(min_length=1, max_length=64)
     family: str | None = Field(default=None, pattern=_ID, max_length=64)
     hidden: Literal[False, True, "progress"] = False
+    requires: Annotated[tuple[str, ...], Field(strict=False)] = ()
     rule: Rule
 
 

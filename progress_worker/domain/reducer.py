@@ -19,6 +19,7 @@ from progress_worker.domain.rules import (
     LEVELS_BIT,
     SUMS_BIT,
     TOPICS_BIT,
+    UNLOCKS_BIT,
     Progress,
 )
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
@@ -211,6 +212,9 @@ def _unlock(
     book: RuleBook, state: LearnerState, trigger: Completion, due: Sequence[Entry]
 ) -> Sequence[Unlock]:
     state.unlocked.update(entry.name for entry in due)
+    while following := book.index.due(state, UNLOCKS_BIT):
+        state.unlocked.update(entry.name for entry in following)
+        due = sorted([*due, *following], key=lambda entry: entry.position)
     return [
         Unlock(
             state.user_id,

@@ -11,7 +11,7 @@ from progress_worker.domain.calendar import DayStarts
 from progress_worker.domain.days import union
 from progress_worker.domain.filters import Counters
 from progress_worker.domain.rulebook_file import LevelThreshold, RuleBookFile, parse_rule_book
-from progress_worker.domain.rules import FIRST_FILTER_BIT, compile_rule
+from progress_worker.domain.rules import FIRST_FILTER_BIT, compile_rule, requiring
 from progress_worker.domain.skills import LevelRules, Threshold
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.streaks import StreakPolicy
@@ -35,8 +35,8 @@ class RuleBook:
         self.day_starts = DayStarts([(each.since, each.hour) for each in content.day_starts_at])
         self.streak_policy = _policy(content)
         self.conditions = [
-            (achievement, compile_rule(achievement.rule, self.streak_policy))
-            for achievement in self.achievements
+            (each, requiring(compile_rule(each.rule, self.streak_policy), each.requires))
+            for each in self.achievements
         ]
         filters = {each for _, condition in self.conditions for each in condition.filters}
         self.counters = Counters(sorted(filters, key=lambda each: each.key), FIRST_FILTER_BIT)

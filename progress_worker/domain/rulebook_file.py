@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from yaml.error import MarkedYAMLError
 
 from progress_worker.domain.achievements import Achievement, TieredAchievement
+from progress_worker.domain.requirements import check_requirements
 from progress_worker.domain.vocabulary import NO_NUL, Topic, Weekday
 from progress_worker.domain.written import Date, Written, two_decimals
 
@@ -30,6 +31,7 @@ _FORMAT_OF: Final = {
     "StreakReached.weeks": 3,
     "Achievement.family": 4,
     "Achievement.hidden": 4,
+    "Achievement.requires": 4,
     "TieredAchievement.tiers": 4,
     "ExercisesCompleted.max_seconds": 4,
     "ExercisesCompleted.between": 4,
@@ -178,6 +180,7 @@ class RuleBookFile(Written):
             twice = sorted({name for name in ids if ids.count(name) > 1})
             if twice:
                 raise ValueError(f"the id {twice[0]!r} stands twice")
+        check_requirements(self.each_achievement())
         for before, after in pairwise(start.since for start in self.day_starts_at):
             if before >= after:
                 raise ValueError("the dates of `day_starts_at` must ascend")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -20,7 +20,8 @@ SUMS_BIT: Final = 1
 DAYS_BIT: Final = 2
 LEVELS_BIT: Final = 4
 TOPICS_BIT: Final = 8
-FIRST_FILTER_BIT: Final = 16
+UNLOCKS_BIT: Final = 16
+FIRST_FILTER_BIT: Final = 32
 
 #: The measure of a rule that is made of others: 1 when it holds, else 0.
 COMBINED: Final = "combined"
@@ -85,6 +86,29 @@ def compile_rule(rule: spec.Rule, policy: StreakPolicy) -> Condition:
     if rule.all:
         return _all([compile_rule(part, policy) for part in rule.all])
     return _any([compile_rule(part, policy) for part in rule.any or ()])
+
+
+def requiring(rule: Condition, required: Sequence[str]) -> Condition:
+    """The condition that also asks for these achievements.
+
+    Its progress is that of the rule, and then the number of the achievements that are unlocked.
+    """
+    if not required:
+        return rule
+
+    def holds(state: LearnerState) -> bool:
+        for name in required:
+            if name not in state.unlocked:
+                return False
+        return rule.holds(state)
+
+    def progress(state: LearnerState) -> Progress:
+        held = sum(name in state.unlocked for name in required)
+        if held < len(required) and rule.holds(state):
+            return Progress("achievements_required", held, len(required))
+        return rule.progress(state)
+
+    return Condition(rule.inputs | UNLOCKS_BIT, rule.filters, COMBINED, holds, 1, progress)
 
 
 def _exercises(part: spec.ExercisesCompleted) -> Condition:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import compare, replacement
 from progress_worker.domain.state import LearnerState
-from tests.every_rule import BOOK, MONOTONE, POLICY, THRESHOLDS, WRITTEN
+from tests.every_rule import BOOK, MONOTONE, POLICY, REQUIRES, THRESHOLDS, WRITTEN
 from tests.folding import Store, cut, derive, of, stored
 from tests.histories import cuts, fresh_histories, histories
-from tests.naive import counting, measured
+from tests.naive import counting, measured, naive_unlocks
 
 
 @given(histories())
@@ -26,12 +26,12 @@ def test_a_rule_unlocks_with_the_first_event_after_which_it_holds(
     for position, (arrival, effects) in enumerate(zip(arrivals, store.effects, strict=True)):
         done = counting(of(arrival.user_id, arrivals[: position + 1]))
         already = unlocked[arrival.user_id]
-        expected = []
-        for number, rule in enumerate(WRITTEN):
-            current, target = measured(rule, done, THRESHOLDS, POLICY)
-            if current >= target and number not in already:
-                already.add(number)
-                expected.append((f"rule_{number}", current, target))
+        now = naive_unlocks(WRITTEN, REQUIRES, done, already, THRESHOLDS, POLICY)
+        expected = [
+            (f"rule_{number}", *measured(WRITTEN[number], done, THRESHOLDS, POLICY))
+            for number in sorted(now - already)
+        ]
+        unlocked[arrival.user_id] = now
         found = [(u.achievement.id, u.progress.current, u.progress.target) for u in effects.unlocks]
         assert found == expected
         assert all(unlock.trigger is arrival for unlock in effects.unlocks)
@@ -65,8 +65,8 @@ def test_without_revisions_order_changes_no_monotone_unlock(
     )
     assert one == other
     done = counting(arrivals)
-    holding = (measured(rule, done, THRESHOLDS, POLICY) for rule in WRITTEN[:MONOTONE])
-    assert one == {f"rule_{number}" for number, (v, target) in enumerate(holding) if v >= target}
+    expected = naive_unlocks(WRITTEN[:MONOTONE], REQUIRES, done, set(), THRESHOLDS, POLICY)
+    assert one == {f"rule_{number}" for number in expected}
 
 
 @given(histories())
@@ -74,11 +74,8 @@ def test_the_unlocks_that_are_derived_hold_at_the_end(arrivals: list[Completion]
     done = sorted(counting(of("ada", arrivals)), key=lambda c: (c.completed_at, c.event_id))
     before = LearnerState("ada", unlocked={"retired", "rule_0"})
     derived = derive(BOOK, before, done)
-    holding = {
-        f"rule_{number}"
-        for number, rule in enumerate(WRITTEN)
-        if (progress := measured(rule, done, THRESHOLDS, POLICY))[0] >= progress[1]
-    }
+    unlocked = naive_unlocks(WRITTEN, REQUIRES, done, {0}, THRESHOLDS, POLICY)
+    holding = {f"rule_{number}" for number in unlocked} - (set() if done else {"rule_0"})
     assert {unlock.achievement.id for unlock in derived.unlocks} == holding
     assert all(unlock.backdated and unlock.trigger in done for unlock in derived.unlocks)
     missing = {d.key for d in compare(before, derived) if d.part == "unlock"}

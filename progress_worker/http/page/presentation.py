@@ -37,6 +37,7 @@ _NOUNS: Final = {
     "distinct_topics": "topic",
     "topics_at_level": "topic",
     "parts_met": "step",
+    "achievements_required": "required badge",
 }
 
 
