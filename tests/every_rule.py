@@ -76,6 +76,7 @@ MONOTONE = 38
 #: By the position of a rule, those of the rules that have to be unlocked before it or with it:
 #: a chain against the order of the book, one that meets in another, and rules that may fall.
 REQUIRES = {9: (5,), 5: (20,), 20: (15,), 1: (15, 19), 3: (0,), 4: (0,), 37: (30,), 42: (38, 9)}
+RETIRED = (28, 35)
 WRITTEN: list[dict[str, Any]] = yaml.safe_load(RULES)
 #: A day for everybody, amid the days of the histories.
 EXCUSED = dt.date(2026, 3, 31)
@@ -96,6 +97,18 @@ def entry(position: int, **more: Any) -> dict[str, Any]:
 
 def single(position: int) -> dict[str, Any]:
     return entry(position, tier="bronze", points=1, rule=WRITTEN[position])
+
+
+def retired(position: int) -> dict[str, Any]:
+    """The rule has an `until`, which is told otherwise."""
+    ((kind, asked),) = WRITTEN[position].items()
+    rule = {kind: {name: value for name, value in asked.items() if name != "until"}}
+    return single(position) | {"rule": rule, "status": {"retired": {"after": asked["until"]}}}
+
+
+def unjudged(status: str, position: int) -> dict[str, Any]:
+    """What would be unlocked like another rule, and is not."""
+    return single(position) | {"id": status, "status": status}
 
 
 def requires(position: int) -> list[str]:
@@ -132,7 +145,13 @@ BOOK = read_rule_book(
                     range(3, 5),
                     {"exercises_completed": {"at_least": "target", "difficulty": "hard"}},
                 ),
-                *map(single, range(5, len(WRITTEN))),
+                *(
+                    retired(position) if position in RETIRED else single(position)
+                    for position in range(5, len(WRITTEN))
+                ),
+                unjudged("closed", 0),
+                unjudged("paused", 3),
+                unjudged("withdrawn", 5),
             ],
         }
     )

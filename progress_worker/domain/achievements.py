@@ -1,105 +1,55 @@
-"""The models of achievements and their rules, as a rule book's YAML holds them."""
+"""The models of achievements, as a rule book's YAML holds them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from progress_worker.domain.completion_filters import CompletionFilters
-from progress_worker.domain.vocabulary import Level, Tier, Topic
-from progress_worker.domain.written import Written
-
-#: What a rule asks for where the rule book has the word `target`: each tier has its own target.
-OF_TIER: Final = -1
-
-
-def _number(written: Any, read: ValidatorFunctionWrapHandler) -> int:
-    return OF_TIER if written == "target" else int(read(written))
-
-
-#: No learner reaches more, so a larger target is a slip.
-_Number = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Target = Annotated[_Number, WrapValidator(_number)]
-
-
-class ExercisesCompleted(CompletionFilters):
-    """At least this many completions match every filter that is given."""
-
-    at_least: Target
-
-
-class StreakReached(Written):
-    """The longest daily streak has this many active days, or the longest weekly one these weeks."""
-
-    days: Target | None = None
-    weeks: Target | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.days is None) == (self.weeks is None):
-            raise ValueError("give `days` or `weeks`, one of both")
-        return self
-
-
-class SkillLevelReached(Written):
-    """The learner has this or a higher level in `topic`, or in `topics` topics (default: one)."""
-
-    level: Level
-    topic: Topic | None = None
-    topics: Target | None = None
-
-    @model_validator(mode="after")
-    def _one_scope(self) -> Self:
-        if self.topic is not None and self.topics is not None:
-            raise ValueError("give `topic` or `topics`, not both")
-        if self.level == "beginner":
-            raise ValueError("everybody is a beginner; ask for a higher level")
-        return self
-
-
-class TimeSpent(CompletionFilters):
-    """At least this many seconds were spent on the completions that match every filter."""
-
-    seconds: Target
-
-
-class DistinctTopics(Written):
-    """At least this many topics have a completion."""
-
-    at_least: Target
-
-
-class ActiveDays(Written):
-    """At least this many days were active."""
-
-    at_least: Target
-
-
-class Rule(Written):
-    """Exactly one of the rule kinds."""
-
-    exercises_completed: ExercisesCompleted | None = None
-    streak: StreakReached | None = None
-    skill_level: SkillLevelReached | None = None
-    time_spent: TimeSpent | None = None
-    distinct_topics: DistinctTopics | None = None
-    active_days: ActiveDays | None = None
-    all: Annotated[tuple[Rule, ...], Field(min_length=1, strict=False)] | None = None
-    any: Annotated[tuple[Rule, ...], Field(min_length=1, strict=False)] | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if sum(value is not None for value in self.__dict__.values()) != 1:
-            raise ValueError("a rule has exactly one kind")
-        return self
-
+from progress_worker.domain.rule_kinds import (
+    Rule,
+    WholeTarget,
+    asks_for_tiers,
+    takes_filters,
+    with_target,
+    with_until,
+)
+from progress_worker.domain.vocabulary import Tier
+from progress_worker.domain.written import Date, Written
 
 #: An id, a category or a family.
 _ID: Final = r"^[a-z][a-z0-9_]*$"
 Points = Annotated[int, Field(ge=0, le=100_000)]
+
+
+class Retirement(Written):
+    """The last day on which completions count."""
+
+    after: Date
+
+
+class Retired(Written):
+    """Completions of later days do not count; who did the work until then can still get it."""
+
+    retired: Retirement
+
+
+def _known_word(status: Any) -> Any:
+    if status in get_args(_Word):
+        return status
+    raise ValueError("write active, paused, closed, withdrawn or {retired: {after: 2026-12-31}}")
+
+
+#: A paused achievement is not judged. A closed one is shown to those who have it, a withdrawn one
+#: to nobody.
+_Word = Literal["active", "paused", "closed", "withdrawn"]
+_Status = Annotated[
+    Annotated[_Word, BeforeValidator(_known_word), Tag("<word>")]
+    | Annotated[Retired, Tag("<retired>")],
+    Discriminator(lambda status: "<retired>" if isinstance(status, (dict, Retired)) else "<word>"),
+]
 
 
 class Described(Written):
@@ -119,7 +69,28 @@ class Described(Written):
     family: str | None = Field(default=None, pattern=_ID, max_length=64)
     hidden: Literal[False, True, "progress"] = False
     requires: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    status: _Status = "active"
     rule: Rule
+
+    @model_validator(mode="after")
+    def _can_retire(self) -> Self:
+        if isinstance(self.status, Retired):
+            if not takes_filters(self.rule):
+                raise ValueError(
+                    "only rules that take `until` can be retired: its `status` can be `closed`"
+                )
+            with_until(self.rule, self.status.retired.after)
+        return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether those see it who do not have it."""
+        return self.hidden is not True and self.status != "closed"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it can be unlocked."""
+        return self.status == "active" or isinstance(self.status, Retired)
 
 
 class Achievement(Described):
@@ -127,6 +98,13 @@ class Achievement(Described):
 
     tier: Tier
     points: Points
+
+    def with_end(self) -> Achievement:
+        """The achievement as it is judged: one that is retired has an `until` in its rule."""
+        if not isinstance(self.status, Retired):
+            return self
+        rule = with_until(self.rule, self.status.retired.after)
+        return self.model_copy(update={"rule": rule})
 
     @model_validator(mode="after")
     def _has_targets(self) -> Self:
@@ -139,7 +117,7 @@ class AchievementTier(Written):
     """One achievement of a series: its target, and what differs from the others."""
 
     id: str = Field(pattern=_ID, max_length=64)
-    target: _Number
+    target: WholeTarget
     tier: Tier
     points: Points
     name: str | None = Field(default=None, min_length=1, max_length=80)
@@ -170,22 +148,3 @@ class TieredAchievement(Described):
             own = {"id": tier.id, "tier": tier.tier, "points": tier.points}
             own |= {"name": tier.name or self.name, "rule": with_target(self.rule, tier.target)}
             yield Achievement(**shared | own)
-
-
-def with_target(rule: Rule, target: int) -> Rule:
-    """The rule with a number wherever the rule book has the word `target`."""
-    changed: Rule = _replaced(rule, target)
-    return changed
-
-
-def asks_for_tiers(rule: Rule) -> bool:
-    """Whether the word `target` stands in it."""
-    return with_target(rule, 1) != rule
-
-
-def _replaced(part: Any, target: int) -> Any:
-    if isinstance(part, tuple):
-        return tuple(_replaced(each, target) for each in part)
-    if isinstance(part, Written):
-        return part.model_copy(update={name: _replaced(each, target) for name, each in part})
-    return target if part == OF_TIER else part

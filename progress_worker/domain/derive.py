@@ -7,7 +7,7 @@ the present one, and unlocks that are kept though their rule no longer holds.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from progress_worker.domain.completion import Completion
@@ -90,9 +90,9 @@ class Derivation:
         if self._stored.kept_from is not None:
             state = _with_deleted(self._book, self._stored, state)
         met = {unlock.achievement.id: unlock for unlock in self._met}
-        held = _held(self._book, state, self._stored.unlocked)
+        held = self._book.unlock_held(state, self._stored.unlocked)
         unlocks = []
-        for achievement, condition in self._book.conditions:
+        for achievement, condition in self._book.judged:
             if achievement.id not in held:
                 continue
             if achievement.id in met:
@@ -107,20 +107,6 @@ class Derivation:
         state.unlocked = {unlock.achievement.id for unlock in unlocks}
         state.targets_of = 0
         return Derived(state, unlocks)
-
-
-def _held(book: RuleBook, state: LearnerState, kept: Set[str]) -> set[str]:
-    """The achievements whose rules hold; what they require may be an unlock that is kept."""
-    state.unlocked = set(kept)
-    held: set[str] = set()
-    while found := {
-        achievement.id
-        for achievement, condition in book.conditions
-        if achievement.id not in held and condition.holds(state)
-    }:
-        held |= found
-        state.unlocked |= found
-    return held
 
 
 def compare(stored: LearnerState, derived: Derived) -> Iterator[Difference]:

@@ -19,6 +19,8 @@ def check_requirements(achievements: Sequence[Achievement]) -> None:
                 raise ValueError(f"{each.id} requires {name}, which does not exist")
             if by_id[name].hidden is True:
                 raise ValueError(f"{each.id} requires {name}, which is hidden")
+            if by_id[name].status in {"paused", "withdrawn"}:
+                raise ValueError(f"{each.id} requires {name}, which is {by_id[name].status}")
     try:
         TopologicalSorter({each.id: each.requires for each in achievements}).prepare()
     except CycleError as error:

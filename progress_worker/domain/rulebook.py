@@ -5,6 +5,7 @@ The reducer, the view, the messages and the commands use it. It never changes.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from importlib.resources import files
 
 from progress_worker.domain.calendar import DayStarts
@@ -26,7 +27,10 @@ class RuleBook:
         self.content = content
         self.version = content.version
         self.digest = content.digest
-        self.achievements = content.each_achievement()
+        every = content.each_achievement()
+        #: All but withdrawn ones, which nobody sees.
+        self.achievements = tuple(each for each in every if each.status != "withdrawn")
+        self.withdrawn = frozenset(each.id for each in every if each.status == "withdrawn")
         self.passing_hundredths = _hundredths(content.passing_grade)
         levels = content.levels
         self.levels = LevelRules(
@@ -40,11 +44,29 @@ class RuleBook:
         ]
         filters = {each for _, condition in self.conditions for each in condition.filters}
         self.counters = Counters(sorted(filters, key=lambda each: each.key), FIRST_FILTER_BIT)
-        self.index = ThresholdIndex(self.conditions, self.counters)
+        #: Those that can be unlocked.
+        self.judged = [pair for pair in self.conditions if pair[0].is_judged]
+        self.index = ThresholdIndex(self.judged, self.counters)
 
     def new_learner(self, user_id: str) -> LearnerState:
         """The state of a learner without a completion, complete by this rule book."""
         return LearnerState(user_id, rule_book=self.version, counters=self.counters.zero())
+
+    def unlock_held(self, state: LearnerState, kept: Set[str]) -> set[str]:
+        """Unlock everything whose rule holds, beside the unlocks that are kept; returns the ids.
+
+        An unlock that is kept counts where another achievement requires it.
+        """
+        state.unlocked = set(kept)
+        held: set[str] = set()
+        while found := {
+            achievement.id
+            for achievement, condition in self.judged
+            if achievement.id not in held and condition.holds(state)
+        }:
+            held |= found
+            state.unlocked |= found
+        return held
 
     def topic_name(self, topic: str) -> str:
         """How the topic is shown to people: its display name, or else the topic itself."""

@@ -32,6 +32,7 @@ _FORMAT_OF: Final = {
     "Achievement.family": 4,
     "Achievement.hidden": 4,
     "Achievement.requires": 4,
+    "Achievement.status": 4,
     "TieredAchievement.tiers": 4,
     "ExercisesCompleted.max_seconds": 4,
     "ExercisesCompleted.between": 4,
@@ -187,11 +188,11 @@ class RuleBookFile(Written):
         return self
 
     def each_achievement(self) -> tuple[Achievement, ...]:
-        """The achievements of all entries, those of tiers one by one."""
+        """The achievements of all entries as they are judged, those of tiers one by one."""
         found: list[Achievement] = []
         for entry in self.achievements:
             found += entry.each() if isinstance(entry, TieredAchievement) else [entry]
-        return tuple(found)
+        return tuple(each.with_end() for each in found)
 
     @property
     def digest(self) -> str:

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import or_
 from typing import Final, NamedTuple
 
-from progress_worker.domain import achievements as spec
+from progress_worker.domain import rule_kinds as spec
 from progress_worker.domain.filters import Filter, filter_of
 from progress_worker.domain.skills import LEVELS, RANK
 from progress_worker.domain.state import LearnerState

@@ -10,10 +10,10 @@ from itertools import pairwise
 from progress_worker.domain.achievements import (
     Achievement,
     AchievementTier,
-    Rule,
     TieredAchievement,
 )
 from progress_worker.domain.completion_filters import CompletionFilters, month_and_day
+from progress_worker.domain.rule_kinds import Rule
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rulebook_file import Levels
 from progress_worker.domain.vocabulary import TIERS, WEEKDAYS
@@ -32,6 +32,7 @@ def suspicions(book: RuleBook) -> Iterator[str]:
     """Everything suspicious, in the order of the rule book."""
     yield from _same(book.achievements)
     yield from _families(book)
+    yield from _never_met(book.achievements)
     for achievement in book.achievements:
         for sentence in _rule(achievement.rule):
             yield f"{achievement.id}: {sentence}."
@@ -48,6 +49,14 @@ def _same(achievements: tuple[Achievement, ...]) -> Iterator[str]:
         named = names.setdefault(each.name.casefold(), each)
         if named is not each and (each.family is None or each.family != named.family):
             yield f"{each.id} has the same name as {named.id}."
+
+
+def _never_met(achievements: tuple[Achievement, ...]) -> Iterator[str]:
+    closed = {each.id for each in achievements if each.status == "closed"}
+    for each in achievements:
+        for name in each.requires:
+            if name in closed and each.is_judged:
+                yield f"{each.id} requires {name}, which is closed: only who has that can get it."
 
 
 def _families(book: RuleBook) -> Iterator[str]:

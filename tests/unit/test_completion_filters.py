@@ -7,10 +7,10 @@ import datetime as dt
 import pytest
 import yaml
 
-from progress_worker.domain.achievements import ExercisesCompleted, TimeSpent
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.filters import filter_of
 from progress_worker.domain.reducer import apply
+from progress_worker.domain.rule_kinds import ExercisesCompleted, TimeSpent
 from progress_worker.domain.rulebook import RuleBook, read_rule_book
 from progress_worker.domain.rulebook_file import RuleBookError
 from progress_worker.domain.suspicions import suspicions

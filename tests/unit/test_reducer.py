@@ -6,10 +6,10 @@ import datetime as dt
 
 import pytest
 
-from progress_worker.domain.achievements import ExercisesCompleted, Rule
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.filters import filter_of
 from progress_worker.domain.reducer import Effects, Outcome, apply
+from progress_worker.domain.rule_kinds import ExercisesCompleted, Rule
 from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.domain.rules import compile_rule
 from progress_worker.domain.state import Cell, LearnerState

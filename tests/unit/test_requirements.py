@@ -90,6 +90,11 @@ def test_a_requirement_that_is_kept_is_met() -> None:
             "achievements require each other in a circle: a requires b requires c requires a",
         ),
         (text(("a", ONE, "b"), ("b", ONE, "; , hidden: true")), "a requires b, which is hidden"),
+        (text(("a", ONE, "b"), ("b", ONE, "; , status: paused")), "a requires b, which is paused"),
+        (
+            text(("a", ONE, "b"), ("b", ONE, "; , status: withdrawn")),
+            "a requires b, which is withdrawn",
+        ),
     ],
 )
 def test_a_wrong_requirement_is_refused_in_one_sentence(wrong: str, sentence: str) -> None:

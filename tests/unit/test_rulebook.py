@@ -12,8 +12,9 @@ from typing import get_args
 
 import pytest
 
-from progress_worker.domain.achievements import Achievement, Rule
+from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.reducer import apply
+from progress_worker.domain.rule_kinds import Rule
 from progress_worker.domain.rulebook import RuleBook, read_rule_book
 from progress_worker.domain.rulebook_file import RuleBookError, RuleBookFile, parse_rule_book
 from progress_worker.domain.vocabulary import Difficulty, Tier

@@ -9,10 +9,15 @@ import pytest
 from progress_worker.domain.reducer import apply
 from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.domain.rulebook_file import RuleBookError
+from progress_worker.domain.state import LearnerState
+from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.suspicions import suspicions
+from progress_worker.domain.totals import Totals
 from progress_worker.http.api.presentation import Presenter
+from progress_worker.http.api.presentation_over_time import present_history
 from progress_worker.http.api.responses import AchievementCounts, RuleProgress
-from progress_worker.storage.read.views import LearnerView, Stamp
+from progress_worker.http.api.windows import Range
+from progress_worker.storage.read.views import HistoryView, LearnerView, Stamp
 from tests.histories import completion
 
 NOW = dt.datetime(2026, 3, 28, 12, tzinfo=dt.UTC)
@@ -32,6 +37,10 @@ class Viewed:
         state = self.book.new_learner("ada")
         for number in range(completions):
             apply(self.book, state, completion(number), None)
+        self.show(state)
+
+    def show(self, state: LearnerState) -> None:
+        """Answer about this learner."""
         self.learner = LearnerView(Stamp(self.book), state, dict.fromkeys(state.unlocked, NOW))
         self.presenter = Presenter(self.book)
         self.answer = self.presenter.achievements(self.learner)
@@ -87,6 +96,42 @@ def test_hidden_progress_is_shown_once_it_is_complete() -> None:
         False,
     )
     assert (begun.badges.available[0].status, begun.badges.available[0].percent) == ("locked", 0)
+
+
+def test_what_is_not_judged_is_not_unlocked() -> None:
+    statuses = ("active", "paused", "closed", "withdrawn", "{retired: {after: 2026-03-28}}")
+    viewed = Viewed(3, *((f"a{n}", 1, 2, f"status: {each}") for n, each in enumerate(statuses)))
+    assert sorted(viewed.learner.state.unlocked) == ["a0", "a4"]
+    assert viewed.listed() == ["a0", "a1", "a4"]
+    assert viewed.counts() == AchievementCounts(unlocked=2, available=3, hidden=0, points=2)
+    assert viewed.badges.points_available == 1
+    assert viewed.answer.achievements[1].progress.current == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "listed"),
+    [
+        ("paused", True),
+        ("closed", True),
+        ("{retired: {after: 2000-01-01}}", True),
+        ("withdrawn", False),
+    ],
+)
+def test_who_has_it_keeps_it(status: str, listed: bool) -> None:
+    before = Viewed(2, ("a", 5, 2, ""), ("b", 1, 1, ""))
+    after = Viewed(0, ("a", 5, 2, f"status: {status}"), ("b", 1, 1, ""))
+    after.show(before.learner.state)
+    assert after.listed() == (["a", "b"] if listed else ["b"])
+    assert after.counts().points == (6 if listed else 1)
+    assert after.counts().available == (2 if listed else 1)
+
+
+def test_history_counts_nothing_that_is_withdrawn() -> None:
+    book = Viewed(0, ("a", 1, 1, "status: withdrawn"), ("b", 1, 1, "status: closed")).book
+    days = dict.fromkeys(["a", "b"], NOW.date())
+    view = HistoryView(Stamp(book), Streaks(), Totals(), {}, days)
+    answer = present_history(view, "ada", Range(start=NOW.date(), end=NOW.date()), NOW)
+    assert [day.achievements_unlocked for day in answer.days] == [1]
 
 
 def test_hidden_is_yes_no_or_the_progress() -> None:

@@ -83,8 +83,6 @@ class Presenter:
         self._level_rules = book.levels
         # Copies of these take a sixth of the time that new ones take.
         self._statuses = {found.id: _locked_status(found) for found in book.achievements}
-        self._hidden = [found.id for found in book.achievements if found.hidden is True]
-        self._points = sum(found.points for found in book.achievements)
         self._badges = {found.id: _locked_badge(found) for found in book.achievements}
 
     def progress(self, view: LearnerView, now: dt.datetime) -> ProgressAnswer:
@@ -137,7 +135,7 @@ class Presenter:
         return BadgesAnswer(
             user_id=view.state.user_id,
             points_earned=counts.points,
-            points_available=self._points - counts.points,
+            points_available=sum(found.points for found in self._to_earn(view)),
             hidden=counts.hidden,
             earned=[
                 self._badge(standing)
@@ -188,17 +186,25 @@ class Presenter:
         return [
             _standing(view, achievement, condition)
             for achievement, condition in self._conditions
-            if achievement.hidden is not True or achievement.id in view.unlocks
+            if achievement.id in view.unlocks or achievement.is_open
         ]
 
     def _counts(self, view: LearnerView) -> AchievementCounts:
         unlocked = [found for found, _ in self._conditions if found.id in view.unlocks]
+        locked = self._to_earn(view)
         return AchievementCounts(
             unlocked=len(unlocked),
-            available=len(self._conditions),
-            hidden=sum(name not in view.unlocks for name in self._hidden),
+            available=len(unlocked) + len(locked),
+            hidden=sum(found.hidden is True for found in locked),
             points=sum(found.points for found in unlocked),
         )
+
+    def _to_earn(self, view: LearnerView) -> list[Achievement]:
+        return [
+            found
+            for found, _ in self._conditions
+            if found.id not in view.unlocks and found.status != "closed"
+        ]
 
     def _badge(self, standing: Standing) -> Badge:
         status: BadgeStatus = "locked"

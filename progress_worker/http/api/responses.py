@@ -44,7 +44,11 @@ class AchievementCounts(Answer, frozen=True, kw_only=True):
     unlocked: Annotated[int, Meta(ge=0, description="Achievements unlocked.", examples=[3])]
     available: Annotated[
         int,
-        Meta(ge=0, description="Achievements in the rule book, hidden ones too.", examples=[25]),
+        Meta(
+            ge=0,
+            description="Achievements that are unlocked or can be, hidden ones too.",
+            examples=[25],
+        ),
     ]
     hidden: Annotated[
         int, Meta(ge=0, description="Achievements that are not listed yet.", examples=[2])
