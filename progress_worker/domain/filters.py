@@ -140,6 +140,14 @@ class Counters:
                 if before is not None:
                     counts[key] = before + sign
                     matched |= bit
+        if self._others:
+            matched |= self._count_others(counts, completion, sign, grade)
+        return matched
+
+    def _count_others(
+        self, counts: dict[str, int], completion: Completion, sign: int, grade: int
+    ) -> int:
+        matched = 0
         for bit, key, found in self._others:
             before = counts.get(key)
             if before is not None and _matches(found, completion, grade):
