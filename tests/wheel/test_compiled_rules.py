@@ -34,6 +34,9 @@ COMPILED = (
 )
 TESTS = (
     "tests/unit/test_reducer.py",
+    "tests/unit/test_completion_filters.py",
+    "tests/unit/test_requirements.py",
+    "tests/unit/test_status.py",
     "tests/unit/test_days.py",
     "tests/unit/test_streaks.py",
     "tests/unit/test_streak_reading.py",
