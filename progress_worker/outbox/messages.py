@@ -31,6 +31,10 @@ from progress_worker.storage.write.outbox import OutboxRecord
 EVENT_SOURCE: Final = "/progress-worker"
 
 
+#: What an unlock's event takes from the rule book, in the order of the model's fields.
+_DESCRIPTION: Final = ("name", "description", "category", "tier", "points", "icon")
+
+
 class Record(Protocol):
     """What we need of a consumer's record."""
 
@@ -100,9 +104,9 @@ class Messages:
         key = achievement.id, unlock.rule_version
         known = self._descriptions.get(key)
         if known is None:
-            fields = {"achievement_id": achievement.id} | achievement.model_dump(
-                include={"name", "description", "category", "tier", "points", "icon"}
-            )
+            fields = {"achievement_id": achievement.id} | {
+                name: getattr(achievement, name) for name in _DESCRIPTION
+            }
             known = self._descriptions[key] = _json(fields)[1:-1]
         return known
 
