@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from progress_worker.demo.sent import EarnedAchievement, Expectation, RefusedRecord
-from progress_worker.domain.derive import Derived, compare
+from progress_worker.domain.compare import compare
+from progress_worker.domain.derive import Derived
 from progress_worker.domain.state import LearnerState
 from progress_worker.events.models import unlock_event_id
 

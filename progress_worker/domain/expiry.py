@@ -42,12 +42,10 @@ def expires_at(book: RuleBook, state: LearnerState, clock: LocalClock) -> dt.dat
     """The end of the last local day on which an activity still saves the daily streak, in UTC.
 
     It follows from the facts alone, so it may be in the past. `book` is the learner's own. None
-    without an active day, and for a streak that outlasts the calendar.
+    without an active day.
     """
     last = expires_on(state.streaks.daily(book.streak_policy))
-    if last is None or last >= _LAST_DAY:
-        return None
-    return clock.start_of(last + _ONE_DAY)
+    return None if last is None else clock.end_of(last)
 
 
 def streak_warning(
@@ -66,8 +64,3 @@ def streak_warning(
     return StreakWarning(
         state.user_id, today, streak.current, streak.freezes_left, clock.name, expiry
     )
-
-
-_ONE_DAY = dt.timedelta(days=1)
-#: The day after it begins within the calendar by every clock.
-_LAST_DAY = dt.date.max - 2 * _ONE_DAY

@@ -19,7 +19,7 @@ from progress_worker.errors import FatalError, LearnerChangedError, ProgressErro
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from progress_worker.domain.derive import Difference
+    from progress_worker.domain.compare import Difference
     from progress_worker.storage.rulebooks import RuleBooks
     from progress_worker.walks.verifying import Verify
     from progress_worker.walks.walk import Step, Walk

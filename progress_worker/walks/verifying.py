@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from progress_worker.domain.derive import Difference, compare
+from progress_worker.domain.compare import Difference, compare
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write.histories import derive

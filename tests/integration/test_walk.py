@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 from structlog.testing import capture_logs
 
-from progress_worker.domain.derive import Difference
+from progress_worker.domain.compare import Difference
 from progress_worker.domain.rulebook import RuleBook, read_rule_book
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres

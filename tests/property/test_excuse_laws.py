@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progress_worker.domain.calendar import LocalClock
+from progress_worker.domain.compare import compare
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.derive import compare, replacement
+from progress_worker.domain.derive import replacement
 from progress_worker.domain.excuses import Excuse
 from tests.every_rule import BOOK, MONOTONE, POLICY, REQUIRES, THRESHOLDS, WRITTEN
 from tests.folding import Store, derive

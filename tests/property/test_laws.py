@@ -10,8 +10,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from progress_worker.domain.compare import compare
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.derive import compare, replacement
+from progress_worker.domain.derive import replacement
 from progress_worker.domain.reducer import Outcome
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals

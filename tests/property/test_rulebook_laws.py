@@ -6,8 +6,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from progress_worker.domain.compare import compare
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.derive import compare
 from progress_worker.domain.rulebook import read_rule_book
 from tests.every_rule import BOOK, WRITTEN
 from tests.folding import Store, cut, derive, of, stored

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from progress_worker.domain.compare import compare
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.derive import compare, replacement
+from progress_worker.domain.derive import replacement
 from progress_worker.domain.state import LearnerState
 from tests.every_rule import BOOK, MONOTONE, POLICY, REQUIRES, THRESHOLDS, WRITTEN
 from tests.folding import Store, cut, derive, of, stored

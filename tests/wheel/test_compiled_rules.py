@@ -27,6 +27,7 @@ COMPILED = (
     "domain.state",
     "domain.streaks",
     "domain.totals",
+    "domain.travel",
     "domain.weeks",
     "domain.clocks",
     "ingest.folding",
