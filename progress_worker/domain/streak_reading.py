@@ -104,19 +104,14 @@ def expires_on(streak: DailyStreak) -> dt.date | None:
     return _date(nth_day_outside(streak.excused, streak.last, payable + 1))
 
 
-def current_weeks(streaks: Streaks, policy: StreakPolicy, today: dt.date) -> int:
-    """The weekly streak's length as `read_weekly` reads it, and nothing else."""
-    return streaks.weekly(policy).length_on(week_of(today.toordinal(), policy.week_starts_on))
-
-
 def read_weekly(streaks: Streaks, policy: StreakPolicy, today: dt.date) -> WeeklyReading:
     """The weekly streak as read on the local day `today`, whose week never breaks it."""
-    active = streaks.active.runs
+    streak, active = streaks.weekly(policy), streaks.active.runs
     week = week_of(today.toordinal(), policy.week_starts_on)
     first = first_day_of_week(week, policy.week_starts_on)
     return WeeklyReading(
-        current=current_weeks(streaks, policy, today),
-        longest=streaks.longest_weeks(policy),
+        current=streak.length_on(week),
+        longest=streak.longest,
         week=week_name(week, policy.week_starts_on),
         active_days=count_days(active, first, first + 6),
         needed=days_needed(

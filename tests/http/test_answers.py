@@ -64,7 +64,6 @@ async def test_progress(ada: Stage) -> None:
             "repairable": None,
             "freezes_left": 0,
             "next_freeze_in": None,
-            "weeks": 2,
         },
         "achievements": {
             "unlocked": 2,
@@ -129,7 +128,6 @@ async def test_a_learner_never_seen_has_zeros(stage: Stage) -> None:
             "repairable": None,
             "freezes_left": 0,
             "next_freeze_in": None,
-            "weeks": 0,
         },
         "achievements": {
             "unlocked": 0,

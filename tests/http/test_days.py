@@ -139,7 +139,6 @@ async def test_a_day_lived_further_east_is_not_at_risk(stage: Stage) -> None:
         "repairable": None,
         "freezes_left": 0,
         "next_freeze_in": None,
-        "weeks": 1,
     }
 
 

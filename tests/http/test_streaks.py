@@ -95,7 +95,6 @@ async def test_the_streak_to_the_field(freezing: Stage) -> None:
         "repairable": None,
         "freezes_left": 0,
         "next_freeze_in": 2,
-        "weeks": 1,
     }
 
 

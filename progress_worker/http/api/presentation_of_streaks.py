@@ -10,7 +10,6 @@ from progress_worker.domain.streak_reading import (
     CONSISTENCY_DAYS,
     DailyReading,
     consistency,
-    current_weeks,
     day_statuses,
     read_daily,
     read_weekly,
@@ -57,7 +56,6 @@ def streak_in_short(streaks: Streaks, stamp: Stamp, now: dt.datetime) -> Streak:
         **_run(read, stamp.clock),
         freezes_left=read.freezes_left,
         next_freeze_in=read.next_freeze_in,
-        weeks=current_weeks(streaks, policy, today),
     )
 
 

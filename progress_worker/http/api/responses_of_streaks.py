@@ -113,9 +113,6 @@ class Streak(DailyRun, frozen=True, kw_only=True):
 
     freezes_left: WholeFreezes
     next_freeze_in: NextFreezeIn
-    weeks: Annotated[
-        int, Meta(ge=0, description="The current streak of weeks, in weeks.", examples=[3])
-    ]
 
 
 class FreezeMeter(Answer, frozen=True, kw_only=True):
