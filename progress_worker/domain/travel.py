@@ -113,12 +113,16 @@ def put_in(state: LearnerState, completion: Completion) -> bool:
     else:
         offset -= 60 * (completion.local_day_hour or 0)
     if offset is not None:
-        _widen(state, offset)
-    day = completion.local_day.toordinal()
-    if state.proofs is None:
-        return bool(state.streaks.travelled.runs) and _excuse(state, day, False)
-    remember(state, completion)
-    return _review(state, state.proofs, day)
+        least, most = state.least_day_offset, state.most_day_offset
+        if least is None or most is None or not least <= offset <= most:  # hardly ever true
+            state.least_day_offset = offset if least is None else min(least, offset)
+            state.most_day_offset = offset if most is None else max(most, offset)
+    if state.proofs is not None:
+        remember(state, completion)
+        return _review(state, state.proofs, completion.local_day.toordinal())
+    if state.streaks.travelled.runs:
+        return _excuse(state, completion.local_day.toordinal(), False)
+    return False
 
 
 def remember(state: LearnerState, completion: Completion) -> None:
@@ -138,15 +142,6 @@ def take_out(state: LearnerState, completion: Completion) -> bool:
     if day in proofs:
         proofs[day].pop(completion.event_id.int, None)
     return _review(state, proofs, day)
-
-
-def _widen(state: LearnerState, offset: int) -> None:
-    """Note an offset of the learner's days."""
-    least, most = state.least_day_offset, state.most_day_offset
-    if least is None or offset < least:
-        state.least_day_offset = offset
-    if most is None or offset > most:
-        state.most_day_offset = offset
 
 
 def _review(state: LearnerState, proofs: dict[int, dict[int, Proof]], near: int) -> bool:
