@@ -79,25 +79,6 @@ async def test_samoa_never_had_30_december_2011(fair: Fair) -> None:
     assert longest(fair) == ["two_days"]
 
 
-@pytest.mark.parametrize("clock", ["00:30:00", "03:30:00", "12:00:00", "23:30:00"])
-@pytest.mark.parametrize(
-    ("timezone", "before", "after", "offsets"),
-    [
-        ("Europe/Berlin", "2026-03-28", "2026-03-30", ("+01:00", "+02:00")),
-        ("Europe/Berlin", "2026-10-24", "2026-10-26", ("+02:00", "+01:00")),
-        ("America/New_York", "2026-03-07", "2026-03-09", ("-05:00", "-04:00")),
-        ("Australia/Lord_Howe", "2026-10-03", "2026-10-05", ("+10:30", "+11:00")),
-    ],
-)
-async def test_daylight_saving_is_no_travel(
-    fair: Fair, timezone: str, before: str, after: str, offsets: tuple[str, str], clock: str
-) -> None:
-    times = [f"{day}T{clock}{offset}" for day, offset in zip((before, after), offsets, strict=True)]
-    await fair.tell(*(at(time, timezone) for time in times))
-    assert travelled(fair) is None
-    assert longest(fair) == []
-
-
 async def test_an_event_that_lowers_the_start_of_the_day(fair: Fair) -> None:
     """Tuesday morning was Monday when days began at 20:00, and Wednesday morning is Wednesday."""
     await fair.tell(
