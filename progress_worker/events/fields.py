@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, LiteralString
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -21,62 +22,59 @@ RFC_3339: Final = (
     r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
 )
-_NOT_RFC_3339: Final = "Input should be an RFC 3339 time with an offset"
 #: A date of the years 2000 to 2100.
 _ISO_DATE: Final = r"^(?:20[0-9]{2}|2100)-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$"
-_NOT_A_DATE: Final = "Input should be a date like 2026-12-24, of the years 2000 to 2100"
 
 
-def _read_instant(text: str) -> dt.datetime:
-    try:
-        return dt.datetime.fromisoformat(text.upper())
-    except ValueError:  # such as the 30th of February
-        raise PydanticCustomError("rfc_3339", _NOT_RFC_3339) from None
+@dataclass(frozen=True)
+class _Written:
+    """Reads a text of this pattern. Pydantic alone would accept "1700000000", for example.
 
+    `read` raises ValueError for what the calendar does not have, such as the 30th of February.
+    """
 
-class _Rfc3339:
-    """Reads an instant. Pydantic alone would accept "1700000000" or "2026-01-02 03:04Z"."""
-
-    def __get_pydantic_core_schema__(
-        self, _source: object, _handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        text = core_schema.custom_error_schema(
-            core_schema.str_schema(pattern=RFC_3339, strict=True),
-            custom_error_type="rfc_3339",
-            custom_error_message=_NOT_RFC_3339,
-        )
-        return core_schema.no_info_after_validator_function(_read_instant, text)
-
-    def __get_pydantic_json_schema__(
-        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"type": "string", "format": "date-time", "pattern": RFC_3339}
-
-
-class _IsoDate:
-    """Reads a date. Pydantic alone would accept numbers of days or seconds in a text."""
+    read: Callable[[str], object]
+    format: str
+    pattern: str
+    error: LiteralString
+    message: LiteralString
 
     def __get_pydantic_core_schema__(
         self, _source: object, _handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         text = core_schema.custom_error_schema(
-            core_schema.str_schema(pattern=_ISO_DATE, strict=True),
-            custom_error_type="iso_date",
-            custom_error_message=_NOT_A_DATE,
+            core_schema.str_schema(pattern=self.pattern, strict=True),
+            custom_error_type=self.error,
+            custom_error_message=self.message,
         )
-        return core_schema.no_info_after_validator_function(_read_date, text)
+        return core_schema.no_info_after_validator_function(self._read, text)
 
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "format": "date", "pattern": _ISO_DATE}
+        return {"type": "string", "format": self.format, "pattern": self.pattern}
+
+    def _read(self, text: str) -> object:
+        try:
+            return self.read(text)
+        except ValueError:
+            raise PydanticCustomError(self.error, self.message) from None
 
 
-def _read_date(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:  # such as the 30th of February
-        raise PydanticCustomError("iso_date", _NOT_A_DATE) from None
+_INSTANT: Final = _Written(
+    lambda text: dt.datetime.fromisoformat(text.upper()),
+    "date-time",
+    RFC_3339,
+    "rfc_3339",
+    "Input should be an RFC 3339 time with an offset",
+)
+_DATE: Final = _Written(
+    dt.date.fromisoformat,
+    "date",
+    _ISO_DATE,
+    "iso_date",
+    "Input should be a date like 2026-12-24, of the years 2000 to 2100",
+)
 
 
 def _read_whole(value: object) -> object:
@@ -105,10 +103,10 @@ class Whole:
 
 
 #: An instant as a producer writes it; the value keeps the offset that was written.
-Instant = Annotated[dt.datetime, _Rfc3339()]
+Instant = Annotated[dt.datetime, _INSTANT]
 
 #: A date of the years 2000 to 2100, written like 2026-12-24.
-IsoDate = Annotated[dt.date, _IsoDate()]
+IsoDate = Annotated[dt.date, _DATE]
 
 UserId = Annotated[
     str,
