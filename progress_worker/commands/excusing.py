@@ -57,16 +57,16 @@ class Excusing:
             raise TransientError("The rule books in the database have not been read yet.")
         users = [excuse.user_id]
         async with connect_for_histories(self._engine, users, self._time_limit) as connection:
-            known = {
-                other.excuse_id: other
-                for other in (await load_excuses(connection, users))[excuse.user_id]
-            }
+            # The version is read before the excuses: one that was committed by then is seen, and a
+            # later one makes the save fail.
+            whole = await load_whole(connection, self._books, set(users))
+            state = whole.get(excuse.user_id) or self._books.active.new_learner(excuse.user_id)
+            excuses = (await load_excuses(connection, users))[excuse.user_id]
+            known = {other.excuse_id: other for other in excuses}
             stored = known.get(excuse.excuse_id)
             if stored is not None and not supersedes(excuse.revision, stored.revision):
                 return []
             known[excuse.excuse_id] = excuse
-            whole = await load_whole(connection, self._books, set(users))
-            state = whole.get(excuse.user_id) or self._books.active.new_learner(excuse.user_id)
             unlocks = await self._write(connection, excuse, state, excused_days(known.values()))
             await connection.commit()
         _log.info("days_excused", kind=excuse.kind, revoked=excuse.revoked, unlocks=len(unlocks))

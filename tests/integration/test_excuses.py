@@ -6,7 +6,8 @@ import asyncio
 import datetime as dt
 import json
 from functools import partial
-from uuid import uuid4
+from typing import LiteralString
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -32,6 +33,16 @@ from tests.integration.test_walk import Ruled, differences
 
 pytestmark = pytest.mark.integration
 
+FIRST = Excuse(
+    "ada",
+    UUID(int=1),
+    0,
+    False,
+    dt.datetime(2026, 3, 1, tzinfo=dt.UTC),
+    "pause",
+    dt.date(2026, 3, 1),
+    dt.date(2026, 3, 1),
+)
 ALL = ["first", "four_days", "three", "two_days"]
 EXCUSED = "SELECT excused_days::text FROM learner WHERE user_id = %s"
 
@@ -197,6 +208,29 @@ async def test_two_workers_excuse_days_of_one_learner_at_once(fair: Fair) -> Non
             days = "{[2026-03-01,2026-03-02),[2026-03-04,2026-03-05),[2026-03-20,2026-03-21)}"
             assert fair.excused(user_id) == days
     assert fair.rows("SELECT count(*) FROM excuse") == [(20,)]
+    assert not await differences(ruled(fair))
+
+
+@pytest.mark.parametrize("lock", ["LOCK TABLE learner", "LOCK TABLE excuse"])
+async def test_an_excuse_that_is_committed_while_another_is_read(
+    fair: Fair, lock: LiteralString
+) -> None:
+    """A lock stops the second one before it has read the learner, or the learner's excuses."""
+    await fair.tell(on(2))
+    async with await psycopg.AsyncConnection.connect(fair.url, connect_timeout=10) as other:
+        await other.execute(lock)
+        telling = asyncio.create_task(fair.tell(march(4)))
+        await wait_until(partial(waits, fair.url), "the second excuse waits for the lock")
+        await store_excuse(other, FIRST)
+        days = "{[2026-03-01,2026-03-01]}"
+        await other.execute(
+            "UPDATE learner SET version = version + 1, rule_book_at = version + 1,"
+            " complete_at = version + 1, excused_days = %s::datemultirange",
+            [days],
+        )
+        await other.commit()
+    await telling
+    assert fair.excused() == "{[2026-03-01,2026-03-02),[2026-03-04,2026-03-05)}"
     assert not await differences(ruled(fair))
 
 
