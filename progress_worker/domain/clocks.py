@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from progress_worker.domain.calendar import is_zone, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.state import LearnerState, Named
+from progress_worker.domain.state import LearnerState, Named, Value
 
 
 def clock_offset(completion: Completion) -> int | None:
@@ -25,12 +25,7 @@ def read_clock(state: LearnerState, completion: Completion) -> None:
     """Apply a new completion to the learner's clock: the latest one that names a part decides."""
     timezone, zone = completion.timezone, state.zone
     if timezone is not None:
-        if zone is None or completion.completed_at >= zone[0]:
-            named = (completion.completed_at, completion.event_id, timezone)
-            if zone is None or named > zone:
-                state.zone = named
-                if zone is None or timezone != zone[2]:
-                    state.dirty.expiry = True
+        state.zone = _later(state, zone, completion, timezone)
         state.offset = None  # only those who never named a zone are read by an offset
     elif zone is None and completion.utc_offset_minutes is not None:
         state.offset = _later(state, state.offset, completion, completion.utc_offset_minutes)
@@ -55,7 +50,7 @@ def reread_clock(state: LearnerState, arrival: Completion, stored: Completion) -
     if not arrival.revoked:
         read_clock(state, arrival)
     if (
-        (zone is not None and (state.zone is None or state.zone[:2] < zone[:2]))
+        (zone is not None and _is_earlier(state.zone, zone))
         or (offset is not None and state.zone is None and _is_earlier(state.offset, offset))
         or (day_start is not None and _is_earlier(state.day_start, day_start))
     ):
@@ -63,8 +58,8 @@ def reread_clock(state: LearnerState, arrival: Completion, stored: Completion) -
 
 
 def _later(
-    state: LearnerState, known: Named[int] | None, completion: Completion, value: int
-) -> Named[int]:
+    state: LearnerState, known: Named[Value] | None, completion: Completion, value: Value
+) -> Named[Value]:
     """The later of the two; a value that is new is marked."""
     named = (completion.completed_at, completion.event_id, value)
     if known is not None and named <= known:
@@ -74,5 +69,5 @@ def _later(
     return named
 
 
-def _is_earlier(now: Named[int] | None, before: Named[int]) -> bool:
+def _is_earlier(now: Named[Value] | None, before: Named[Value]) -> bool:
     return now is None or now[:2] < before[:2]

@@ -193,13 +193,11 @@ def _known(*offsets: int | None) -> list[int]:
 def _kept_streaks(stored: LearnerState, left: LearnerState) -> Streaks:
     """Every day that was active, and what completions that may be deleted proved about travel."""
     active = Days(union(stored.active_days.runs, left.active_days.runs))
-    travelled = Days(left.streaks.travelled.runs)
-    for day in stored.streaks.travelled:
-        if _may_lack(stored, day - dt.timedelta(days=1)):
+    kept = (d for d in stored.streaks.travelled if _may_lack(stored, d - dt.timedelta(days=1)))
+    travelled = Days()
+    for day in [*left.streaks.travelled, *kept]:
+        if day not in active:
             travelled.add(day)
-    for day in list(travelled):
-        if day in active:
-            travelled.remove(day)
     return Streaks(active, left.streaks.excused, travelled)
 
 

@@ -173,10 +173,14 @@ def streaks_by_day(
         if begin >= window.start:
             break
         streak.add(begin, min(end, window.start - 1))
+    current = streak.length
     for ordinal in window:
         if ordinal in active:
             streak.add(ordinal, ordinal)
-        yield (streak.length if streak.credit_on(ordinal) >= 0 else 0), streak.longest
+            current = streak.length
+        elif current and streak.credit_on(ordinal) < 0:
+            current = 0
+        yield current, streak.longest
 
 
 def _state(
