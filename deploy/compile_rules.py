@@ -17,13 +17,16 @@ from setuptools import Distribution
 from setuptools.command.build_ext import build_ext
 
 _HOT: Final = (
+    "domain/buckets",
     "domain/clocks",
     "domain/days",
     "domain/filters",
     "domain/threshold_index",
     "domain/derive",
+    "domain/occurrences",
     "domain/reducer",
     "domain/revisions",
+    "domain/revocation",
     "domain/rulebook",
     "domain/rules",
     "domain/skills",

@@ -14,8 +14,10 @@ from progress_worker.domain.days import Days, Run
 from progress_worker.domain.derive import Derivation, Derived, replacement
 from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.expiry import clock_of, expires_at
+from progress_worker.domain.occurrences import hold
 from progress_worker.domain.reducer import Effects, Outcome, Unlock, apply
 from progress_worker.domain.revisions import supersedes
+from progress_worker.domain.revocation import Loss
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import DAYS_BIT
 from progress_worker.domain.state import Cell, LearnerState, Named, SkillLevel
@@ -39,7 +41,9 @@ class Rows:
     totals: dict[Cell, Totals] = field(default_factory=dict)
     days: dict[tuple[dt.date, Cell], Totals] = field(default_factory=dict)
     levels: dict[str, SkillLevel] = field(default_factory=dict)
+    buckets: dict[tuple[str, str], int] = field(default_factory=dict)
     unlocks: list[Unlock] = field(default_factory=list)
+    lost: dict[str, int] = field(default_factory=dict)
     completions: dict[UUID, Completion] = field(default_factory=dict)
     excuses: dict[UUID, Excuse] = field(default_factory=dict)
     expiry: dt.datetime | None = None
@@ -69,7 +73,6 @@ class Store:
         }
         for user_id, arriving in travel.travellers(states, batch).items():
             self._remember_travel(states[user_id], arriving)
-        unlocks: list[Unlock] = []
         for arrival in batch:
             key = (arrival.user_id, arrival.event_id)
             effects = apply(
@@ -79,13 +82,11 @@ class Store:
                 latest.get(key),
             )
             self.effects.append(effects)
-            unlocks += effects.unlocks
+            self._change_unlocks(arrival.user_id, effects.losses, effects.unlocks)
             if effects.outcome is not Outcome.DUPLICATE:
                 latest[key] = arrival
         for (user_id, event_id), completion in latest.items():
             self._rows(user_id).completions[event_id] = completion
-        for unlock in unlocks:
-            self._rows(unlock.user_id).unlocks.append(unlock)
         for state in states.values():
             if state.dirty.changed:
                 self._save(state)
@@ -102,11 +103,12 @@ class Store:
         state.streaks.set_excused(excused_days(rows.excuses.values()))
         book = self.books[state.rule_book or 0]
         unlocks: list[Unlock] = []
-        if book.index.due(state, DAYS_BIT):
+        if book.index.due(state, DAYS_BIT) or book.withdrawable.fails(state):
             state.streaks.set_excused(before)
             done = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
-            state, unlocks = replacement(state, derive(book, state, done, rows.excuses.values()))
-            rows.unlocks += unlocks
+            derived = derive(book, state, done, rows.excuses.values())
+            state, unlocks = replacement(state, derived)
+            self._change_unlocks(excuse.user_id, derived.losses, unlocks)
         else:
             state.dirty.excused_days = state.dirty.expiry = True
         self._save(state)
@@ -133,18 +135,29 @@ class Store:
         if not rows.is_stored or rows.rule_book == self.active.version:
             return []
         done = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
-        state, unlocks = replacement(
-            before, derive(self.active, before, done, rows.excuses.values())
-        )
-        rows.unlocks += unlocks
+        derived = derive(self.active, before, done, rows.excuses.values())
+        state, unlocks = replacement(before, derived)
+        self._change_unlocks(user_id, derived.losses, unlocks)
         self._save(state)
         return unlocks
+
+    def _change_unlocks(
+        self, user_id: str, losses: Sequence[Loss], unlocks: Sequence[Unlock]
+    ) -> None:
+        """Every loss is of an unlock that is stored, and no unlock is stored twice."""
+        rows = self._rows(user_id)
+        for loss in losses:
+            (found,) = [unlock for unlock in rows.unlocks if _identity(unlock) == _identity(loss)]
+            rows.unlocks.remove(found)
+        rows.unlocks += unlocks
 
     def loaded(self, user_id: str) -> LearnerState:
         """The learner's whole state, every day included."""
         state = self._load(user_id, ())
         for (day, cell), totals in self._rows(user_id).days.items():
             state.days.setdefault(day, {})[cell] = replace(totals)
+        for (key, bucket), n in self._rows(user_id).buckets.items():
+            state.buckets.setdefault(key, {})[bucket] = n
         return state
 
     def _rows(self, user_id: str) -> Rows:
@@ -166,13 +179,26 @@ class Store:
             counters=dict(rows.counters),
             totals={cell: replace(totals) for cell, totals in rows.totals.items()},
             levels=dict(rows.levels),
-            unlocked={unlock.achievement.id for unlock in rows.unlocks},
+            lost=dict(rows.lost),
         )
+        for unlock in rows.unlocks:
+            hold(state.unlocked, unlock.achievement.id, unlock.occurrence)
         wanted = {c.local_day for c in self._concerned(rows, user_id, batch)}
         for (day, cell), totals in rows.days.items():
             if day in wanted:
                 state.days.setdefault(day, {})[cell] = replace(totals)
+        self._load_buckets(state, rows, batch)
         return state
+
+    def _load_buckets(self, state: LearnerState, rows: Rows, batch: Sequence[Completion]) -> None:
+        """The batch's own, and all windows where a completion may be taken out."""
+        counters = self.books[state.rule_book or 0].counters
+        concerned = [*self._concerned(rows, state.user_id, batch)]
+        own = {pair for completion in concerned for pair in counters.buckets_of(completion)}
+        corrected = any(c.revision for c in concerned)
+        for (key, bucket), n in rows.buckets.items():
+            if (key, bucket) in own or (corrected and key in counters.windows):
+                state.buckets.setdefault(key, {})[bucket] = n
 
     def _concerned(
         self, rows: Rows, user_id: str, batch: Sequence[Completion]
@@ -192,6 +218,12 @@ class Store:
         rows.totals |= {cell: replace(state.totals[cell]) for cell in dirty.totals}
         rows.days |= {(day, cell): replace(state.days[day][cell]) for day, cell in dirty.days}
         rows.levels |= {topic: state.levels[topic] for topic in dirty.levels}
+        for (key, bucket), new in dirty.buckets.items():
+            assert new == ((key, bucket) not in rows.buckets)
+            rows.buckets[key, bucket] = state.buckets[key][bucket]
+            if not rows.buckets[key, bucket]:
+                del rows.buckets[key, bucket]
+        rows.lost = dict(state.lost)
         rows.day_offsets = state.least_day_offset, state.most_day_offset
         if dirty.excused_days:
             rows.excused = list(state.streaks.excused.runs)
@@ -206,6 +238,10 @@ class Store:
         if dirty.expiry:
             clock = clock_of(state, self.active.day_starts)
             rows.expiry = expires_at(self.books[rows.rule_book], state, clock)
+
+
+def _identity(found: Unlock | Loss) -> tuple[str, int, int]:
+    return found.achievement.id, found.occurrence, found.generation
 
 
 Value = TypeVar("Value")

@@ -56,6 +56,7 @@ def contents(draw: st.DrawFn) -> dict[str, Any]:
     slot = draw(st.integers(0, 8 * 6))
     return {
         "revoked": draw(st.sampled_from((False, False, False, True))),
+        "exercise_id": draw(st.sampled_from(("two-sum", "sort", "join"))),
         "topic": draw(st.sampled_from(TOPICS)),
         "difficulty": draw(st.sampled_from(("easy", "medium", "hard"))),
         "grade_hundredths": draw(st.sampled_from(_GRADES)),

@@ -189,11 +189,55 @@ def measured(
         return len(kept), ask["at_least"]
     if kind == "skill_level":
         return _skill(ask, done, thresholds)
-    matching = [c for c in done if _matches(c, ask)]
+    return _counted(kind, ask, [c for c in done if _matches(c, ask)], policy)
+
+
+def _counted(
+    kind: str, ask: Mapping[str, Any], matching: Sequence[Completion], policy: NaivePolicy
+) -> tuple[int, int]:
+    if "within" in ask:
+        whole = {name: value for name, value in ask.items() if name != "within"}
+        windows = {_window(c, ask["within"], policy) for c in matching}
+        within = ([c for c in matching if _window(c, ask["within"], policy) == w] for w in windows)
+        best = max((measured({kind: whole}, each)[0] for each in within), default=0)
+        return best, ask.get("at_least") or ask["seconds"]
     if kind == "time_spent":
         return sum(c.time_spent_seconds for c in matching), ask["seconds"]
     assert kind == "exercises_completed", kind
+    if ask.get("distinct"):
+        return len({c.exercise_id for c in matching}), ask["at_least"]
     return len(matching), ask["at_least"]
+
+
+def naive_occurrences(
+    rule: Mapping[str, Any],
+    repeat: str | None,
+    done: Sequence[Completion],
+    policy: NaivePolicy = NO_FREEZES,
+) -> dict[int, tuple[int, int]]:
+    """The occurrences of an achievement that hold: what each measured, and what it asked for."""
+    if repeat == "each_week":
+        weeks = {iso_week(c, policy) for c in done}
+        found = {w: measured(rule, [c for c in done if iso_week(c, policy) == w]) for w in weeks}
+        return {week: found[week] for week in sorted(weeks) if found[week][0] >= found[week][1]}
+    value, target = measured(rule, done, THRESHOLDS, policy)
+    most = 100 if repeat == "each_multiple" else 1
+    return {n: (value, n * target) for n in range(1, most + 1) if value >= n * target}
+
+
+def iso_week(c: Completion, policy: NaivePolicy) -> int:
+    """The ISO year and week of the fourth day of the completion's week, as in 202648."""
+    return int(f"{_window(c, 'week', policy) + dt.timedelta(days=3):%G%V}")
+
+
+def _window(c: Completion, within: str, policy: NaivePolicy) -> dt.date:
+    """The first day of the completion's day, week or month."""
+    day = c.local_day
+    if within == "month":
+        return day.replace(day=1)
+    while within == "week" and day.weekday() != policy.week_starts_on:
+        day -= dt.timedelta(days=1)
+    return day
 
 
 def naive_unlocks(

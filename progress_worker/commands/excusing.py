@@ -2,7 +2,8 @@
 
 It is one transaction under the same version check as a batch, so it may be the learner's first
 fact, beside a first completion on another worker. Unlocks that hold now are added as backdated:
-each names the completion that, in order of work, first meets its rule.
+each names the completion that, in order of work, first meets its rule. Without an excuse that was
+taken back, unlocks may be lost.
 """
 
 from __future__ import annotations
@@ -79,16 +80,18 @@ class Excusing:
         before = state.streaks.excused
         state.streaks.set_excused(excused)
         book = self._books.by_version[state.rule_book]
-        if book.index.due(state, DAYS_BIT):
+        if book.index.due(state, DAYS_BIT) or book.withdrawable.fails(state):
             state.streaks.set_excused(before)  # as stored: what differs from it is saved
-            return await derive_and_replace(
+            replaced = await derive_and_replace(
                 connection,
                 self._books,
                 self._messages,
                 self._expiries,
                 {state.user_id: state},
                 newest=False,
+                reason="revoked" if excuse.revoked else "revised",
             )
+            return replaced.unlocks
         state.dirty.changed = state.dirty.excused_days = state.dirty.expiry = True
         await save(connection, Changes([state]), expiries=self._expiries)
         return []

@@ -1,7 +1,8 @@
 """Derives one learner's progress again from the stored completions, by the learner's rule book.
 
-What differs is replaced. Unlocks that are earned now are added as backdated, and none is taken
-away. It is one transaction under the same version check as a batch.
+What differs is replaced. Unlocks that are earned now are added as backdated. None is taken away
+but those of achievements with `revocation: withdraw` whose rule does not hold. It is one
+transaction under the same version check as a batch.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Recalculation:
                 Reason.BEYOND_RETENTION,
                 "the learner's sums hold completions that were deleted",
             )
-        return await derive_and_replace(
+        replaced = await derive_and_replace(
             connection,
             self._books,
             self._messages,
@@ -79,3 +80,4 @@ class Recalculation:
             newest=False,
             only_topic=topic,
         )
+        return replaced.unlocks

@@ -12,6 +12,8 @@ from progress_worker.domain.rule_kinds import (
     Rule,
     WholeTarget,
     asks_for_tiers,
+    counting,
+    reads_levels,
     takes_filters,
     with_target,
     with_until,
@@ -70,6 +72,7 @@ class Described(Written):
     hidden: Literal[False, True, "progress"] = False
     requires: Annotated[tuple[str, ...], Field(strict=False)] = ()
     status: _Status = "active"
+    revocation: Literal["keep", "withdraw"] = "keep"
     rule: Rule
 
     @model_validator(mode="after")
@@ -80,6 +83,15 @@ class Described(Written):
                     "only rules that take `until` can be retired: its `status` can be `closed`"
                 )
             with_until(self.rule, self.status.retired.after)
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_withdrawn(self) -> Self:
+        if self.revocation == "withdraw" and reads_levels(self.rule):
+            raise ValueError(
+                "a skill level may fall and rise again with every exercise, so its `revocation` "
+                "cannot be `withdraw`"
+            )
         return self
 
     @property
@@ -93,11 +105,15 @@ class Described(Written):
         return self.status == "active" or isinstance(self.status, Retired)
 
 
+Repeat = Literal["each_multiple", "each_week"]
+
+
 class Achievement(Described):
-    """Something to earn, once."""
+    """Something to earn: once, or again with each multiple of the target or in each week."""
 
     tier: Tier
     points: Points
+    repeat: Repeat | None = None
 
     def with_end(self) -> Achievement:
         """The achievement as it is judged: one that is retired has an `until` in its rule."""
@@ -110,6 +126,24 @@ class Achievement(Described):
     def _has_targets(self) -> Self:
         if asks_for_tiers(self.rule):
             raise ValueError("the word `target` stands in the rule, and there are no `tiers`")
+        return self
+
+    @model_validator(mode="after")
+    def _can_repeat(self) -> Self:
+        counted = counting(self.rule)
+        if self.repeat is None:
+            return self
+        if counted is None:
+            raise ValueError(
+                "only `exercises_completed` and `time_spent` can `repeat`, and not as a part of "
+                "`all` or `any`"
+            )
+        if counted.within is not None:
+            raise ValueError("`repeat` and `within` do not go together: leave one out")
+        if self.repeat == "each_week" and getattr(counted, "distinct", False):
+            raise ValueError("`distinct` counts over all weeks: it cannot repeat with `each_week`")
+        if self.repeat == "each_week" and self.requires:
+            raise ValueError("what repeats with `each_week` cannot require other achievements")
         return self
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from progress_worker.domain.days import Days
 from progress_worker.domain.derive import Derived
+from progress_worker.domain.occurrences import unlock_name
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import SUMS, Totals
 
@@ -60,8 +61,21 @@ def compare(stored: LearnerState, derived: Derived) -> Iterator[Difference]:
         counts = stored.counters.get(key), state.counters.get(key)
         if counts[0] != counts[1]:
             yield Difference(user_id, "counter", key, *counts)
+    yield from _buckets(stored, state)
     for name in sorted(state.unlocked - stored.unlocked):
         yield Difference(user_id, "unlock", name, None, "earned")
+    for loss in derived.losses:
+        name = unlock_name(loss.achievement.id, loss.occurrence)
+        yield Difference(user_id, "unlock", name, "held", None)
+
+
+def _buckets(stored: LearnerState, state: LearnerState) -> Iterator[Difference]:
+    for key in sorted(stored.buckets.keys() | state.buckets.keys()):
+        was, now = stored.buckets.get(key, {}), state.buckets.get(key, {})
+        for name in sorted(was.keys() | now.keys()):
+            if was.get(name, 0) != now.get(name, 0):
+                shown = was.get(name, 0), now.get(name, 0)
+                yield Difference(stored.user_id, "bucket", f"{key} {name}", *shown)
 
 
 def _levels(stored: LearnerState, state: LearnerState) -> Iterator[Difference]:

@@ -9,7 +9,9 @@ from typing import Final, NamedTuple, TypeAlias
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.days import Days, union
 from progress_worker.domain.excuses import Excuse, excused_days
-from progress_worker.domain.reducer import Unlock, apply
+from progress_worker.domain.occurrences import hold, release, unlock_name
+from progress_worker.domain.reducer import Unlock, apply, unlock_of
+from progress_worker.domain.revocation import Loss, LossReason, generation_of
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import Cell, LearnerState, Named, Proof, SkillLevel, Value
 from progress_worker.domain.streaks import Streaks
@@ -25,25 +27,33 @@ _DaySums: TypeAlias = dict[dt.date, dict[Cell, Totals]]
 class Derived(NamedTuple):
     """A learner's progress, derived from the stored completions by a rule book.
 
-    `unlocks` are the achievements whose rules hold. Each names the completion that first met the
-    rule when all are applied oldest first, or the last one if deleted completions were needed too.
-    If every completion was deleted, none can be named, and the achievement is left out.
+    `unlocks` are the occurrences of achievements whose rules hold. Each names the completion that
+    first met the rule when all are applied oldest first, or the last one if deleted completions
+    were needed too. If every completion was deleted, none can be named, and the unlock is left out.
+    `losses` are the stored unlocks that no longer hold and are not kept. A learner whose
+    completions were deleted loses nothing.
     """
 
     state: LearnerState
     unlocks: list[Unlock]
+    losses: list[Loss]
 
 
 class Derivation:
     """Folds one learner's completions, which are added oldest first."""
 
     def __init__(
-        self, book: RuleBook, stored: LearnerState, excuses: Iterable[Excuse] = ()
+        self,
+        book: RuleBook,
+        stored: LearnerState,
+        excuses: Iterable[Excuse] = (),
+        reason: LossReason = "rules",
     ) -> None:
-        """`stored` is the learner with every day; it is read, and never changed.
+        """`stored` is the learner with every day and bucket; it is read, and never changed.
 
-        `excuses` are the learner's, each at its highest revision.
+        `excuses` are the learner's, each at its highest revision. `reason` is that of losses.
         """
+        self._reason = reason
         self._book = book
         self._stored = stored
         self._state = book.new_learner(stored.user_id)
@@ -68,24 +78,30 @@ class Derivation:
         state.proofs = None
         if self._stored.kept_from is not None:
             state = _with_deleted(self._book, self._stored, state)
-        met = {unlock.achievement.id: unlock for unlock in self._met}
-        held = self._book.unlock_held(state, self._stored.unlocked)
+        losses = self._losses(state)
+        met = {_name_of(unlock): unlock for unlock in self._met}
         unlocks = []
-        for achievement, condition in self._book.judged:
-            if achievement.id not in held:
-                continue
-            if achievement.id in met:
-                # The unlock's progress counts no deleted completions, so it may be too low.
-                unlocks.append(met[achievement.id]._replace(backdated=True))
-            elif self._last is not None:
-                progress = condition.progress(state)
-                unlock = Unlock(
-                    state.user_id, achievement, self._last, progress, self._book.version, True
-                )
-                unlocks.append(unlock)
-        state.unlocked = {unlock.achievement.id for unlock in unlocks}
+        for entry in self._book.unlock_held(state, self._stored.unlocked):
+            # The progress of an unlock that was met counts no deleted completions.
+            found = met.get(entry.name)
+            if found is None and self._last is not None:
+                found = unlock_of(self._book, state, entry, self._last)
+            if found is not None:
+                generation = generation_of(state, entry.name)
+                unlocks.append(found._replace(backdated=True, generation=generation))
+        state.unlocked = set()
+        for unlock in unlocks:
+            hold(state.unlocked, unlock.achievement.id, unlock.occurrence)
         state.targets_of = 0
-        return Derived(state, unlocks)
+        return Derived(state, unlocks, losses)
+
+    def _losses(self, state: LearnerState) -> list[Loss]:
+        """The stored unlocks that no longer hold; the state remembers their generations."""
+        state.lost = dict(self._stored.lost)
+        if self._stored.kept_from is not None:
+            return []
+        state.unlocked = set(self._stored.unlocked)
+        return self._book.withdrawable.take(state, self._reason, self._book.version)
 
 
 def replacement(
@@ -93,8 +109,8 @@ def replacement(
 ) -> tuple[LearnerState, list[Unlock]]:
     """Return the state that replaces the stored one, and the unlocks that are new.
 
-    Only what differs is marked as dirty, so only that is saved. No unlock is taken away. With
-    `only_topic`, other topics keep their levels.
+    Only what differs is marked as dirty, so only that is saved. The losses are those of `derived`.
+    With `only_topic`, other topics keep their levels.
     """
     state, dirty = derived.state, derived.state.dirty
     state.version = stored.version
@@ -117,13 +133,31 @@ def replacement(
             dirty.days[day, cell] = new
             if not cells[cell].completions:
                 dirty.taken_back = True
+    _mark_buckets(stored, state)
     _keep_history(state, stored, only_topic)
     dirty.levels = {
         topic: level for topic, level in state.levels.items() if level != stored.levels.get(topic)
     }
-    earned = [unlock for unlock in derived.unlocks if unlock.achievement.id not in stored.unlocked]
-    state.unlocked |= stored.unlocked
+    had = set(stored.unlocked)
+    for loss in derived.losses:
+        release(had, loss.achievement, loss.occurrence)
+    earned = [unlock for unlock in derived.unlocks if _name_of(unlock) not in had]
+    state.unlocked |= had
     return state, earned
+
+
+def _name_of(unlock: Unlock) -> str:
+    return unlock_name(unlock.achievement.id, unlock.occurrence)
+
+
+def _mark_buckets(stored: LearnerState, state: LearnerState) -> None:
+    """The buckets to save, each with whether its row is new; one that is not derived becomes 0."""
+    dirty = state.dirty.buckets = {}
+    for key in stored.buckets.keys() | state.buckets.keys():
+        was, now = stored.buckets.get(key, {}), state.buckets.setdefault(key, {})
+        for name in was.keys() | now.keys():
+            if now.setdefault(name, 0) != was.get(name, 0):
+                dirty[key, name] = name not in was
 
 
 def _differing(stored: dict[Cell, Totals], derived: dict[Cell, Totals]) -> dict[Cell, bool]:
@@ -168,6 +202,7 @@ def _with_deleted(book: RuleBook, stored: LearnerState, left: LearnerState) -> L
         least_day_offset=min(_known(stored.least_day_offset, left.least_day_offset), default=None),
         most_day_offset=max(_known(stored.most_day_offset, left.most_day_offset), default=None),
         counters=left.counters | book.counters.known(stored.counters),
+        buckets=left.buckets | book.counters.known_buckets(stored.buckets),
         totals=_kept(stored.totals, left.totals),
         days=_kept_days(stored, left),
         kept_from=stored.kept_from,

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from progress_worker.domain.buckets import Bucketing, Buckets, add_to_bucket, best, bucket_of
 from progress_worker.domain.clocks import clock_offset
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.completion_filters import (
@@ -13,6 +14,8 @@ from progress_worker.domain.completion_filters import (
     minutes_between,
     month_and_day,
 )
+from progress_worker.domain.rule_kinds import Counting, ExercisesCompleted
+from progress_worker.domain.state import LearnerState
 from progress_worker.domain.vocabulary import DIFFICULTIES, WEEKDAYS, Difficulty
 
 _NOT_GRADED: Final = -1
@@ -24,7 +27,11 @@ _MIDNIGHT: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 class Filter(NamedTuple):
-    """A condition on single completions, counted per learner under `key`."""
+    """A condition on single completions, counted per learner under `key`.
+
+    With `bucketed_by`, each bucket has a count of its own, and the learner's is that of the best
+    one. If each bucket is an exercise, the learner's is the number of buckets.
+    """
 
     #: As the rule book names them; two filters with the same conditions match the same.
     conditions: str
@@ -44,6 +51,8 @@ class Filter(NamedTuple):
     on: tuple[int, int] | None
     #: Whether the time spent is summed up, in seconds, and not the completions counted.
     sums_time: bool
+    bucketed_by: Bucketing | None
+    week_starts_on: int
 
     @property
     def key(self) -> str:
@@ -58,25 +67,49 @@ class Filter(NamedTuple):
         ) == _filter("", CompletionFilters(), False)
 
 
-def filter_of(part: CompletionFilters, sums_time: bool = False) -> Filter | None:
+def filter_of(part: Counting, week_starts_on: int, sums_time: bool = False) -> Filter | None:
     """The filter to count by; None if the learner's sums answer the rule already.
 
-    With `sums_time`, the filter sums up the time spent.
+    Weeks begin on that weekday. With `sums_time`, the filter sums up the time spent.
     """
     # The topic is the only free text. It comes last, so that no two filters have the same key.
     names = {*CompletionFilters.model_fields} - {"topic"}
     given = part.model_dump(include=names, exclude_none=True, by_alias=True)
-    if not given:
+    bucketed_by = _bucketing(part)
+    if bucketed_by is None and not given:
         return None
     if part.weekdays is not None:
         given["weekdays"] = "+".join(part.weekdays)
+    if bucketed_by is not None:
+        given = _named(bucketed_by, week_starts_on) | given
     if part.topic is not None:
         given["topic"] = part.topic
     conditions = ",".join(f"{name}={value}" for name, value in given.items())
-    return _filter(conditions, part, sums_time)
+    return _filter(conditions, part, sums_time, bucketed_by, week_starts_on)
 
 
-def _filter(conditions: str, part: CompletionFilters, sums_time: bool) -> Filter:
+def _bucketing(part: Counting) -> Bucketing | None:
+    if isinstance(part, ExercisesCompleted) and part.distinct:
+        return "exercise"
+    return part.within
+
+
+def _named(bucketed_by: Bucketing, week_starts_on: int) -> dict[str, str]:
+    """Weeks that begin on another day are other buckets."""
+    if bucketed_by == "exercise":
+        return {"distinct": "exercises"}
+    if bucketed_by == "week" and week_starts_on:
+        return {"within": f"week+{WEEKDAYS[week_starts_on]}"}
+    return {"within": bucketed_by}
+
+
+def _filter(
+    conditions: str,
+    part: CompletionFilters,
+    sums_time: bool,
+    bucketed_by: Bucketing | None = None,
+    week_starts_on: int = 0,
+) -> Filter:
     days = None if part.weekdays is None else [1 << WEEKDAYS.index(day) for day in part.weekdays]
     return Filter(
         conditions=conditions,
@@ -91,6 +124,8 @@ def _filter(conditions: str, part: CompletionFilters, sums_time: bool) -> Filter
         last_day=part.until or dt.date.max,
         on=None if part.on is None else month_and_day(part.on),
         sums_time=sums_time,
+        bucketed_by=bucketed_by,
+        week_starts_on=week_starts_on if bucketed_by == "week" else 0,
     )
 
 
@@ -111,6 +146,11 @@ class Counters:
         self._others = [
             (bit, found.key, found) for found, bit in self._bits.items() if not found.is_plain
         ]
+        self._bucketed = [
+            (key, found, found.bucketed_by)
+            for _, key, found in self._others
+            if found.bucketed_by is not None
+        ]
 
     def bits_of(self, filters: Iterable[Filter]) -> int:
         """The bits of these filters, together."""
@@ -124,14 +164,37 @@ class Counters:
         """The counts of these filters only; others would not be counted further."""
         return {key: counts[key] for key in self._zero if key in counts}
 
-    def count(self, counts: dict[str, int], completion: Completion, sign: int) -> int:
+    def buckets_of(self, completion: Completion) -> list[tuple[str, str]]:
+        """The buckets that a completion is counted in, each by its filter's key and its name."""
+        grade = _grade(completion)
+        return [
+            (key, bucket_of(by, found.week_starts_on, completion))
+            for key, found, by in self._bucketed
+            if _matches(found, completion, grade)
+        ]
+
+    @property
+    def has_buckets(self) -> bool:
+        """Whether any filter counts in buckets."""
+        return bool(self._bucketed)
+
+    @property
+    def windows(self) -> list[str]:
+        """The keys of the filters whose buckets are days, weeks or months."""
+        return [key for key, _, by in self._bucketed if by != "exercise"]
+
+    def known_buckets(self, buckets: Buckets) -> Buckets:
+        """Those of the buckets that these filters count in."""
+        return {key: dict(buckets[key]) for key, _, _ in self._bucketed if key in buckets}
+
+    def count(self, state: LearnerState, completion: Completion, sign: int) -> int:
         """Count the completion under every filter that it matches; returns the filters' bits.
 
-        A filter that has no count is left out: it was not counted from the beginning.
+        A filter that has no count is left out: it was not counted from the beginning. The state has
+        every bucket of the completion that is stored, and all buckets where a count may fall.
         """
-        grade = completion.grade_hundredths
-        if grade is None:
-            grade = _NOT_GRADED
+        counts = state.counters
+        grade = _grade(completion)
         topic, hints = completion.topic, completion.hints_used
         matched = 0
         for bit, key, of_topic, least, most in self._plain[completion.difficulty]:
@@ -141,20 +204,44 @@ class Counters:
                     counts[key] = before + sign
                     matched |= bit
         if self._others:
-            matched |= self._count_others(counts, completion, sign, grade)
+            matched |= self._count_others(state, completion, sign, grade)
         return matched
 
     def _count_others(
-        self, counts: dict[str, int], completion: Completion, sign: int, grade: int
+        self, state: LearnerState, completion: Completion, sign: int, grade: int
     ) -> int:
+        counts = state.counters
         matched = 0
         for bit, key, found in self._others:
             before = counts.get(key)
             if before is not None and _matches(found, completion, grade):
-                amount = completion.time_spent_seconds if found.sums_time else 1
-                counts[key] = before + sign * amount
+                amount = sign * (completion.time_spent_seconds if found.sums_time else 1)
+                if found.bucketed_by is None:
+                    counts[key] = before + amount
+                elif amount:
+                    name = bucket_of(found.bucketed_by, found.week_starts_on, completion)
+                    counts[key] = _count_in_bucket(state, found, name, amount)
                 matched |= bit
         return matched
+
+
+def _count_in_bucket(state: LearnerState, found: Filter, name: str, amount: int) -> int:
+    """Add to a bucket; returns the learner's count."""
+    key = found.key
+    buckets = state.buckets.setdefault(key, {})
+    state.dirty.buckets.setdefault((key, name), name not in buckets)
+    before, after = add_to_bucket(buckets, name, amount)
+    count = state.counters[key]
+    if found.bucketed_by == "exercise":
+        return count + (after > 0) - (before > 0)
+    if amount > 0:
+        return max(count, after)
+    return best(buckets.values()) if before == count else count
+
+
+def _grade(completion: Completion) -> int:
+    grade = completion.grade_hundredths
+    return _NOT_GRADED if grade is None else grade
 
 
 def _matches(asked: Filter, done: Completion, grade: int) -> bool:

@@ -12,7 +12,9 @@ from progress_worker.domain import travel
 from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.clocks import read_clock, reread_clock
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.occurrences import Entry, hold
 from progress_worker.domain.revisions import supersedes
+from progress_worker.domain.revocation import Loss, LossReason, generation_of
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import (
     DAYS_BIT,
@@ -23,7 +25,6 @@ from progress_worker.domain.rules import (
     Progress,
 )
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
-from progress_worker.domain.threshold_index import Entry
 from progress_worker.domain.totals import Totals, add_to_sums
 from progress_worker.domain.vocabulary import Level
 
@@ -41,14 +42,20 @@ class Outcome(StrEnum):
 
 
 class Unlock(NamedTuple):
-    """A rule was met for the first time; `trigger` is the event that completed it."""
+    """A rule was met; `trigger` is the event that completed it.
+
+    Each occurrence is unlocked once, and once more with the next generation after it was lost.
+    """
 
     user_id: str
     achievement: Achievement
     trigger: Completion
     progress: Progress
     rule_version: int
+    rules_digest: str
     backdated: bool = False
+    occurrence: int = 1
+    generation: int = 1
 
 
 class LevelChange(NamedTuple):
@@ -66,11 +73,12 @@ class LevelChange(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """The outcome, and what has to be published, in the order in which it happened."""
+    """The outcome, and what has to be published: losses come before unlocks."""
 
     outcome: Outcome
     unlocks: Sequence[Unlock] = ()
     level_changes: Sequence[LevelChange] = ()
+    losses: Sequence[Loss] = ()
 
 
 _NOTHING_TO_PUBLISH: Final = {outcome: Effects(outcome) for outcome in Outcome}
@@ -96,9 +104,15 @@ def apply(
     level_changes = _relevel(book, state, arrival, stored)
     if level_changes:
         changed |= LEVELS_BIT
+    losses: Sequence[Loss] = ()
+    if stored is not None and book.withdrawable.ids:
+        reason: LossReason = "revoked" if arrival.revoked else "revised"
+        losses = book.withdrawable.take(state, reason, book.version)
     due = book.index.due(state, changed)
-    if due:
-        return Effects(outcome, _unlock(book, state, arrival, due), level_changes)
+    if changed & book.weekly.reads and not arrival.revoked:
+        due = _in_order([*due, *book.weekly.due(state, changed, arrival)])
+    if due or losses:
+        return Effects(outcome, _unlock(book, state, arrival, due), level_changes, losses)
     return Effects(outcome, (), level_changes) if level_changes else _NOTHING_TO_PUBLISH[outcome]
 
 
@@ -119,7 +133,7 @@ def _replace(
 def _put_in(book: RuleBook, state: LearnerState, completion: Completion) -> int:
     """Add the completion to every sum; returns what it changed."""
     topic, _ = _sum(book, state, completion, 1)
-    changed = book.counters.count(state.counters, completion, 1)
+    changed = book.counters.count(state, completion, 1)
     if topic.completions == 1:
         changed |= TOPICS_BIT
     if state.streaks.add_active(completion.local_day):
@@ -132,7 +146,7 @@ def _put_in(book: RuleBook, state: LearnerState, completion: Completion) -> int:
 def _take_out(book: RuleBook, state: LearnerState, completion: Completion) -> int:
     topic, day = _sum(book, state, completion, -1)
     state.dirty.taken_back = True
-    changed = book.counters.count(state.counters, completion, -1)
+    changed = book.counters.count(state, completion, -1)
     if topic.completions == 0:
         changed |= TOPICS_BIT
     if not any(totals.completions for totals in day.values()):
@@ -211,17 +225,32 @@ def _relevel_topic(
 def _unlock(
     book: RuleBook, state: LearnerState, trigger: Completion, due: Sequence[Entry]
 ) -> Sequence[Unlock]:
-    state.unlocked.update(entry.name for entry in due)
+    _hold(state, due)
     while following := book.index.due(state, UNLOCKS_BIT):
-        state.unlocked.update(entry.name for entry in following)
-        due = sorted([*due, *following], key=lambda entry: entry.position)
-    return [
-        Unlock(
-            state.user_id,
-            entry.achievement,
-            trigger,
-            entry.condition.progress(state),
-            book.version,
-        )
-        for entry in due
-    ]
+        _hold(state, following)
+        due = _in_order([*due, *following])
+    return [unlock_of(book, state, entry, trigger) for entry in due]
+
+
+def unlock_of(book: RuleBook, state: LearnerState, entry: Entry, trigger: Completion) -> Unlock:
+    """The unlock of an entry by the completion that completed its rule, in this state."""
+    return Unlock(
+        state.user_id,
+        entry.achievement,
+        trigger,
+        entry.condition.progress(state),
+        book.version,
+        book.digest,
+        False,
+        entry.occurrence,
+        generation_of(state, entry.name),
+    )
+
+
+def _hold(state: LearnerState, due: Sequence[Entry]) -> None:
+    for entry in due:
+        hold(state.unlocked, entry.achievement.id, entry.occurrence)
+
+
+def _in_order(due: Sequence[Entry]) -> Sequence[Entry]:
+    return sorted(due, key=lambda entry: (entry.position, entry.occurrence))

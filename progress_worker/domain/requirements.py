@@ -21,6 +21,11 @@ def check_requirements(achievements: Sequence[Achievement]) -> None:
                 raise ValueError(f"{each.id} requires {name}, which is hidden")
             if by_id[name].status in {"paused", "withdrawn"}:
                 raise ValueError(f"{each.id} requires {name}, which is {by_id[name].status}")
+            if each.revocation == "withdraw" and by_id[name].revocation == "keep":
+                raise ValueError(
+                    f"{each.id} can be lost (`revocation: withdraw`) and requires {name}, which is "
+                    "kept"
+                )
     try:
         TopologicalSorter({each.id: each.requires for each in achievements}).prepare()
     except CycleError as error:

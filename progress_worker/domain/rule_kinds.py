@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
+from progress_worker.domain.buckets import Window
 from progress_worker.domain.completion_filters import CompletionFilters
 from progress_worker.domain.vocabulary import Level, Topic
 from progress_worker.domain.written import Written
@@ -24,10 +25,26 @@ WholeTarget = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Target = Annotated[WholeTarget, WrapValidator(_number)]
 
 
-class ExercisesCompleted(CompletionFilters):
-    """At least this many completions match every filter that is given."""
+class Counting(CompletionFilters):
+    """Counts what matches every filter; in the best day, week or month with `within`."""
+
+    within: Window | None = None
+
+
+class ExercisesCompleted(Counting):
+    """At least this many completions match every filter that is given.
+
+    With `distinct`, an exercise counts once, however often it was completed.
+    """
 
     at_least: Target
+    distinct: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind_of_bucket(self) -> Self:
+        if self.distinct and self.within is not None:
+            raise ValueError("`distinct` and `within` do not go together: leave one out")
+        return self
 
 
 class StreakReached(Written):
@@ -59,7 +76,7 @@ class SkillLevelReached(Written):
         return self
 
 
-class TimeSpent(CompletionFilters):
+class TimeSpent(Counting):
     """At least this many seconds were spent on the completions that match every filter."""
 
     seconds: Target
@@ -107,12 +124,33 @@ def asks_for_tiers(rule: Rule) -> bool:
     return with_target(rule, 1) != rule
 
 
+def counting(rule: Rule) -> Counting | None:
+    """What the rule counts; None for a rule of another kind."""
+    return rule.exercises_completed or rule.time_spent
+
+
+def of_every_week(rule: Rule) -> Rule:
+    """The rule about the best week. It is a counting rule without a window."""
+    changes = {
+        name: part.model_copy(update={"within": "week"})
+        for name, part in rule
+        if isinstance(part, Counting)
+    }
+    return rule.model_copy(update=changes)
+
+
+def reads_levels(rule: Rule) -> bool:
+    """Whether it asks for a skill level, which may fall."""
+    parts = rule.all or rule.any or ()
+    return rule.skill_level is not None or any(map(reads_levels, parts))
+
+
 def takes_filters(rule: Rule) -> bool:
     """Whether all that it counts can be limited to some days."""
     parts = rule.all or rule.any
     if parts:
         return all(map(takes_filters, parts))
-    return bool(rule.exercises_completed or rule.time_spent)
+    return counting(rule) is not None
 
 
 def with_until(rule: Rule, last_day: dt.date) -> Rule:

@@ -5,14 +5,18 @@ The reducer, the view, the messages and the commands use it. It never changes.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from importlib.resources import files
 
+from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.calendar import DayStarts
 from progress_worker.domain.days import union
 from progress_worker.domain.filters import Counters
+from progress_worker.domain.occurrences import Entry, Weekly, entries_of, hold
+from progress_worker.domain.revocation import Withdrawable
+from progress_worker.domain.rule_kinds import of_every_week
 from progress_worker.domain.rulebook_file import LevelThreshold, RuleBookFile, parse_rule_book
-from progress_worker.domain.rules import FIRST_FILTER_BIT, compile_rule, requiring
+from progress_worker.domain.rules import FIRST_FILTER_BIT, Condition, compile_rule, requiring
 from progress_worker.domain.skills import LevelRules, Threshold
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.streaks import StreakPolicy
@@ -39,34 +43,47 @@ class RuleBook:
         self.day_starts = DayStarts([(each.since, each.hour) for each in content.day_starts_at])
         self.streak_policy = _policy(content)
         self.conditions = [
-            (each, requiring(compile_rule(each.rule, self.streak_policy), each.requires))
-            for each in self.achievements
+            (each, _condition(each, self.streak_policy)) for each in self.achievements
         ]
         filters = {each for _, condition in self.conditions for each in condition.filters}
         self.counters = Counters(sorted(filters, key=lambda each: each.key), FIRST_FILTER_BIT)
-        #: Those that can be unlocked.
-        self.judged = [pair for pair in self.conditions if pair[0].is_judged]
-        self.index = ThresholdIndex(self.judged, self.counters)
+        judged = [(n, *pair) for n, pair in enumerate(self.conditions) if pair[0].is_judged]
+        weekly = [each for each in judged if each[1].repeat == "each_week"]
+        self._entries = [
+            entry
+            for position, achievement, condition in judged
+            if achievement.repeat != "each_week"
+            for entry in entries_of(position, achievement, condition)
+        ]
+        self.index = ThresholdIndex(self._entries, self.counters)
+        self.weekly = Weekly(weekly, self.counters, self.streak_policy.week_starts_on)
+        self.withdrawable = Withdrawable(self._entries, weekly)
 
     def new_learner(self, user_id: str) -> LearnerState:
         """The state of a learner without a completion, complete by this rule book."""
         return LearnerState(user_id, rule_book=self.version, counters=self.counters.zero())
 
-    def unlock_held(self, state: LearnerState, kept: Set[str]) -> set[str]:
-        """Unlock everything whose rule holds, beside the unlocks that are kept; returns the ids.
+    def unlock_held(self, state: LearnerState, stored: Set[str]) -> list[Entry]:
+        """Unlock everything whose rule holds, beside the stored unlocks that are kept.
 
-        An unlock that is kept counts where another achievement requires it.
+        Returns it in the order of the rule book. An unlock that is kept counts where another
+        achievement requires it. The state has every bucket.
         """
-        state.unlocked = set(kept)
-        held: set[str] = set()
-        while found := {
-            achievement.id
-            for achievement, condition in self.judged
-            if achievement.id not in held and condition.holds(state)
-        }:
-            held |= found
-            state.unlocked |= found
-        return held
+        state.unlocked = self.withdrawable.without(stored)
+        held: dict[str, Entry] = {}
+        while found := [
+            entry
+            for entry in self._judged(state)
+            if entry.name not in held and entry.condition.holds(state)
+        ]:
+            for entry in found:
+                held[entry.name] = entry
+                hold(state.unlocked, entry.achievement.id, entry.occurrence)
+        return sorted(held.values(), key=lambda entry: (entry.position, entry.occurrence))
+
+    def _judged(self, state: LearnerState) -> Iterator[Entry]:
+        yield from self._entries
+        yield from self.weekly.holding(state)
 
     def topic_name(self, topic: str) -> str:
         """How the topic is shown to people: its display name, or else the topic itself."""
@@ -82,6 +99,13 @@ def read_rule_book(text: str) -> RuleBook:
 def built_in_text() -> str:
     """The YAML of the rule book that ships with the package."""
     return (files("progress_worker.domain") / "rulebook.yaml").read_text(encoding="utf-8")
+
+
+def _condition(achievement: Achievement, policy: StreakPolicy) -> Condition:
+    rule = achievement.rule
+    if achievement.repeat == "each_week":
+        rule = of_every_week(rule)
+    return requiring(compile_rule(rule, policy), achievement.requires)
 
 
 def _policy(content: RuleBookFile) -> StreakPolicy:

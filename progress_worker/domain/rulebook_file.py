@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
@@ -19,7 +19,7 @@ from progress_worker.domain.vocabulary import NO_NUL, Topic, Weekday
 from progress_worker.domain.written import Date, Written, two_decimals
 
 #: The newest format that this release can read. A release that adds a key to rule books raises it.
-FORMAT: Final = 4
+FORMAT: Final = 5
 #: The keys of a rule book and its parts that came after format 1.
 _FORMAT_OF: Final = {
     "Achievement.goal": 2,
@@ -49,6 +49,13 @@ _FORMAT_OF: Final = {
     "TimeSpent.since": 4,
     "TimeSpent.until": 4,
     "TimeSpent.on": 4,
+    "Achievement.repeat": 5,
+    "Achievement.revocation": 5,
+    "TieredAchievement.revocation": 5,
+    "ExercisesCompleted.within": 5,
+    "ExercisesCompleted.distinct": 5,
+    "TimeSpent.within": 5,
+    "RuleBookFile.announce": 5,
 }
 
 
@@ -141,6 +148,9 @@ class Week(Written):
     days: int = Field(default=1, ge=1, le=7)
 
 
+Announce = Literal["all", "digest", "none"]
+
+
 class StreakRules(Written):
     """The streak policy: freezes for the daily streak, and the week of the weekly one."""
 
@@ -161,7 +171,11 @@ _Entry = Annotated[
 
 
 class RuleBookFile(Written):
-    """A whole rule book. `name` is for people; the highest `version` is the active one."""
+    """A whole rule book. `name` is for people; the highest `version` is the active one.
+
+    `announce` says what is published of the unlocks of a back-fill: each one, one digest per
+    learner, or nothing.
+    """
 
     name: str = Field(default="default", pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)
     version: int = Field(ge=1, le=2**31 - 1)
@@ -171,6 +185,7 @@ class RuleBookFile(Written):
     day_starts_at: Annotated[tuple[DayStart, ...], Field(strict=False)] = ()
     streak: StreakRules = StreakRules()
     excused: Annotated[tuple[ExcusedDays, ...], Field(strict=False)] = ()
+    announce: Announce = "all"
     achievements: Annotated[tuple[_Entry, ...], Field(min_length=1, strict=False)]
 
     @model_validator(mode="after")

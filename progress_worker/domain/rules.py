@@ -30,11 +30,16 @@ Value = Callable[[LearnerState], int]
 
 
 class Progress(NamedTuple):
-    """How far a learner is with a rule: it holds when current reaches target."""
+    """How far a learner is with a rule: it holds when current reaches target.
+
+    A rule that is made of others, or requires achievements, has one node for each of them in
+    `parts`.
+    """
 
     measure: str
     current: int
     target: int
+    parts: tuple[Progress, ...] = ()
 
     @property
     def percent(self) -> int:
@@ -71,13 +76,13 @@ class Condition:
 def compile_rule(rule: spec.Rule, policy: StreakPolicy) -> Condition:
     """Turn a rule of the rule book into a condition; streaks follow the book's policy."""
     if rule.exercises_completed:
-        return _exercises(rule.exercises_completed)
+        return _exercises(rule.exercises_completed, policy.week_starts_on)
     if rule.streak:
         return _streak(rule.streak, policy)
     if rule.skill_level:
         return _skill_level(rule.skill_level)
     if rule.time_spent:
-        return _time_spent(rule.time_spent)
+        return _time_spent(rule.time_spent, policy.week_starts_on)
     if rule.distinct_topics:
         target = rule.distinct_topics.at_least
         return _reading(TOPICS_BIT, "distinct_topics", _distinct_topics, target)
@@ -96,23 +101,53 @@ def requiring(rule: Condition, required: Sequence[str]) -> Condition:
     if not required:
         return rule
 
-    def holds(state: LearnerState) -> bool:
+    def value(state: LearnerState) -> int:
         for name in required:
             if name not in state.unlocked:
-                return False
-        return rule.holds(state)
+                return 0
+        return rule.value(state)
 
     def progress(state: LearnerState) -> Progress:
-        held = sum(name in state.unlocked for name in required)
-        if held < len(required) and rule.holds(state):
-            return Progress("achievements_required", held, len(required))
-        return rule.progress(state)
+        own = rule.progress(state)
+        held = [name in state.unlocked for name in required]
+        nodes = [
+            Progress(f"unlocked[achievement={name}]", int(has), 1)
+            for name, has in zip(required, held, strict=True)
+        ]
+        shown = own
+        if not all(held) and own.current >= own.target:
+            shown = Progress("achievements_required", sum(held), len(held))
+        return shown._replace(parts=(own, *nodes))
 
-    return Condition(rule.inputs | UNLOCKS_BIT, rule.filters, COMBINED, holds, 1, progress)
+    return Condition(
+        rule.inputs | UNLOCKS_BIT, rule.filters, COMBINED, value, rule.target, progress
+    )
 
 
-def _exercises(part: spec.ExercisesCompleted) -> Condition:
-    if found := filter_of(part):
+def multiple(rule: Condition, times: int) -> Condition:
+    """The condition for a multiple of the target."""
+    target = times * rule.target
+
+    def progress(state: LearnerState) -> Progress:
+        return rule.progress(state)._replace(target=target)
+
+    return Condition(rule.inputs, rule.filters, rule.measure, rule.value, target, progress)
+
+
+def of_week(rule: Condition, week: int) -> Condition:
+    """The condition on one week of a rule about the best week."""
+    (found,) = rule.filters
+    key, name = found.key, str(week)
+
+    def value(state: LearnerState) -> int:
+        weeks = state.buckets.get(key)
+        return 0 if weeks is None else weeks.get(name, 0)
+
+    return Condition(0, rule.filters, rule.measure, value, rule.target)
+
+
+def _exercises(part: spec.ExercisesCompleted, week_starts_on: int) -> Condition:
+    if found := filter_of(part, week_starts_on):
         return _counted("exercises_completed", found, part.at_least)
     if part.topic is None:
         return _reading(
@@ -127,8 +162,8 @@ def _exercises(part: spec.ExercisesCompleted) -> Condition:
     )
 
 
-def _time_spent(part: spec.TimeSpent) -> Condition:
-    if found := filter_of(part, sums_time=True):
+def _time_spent(part: spec.TimeSpent, week_starts_on: int) -> Condition:
+    if found := filter_of(part, week_starts_on, sums_time=True):
         return _counted("time_spent_seconds", found, part.seconds)
     if part.topic is None:
         return _reading(
@@ -199,7 +234,9 @@ def _all(parts: list[Condition]) -> Condition:
         return True
 
     def parts_met(state: LearnerState) -> Progress:
-        return Progress("parts_met", sum(part.holds(state) for part in parts), len(parts))
+        nodes = tuple([part.progress(state) for part in parts])
+        met = sum(part.holds(state) for part in parts)
+        return Progress("parts_met", met, len(parts), nodes)
 
     return _combined(parts, all_hold, parts_met)
 
@@ -214,7 +251,8 @@ def _any(parts: list[Condition]) -> Condition:
         return False
 
     def nearest(state: LearnerState) -> Progress:
-        return max((part.progress(state) for part in parts), key=lambda p: p.current / p.target)
+        nodes = tuple([part.progress(state) for part in parts])
+        return max(nodes, key=lambda p: p.current / p.target)._replace(parts=nodes)
 
     return _combined(parts, any_holds, nearest)
 

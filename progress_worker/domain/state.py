@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
+from progress_worker.domain.buckets import Buckets
 from progress_worker.domain.days import Days
 from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals
@@ -43,6 +44,8 @@ class DirtyMarks:
     totals: dict[Cell, bool]
     days: dict[tuple[dt.date, Cell], bool]
     levels: dict[str, SkillLevel]
+    #: By the filter's key and the bucket's name.
+    buckets: dict[tuple[str, str], bool]
     changed: bool
     #: A completion was taken out of the sums: a day's sum may be zero now.
     taken_back: bool
@@ -59,6 +62,7 @@ class DirtyMarks:
         self.totals = {}
         self.days = {}
         self.levels = {}
+        self.buckets = {}
         self.changed = self.taken_back = self.clock_lost = False
         self.excused_days = self.expiry = False
 
@@ -70,7 +74,11 @@ class LearnerState:
     `rule_book` is the version of the rule book by which counters, levels and unlocks are complete.
     It is None for a learner whom an older release saved last: a counter may be missing then.
     `days` holds the snapshots of those local days that an event of the batch concerns.
-    `counters` holds how many completions match a filter, by the filter's key.
+    `counters` holds how many completions match a filter, by the filter's key. `buckets` holds what
+    filters that count in buckets have in those that the batch concerns. A bucket that is not there
+    is empty or was not loaded.
+    `unlocked` holds the ids of achievements that are unlocked, and `id#occurrence` for every
+    occurrence but the first. `lost` has, for unlocks that were lost, the last generation.
     `kept_from` is set once completions were deleted: those before it may be missing.
     `zone`, `offset` (in minutes, while no completion names a zone) and `day_start` (the hour) make
     the learner's clock. `complete` says that all of this release's parts were derived; a learner
@@ -85,10 +93,12 @@ class LearnerState:
     offset: Named[int] | None = None
     day_start: Named[int] | None = None
     counters: dict[str, int] = field(default_factory=dict)
+    buckets: Buckets = field(default_factory=dict)
     totals: dict[Cell, Totals] = field(default_factory=dict)
     days: dict[dt.date, dict[Cell, Totals]] = field(default_factory=dict)
     levels: dict[str, SkillLevel] = field(default_factory=dict)
     unlocked: set[str] = field(default_factory=set)
+    lost: dict[str, int] = field(default_factory=dict)
     kept_from: dt.datetime | None = None
     complete: bool = True
     #: The bounds of how far the learner's days were ahead of days in UTC, in minutes; see `travel`.

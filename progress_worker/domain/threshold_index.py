@@ -11,24 +11,14 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
-from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.filters import Counters
-from progress_worker.domain.rules import COMBINED, Condition, Value
+from progress_worker.domain.occurrences import Entry
+from progress_worker.domain.rules import COMBINED, Value
 from progress_worker.domain.state import LearnerState
 
 #: The target of a list whose achievements are all unlocked. No measured value reaches it.
 _NEVER: Final = 1 << 63
 _numbers: Final = count(1)
-
-
-class Entry(NamedTuple):
-    """An achievement and its rule; `position` is its place in the rule book."""
-
-    target: int
-    position: int
-    name: str
-    achievement: Achievement
-    condition: Condition
 
 
 class _Thresholds(NamedTuple):
@@ -40,20 +30,18 @@ class _Thresholds(NamedTuple):
 
 
 class ThresholdIndex:
-    """All achievements of a rule book."""
+    """All occurrences of a rule book's achievements that are known beforehand."""
 
-    def __init__(
-        self, conditions: Iterable[tuple[Achievement, Condition]], counters: Counters
-    ) -> None:
-        entries: dict[tuple[str, str], list[Entry]] = {}
-        for position, (achievement, condition) in enumerate(conditions):
+    def __init__(self, entries: Iterable[Entry], counters: Counters) -> None:
+        by_value: dict[tuple[str, str], list[Entry]] = {}
+        for entry in entries:
             # Rules made of others share a measure's name, but not its value.
-            own = achievement.id if condition.measure == COMBINED else ""
-            entry = Entry(condition.target, position, achievement.id, achievement, condition)
-            entries.setdefault((condition.measure, own), []).append(entry)
+            measure = entry.condition.measure
+            own = entry.achievement.id if measure == COMBINED else ""
+            by_value.setdefault((measure, own), []).append(entry)
         #: Unique in this process.
         self._number = next(_numbers)
-        self._lists = [_thresholds(sorted(shared), counters) for shared in entries.values()]
+        self._lists = [_thresholds(sorted(shared), counters) for shared in by_value.values()]
         self._reading: dict[int, list[tuple[int, Value]]] = {}
 
     def due(self, state: LearnerState, changed: int) -> Sequence[Entry]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
 from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
 from progress_worker.events.models import (
+    ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
+    ACHIEVEMENTS_BACKFILLED,
     EXERCISE_COMPLETED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
+    backfilled_event_id,
+    revoked_event_id,
     streak_at_risk_event_id,
     unlock_event_id,
 )
@@ -24,6 +29,7 @@ EXAMPLE_LEARNER: Final = "ana"
 _COMPLETION: Final = "5f0c6d1e-8a4b-4c56-9d3f-2b7e1a9c0d01"
 _COMPLETED_AT: Final = "2025-11-20T18:30:00+01:00"
 _UNLOCK: Final = str(unlock_event_id(EXAMPLE_LEARNER, "first_step"))
+_DIGEST: Final = sha256(b"a rule book").hexdigest()
 _WARNED_ON: Final = dt.date(2025, 11, 23)
 _WARNING: Final = str(streak_at_risk_event_id(EXAMPLE_LEARNER, _WARNED_ON))
 _LEVEL_CHANGE: Final = "c2b1f7b4-1f0e-5d0a-9f5c-7a9e4d3b2c10"
@@ -55,9 +61,46 @@ _UNLOCKED: Final = {
     "icon": "footprints",
     "unlocked_at": _COMPLETED_AT,
     "triggering_event_id": _COMPLETION,
-    "criteria": {"measure": "exercises_completed", "value": 1, "target": 1},
+    "criteria": {"measure": "exercises_completed", "value": 1, "target": 1, "parts": []},
     "rule_version": 1,
     "backdated": False,
+    "occurrence": 1,
+    "generation": 1,
+    "family": None,
+    "rules_digest": _DIGEST,
+    "quiet": False,
+}
+_REVOKED: Final = {
+    "event_id": str(revoked_event_id(EXAMPLE_LEARNER, "first_step", 1, 1)),
+    "user_id": EXAMPLE_LEARNER,
+    "achievement_id": "first_step",
+    "occurrence": 1,
+    "generation": 1,
+    "unlock_event_id": _UNLOCK,
+    "reason": "revoked",
+    "revoked_at": "2025-11-21T08:00:00Z",
+    "rule_version": 1,
+}
+_BACKFILLED: Final = {
+    "event_id": str(backfilled_event_id(EXAMPLE_LEARNER, _DIGEST)),
+    "user_id": EXAMPLE_LEARNER,
+    "rule_version": 2,
+    "rules_digest": _DIGEST,
+    "quiet": False,
+    "achievements": [
+        {
+            "event_id": _UNLOCK,
+            "achievement_id": "first_step",
+            "name": "First Step",
+            "category": "milestones",
+            "tier": "bronze",
+            "points": 10,
+            "icon": "footprints",
+            "unlocked_at": _COMPLETED_AT,
+            "occurrence": 1,
+            "generation": 1,
+        }
+    ],
 }
 _LEVEL_CHANGED: Final = {
     "event_id": _LEVEL_CHANGE,
@@ -122,6 +165,12 @@ EXAMPLES: Final[dict[str, _Object]] = {
     "achievementUnlocked": _binary(ACHIEVEMENT_UNLOCKED, _UNLOCK, _WORKER, _UNLOCKED),
     "skillLevelChanged": _binary(SKILL_LEVEL_CHANGED, _LEVEL_CHANGE, _WORKER, _LEVEL_CHANGED),
     "streakAtRisk": _binary(STREAK_AT_RISK, _WARNING, _WORKER, _AT_RISK),
+    "achievementRevoked": _binary(
+        ACHIEVEMENT_REVOKED, str(_REVOKED["event_id"]), _WORKER, _REVOKED
+    ),
+    "achievementsBackfilled": _binary(
+        ACHIEVEMENTS_BACKFILLED, str(_BACKFILLED["event_id"]), _WORKER, _BACKFILLED
+    ),
     "recalculationRequested": _binary(
         RECALCULATION_REQUESTED, _COMMAND, "/operations", {"user_id": EXAMPLE_LEARNER}
     ),

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from progress_worker.domain.revocation import LossReason
 from progress_worker.domain.vocabulary import NO_NUL, Difficulty, Level, Tier, Topic
 from progress_worker.events.fields import MOST_REVISIONS, Instant, UserId, Whole
 
@@ -16,6 +17,8 @@ EXERCISE_COMPLETED: Final = "exercise.completed.v1"
 ACHIEVEMENT_UNLOCKED: Final = "achievement.unlocked.v1"
 SKILL_LEVEL_CHANGED: Final = "skill.level.changed.v1"
 STREAK_AT_RISK: Final = "streak.at_risk.v1"
+ACHIEVEMENT_REVOKED: Final = "achievement.revoked.v1"
+ACHIEVEMENTS_BACKFILLED: Final = "achievements.backfilled.v1"
 
 #: The namespace of every derived identifier. It may never change.
 NAMESPACE: Final = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
@@ -112,20 +115,28 @@ class ExerciseCompleted(IncomingEvent):
     )
 
 
-class Criteria(OutgoingEvent):
-    """What was measured when a rule was met, and what it asked for."""
+class Measured(OutgoingEvent):
+    """What a rule or a part of it measured, and what it asked for."""
 
     measure: str = Field(description="What the rule measures.", examples=["exercises_completed"])
     value: int = Field(description="What was measured.", examples=[10])
     target: int = Field(description="What the rule asked for.", examples=[10])
+    parts: list[Measured] = Field(
+        default=[],
+        description="The same of each part, where the rule is made of others.",
+    )
+
+
+class Criteria(Measured):
+    """What was measured when a rule was met, and what it asked for."""
 
 
 class AchievementUnlocked(OutgoingEvent):
-    """A learner met an achievement's rule, for the first and only time."""
+    """A learner met an achievement's rule, for the first time in this occurrence."""
 
     event_id: UUID = Field(
-        description="Also `ce_id`: derived from learner and achievement, so that a repeat can be "
-        "dropped."
+        description="Also `ce_id`: derived from learner and achievement, and from occurrence and "
+        "generation where they are not 1, so that a repeat can be dropped."
     )
     user_id: UserId
     achievement_id: str = Field(description="Its id in the rule book.", examples=["first-steps"])
@@ -144,6 +155,72 @@ class AchievementUnlocked(OutgoingEvent):
     backdated: bool = Field(
         description="True for an unlock by a back-fill or a recalculation: nobody needs a bell."
     )
+    occurrence: int = Field(
+        default=1,
+        description="Which unlock of the achievement it is: 1, or more where it repeats with each "
+        "multiple of the target. Where it repeats with each week, the week: 202648 is 2026-W48.",
+    )
+    generation: int = Field(
+        default=1, description="More than 1 where this unlock was lost before and earned again."
+    )
+    family: str | None = Field(
+        default=None, description="Achievements of one family belong together."
+    )
+    rules_digest: str | None = Field(
+        default=None, description="SHA-256 of the rule book that held the rule, in hexadecimal."
+    )
+    quiet: bool = Field(
+        default=False, description="True if the learner does not want to be disturbed by it."
+    )
+
+
+class AchievementRevoked(OutgoingEvent):
+    """A learner lost an unlock whose rule no longer holds."""
+
+    event_id: UUID = Field(
+        description="Also `ce_id`: derived from learner, achievement, occurrence and generation."
+    )
+    user_id: UserId
+    achievement_id: str = Field(description="Its id in the rule book.", examples=["first-steps"])
+    occurrence: int = Field(description="As in the unlock's event.")
+    generation: int = Field(description="As in the unlock's event.")
+    unlock_event_id: UUID = Field(description="The `event_id` of the unlock that is lost.")
+    reason: LossReason = Field(
+        description="`revised` or `revoked`: a completion or an excuse was corrected or taken "
+        "back. `rules`: the rule book has changed."
+    )
+    revoked_at: AwareDatetime = Field(description="When the worker noticed.")
+    rule_version: int = Field(description="The version of the rule book that was applied.")
+
+
+class BackfilledUnlock(OutgoingEvent):
+    """One unlock of a digest, with what its own event would say."""
+
+    event_id: UUID = Field(description="The `event_id` of the unlock's own event.")
+    achievement_id: str = Field(description="Its id in the rule book.", examples=["first-steps"])
+    name: str = Field(description="Its name, as learners see it.", examples=["First steps"])
+    category: str = Field(description="Its group in the rule book.", examples=["practice"])
+    tier: Tier = Field(description="Its rank, from bronze to platinum.")
+    points: int = Field(description="What it is worth.", examples=[10])
+    icon: str = Field(description="What to show with it.", examples=["footprints"])
+    unlocked_at: AwareDatetime = Field(
+        description="`completed_at` of the event that completed the rule."
+    )
+    occurrence: int = Field(description="As in the unlock's event.")
+    generation: int = Field(description="As in the unlock's event.")
+
+
+class AchievementsBackfilled(OutgoingEvent):
+    """What a learner has earned by a new rule book, in one event for all unlocks."""
+
+    event_id: UUID = Field(
+        description="Also `ce_id`: derived from learner and the rule book's digest."
+    )
+    user_id: UserId
+    rule_version: int = Field(description="The version of the rule book.")
+    rules_digest: str = Field(description="SHA-256 of the rule book, in hexadecimal.")
+    quiet: bool = Field(description="As in the event of an unlock.")
+    achievements: list[BackfilledUnlock] = Field(description="In the order of the rule book.")
 
 
 class SkillLevelChanged(OutgoingEvent):
@@ -189,10 +266,19 @@ class StreakAtRisk(OutgoingEvent):
     )
 
 
-def unlock_event_id(user_id: str, achievement_id: str) -> str:
-    """The identity of an unlock, derived from learner and achievement alone."""
+def unlock_event_id(
+    user_id: str, achievement_id: str, occurrence: int = 1, generation: int = 1
+) -> str:
+    """The identity of an unlock, derived from learner and achievement.
+
+    Occurrence and generation are a part of it where one of them is not 1. No other identity is
+    derived from exactly four parts.
+    """
+    name = f"{user_id}\0{achievement_id}"
+    if occurrence != 1 or generation != 1:
+        name += f"\0{occurrence}\0{generation}"
     # The same as uuid5 (RFC 9562, 5.5), without making an object.
-    digest = sha1(_NAMESPACE_BYTES + f"{user_id}\0{achievement_id}".encode(), usedforsecurity=False)
+    digest = sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False)
     text = digest.hexdigest()
     variant = "89ab"[int(text[16], 16) & 3]
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
@@ -205,9 +291,19 @@ def level_change_event_id(
     return uuid5(NAMESPACE, f"{user_id}\0{topic}\0{triggering_event_id}\0{revision}\0{level}")
 
 
+def revoked_event_id(user_id: str, achievement_id: str, occurrence: int, generation: int) -> UUID:
+    """The identity of a loss, derived from the unlock that is lost."""
+    return uuid5(NAMESPACE, f"{user_id}\0revoked\0{achievement_id}\0{occurrence}\0{generation}")
+
+
+def backfilled_event_id(user_id: str, rules_digest: str) -> UUID:
+    """The identity of a back-fill's digest, derived from learner and rule book."""
+    return uuid5(NAMESPACE, f"{user_id}\0backfilled\0{rules_digest}")
+
+
 def streak_at_risk_event_id(user_id: str, local_day: dt.date) -> UUID:
     """The identity of a warning, derived from learner and local day.
 
-    No other identity is derived from exactly three parts, and no part can hold a NUL.
+    Of those derived from three parts, no other one has this second part. No part can hold a NUL.
     """
     return uuid5(NAMESPACE, f"{user_id}\0at_risk\0{local_day}")

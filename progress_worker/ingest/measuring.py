@@ -55,6 +55,8 @@ class BatchMetrics(DoneObserver):
         )
         for name, count in Counter(unlock.achievement.id for unlock in fold.unlocks).items():
             metrics.unlocks.labels(name).inc(count)
+        for loss in fold.losses:
+            metrics.losses.labels(loss.achievement.id, loss.reason).inc()
         metrics.unlock_commit_latency.observe_all(
             ages([timestamp / 1000 for timestamp in fold.unlocked_by], now)
         )

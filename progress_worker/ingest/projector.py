@@ -26,7 +26,7 @@ from progress_worker.ingest.folding import Arrival, Fold, fold
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
-from progress_worker.storage.write import learners
+from progress_worker.storage.write import batches
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.saving import save
@@ -103,7 +103,7 @@ class Projector:
         completions = [decoded.completion for _, decoded in arrivals]
         async with connect_for(self._engine, self._time_limit) as connection:
             started = time.perf_counter()
-            loaded = await learners.load(connection, self._books, self._cache, completions)
+            loaded = await batches.load(connection, self._books, self._cache, completions)
             self._observer.done(LearnersLoaded(time.perf_counter() - started))
             return await self._save(connection, arrivals, letters, loaded)
 
@@ -112,19 +112,22 @@ class Projector:
         connection: Connection,
         arrivals: Sequence[Arrival],
         letters: Sequence[DeadLetter],
-        loaded: learners.Loaded,
+        loaded: batches.Loaded,
     ) -> Fold:
         started = time.perf_counter()
+        now = self._clock()
         folded = fold(
-            self._books, self._messages, arrivals, loaded, level_changes=self._emit_level_changes
+            self._books,
+            self._messages,
+            arrivals,
+            loaded,
+            now,
+            level_changes=self._emit_level_changes,
         )
         seconds = time.perf_counter() - started
         self._observer.done(BatchFolded(folded, len(loaded.learners), seconds))
-        failed_at = self._clock()
         folded.letters += letters
-        folded.messages += [
-            self._messages.dead_letter(letter, failed_at) for letter in folded.letters
-        ]
+        folded.messages += [self._messages.dead_letter(letter, now) for letter in folded.letters]
         started = time.perf_counter()
         await save(connection, folded.changes, folded.messages, self._expiries)
         with self._observer.around(CommitTransaction()):

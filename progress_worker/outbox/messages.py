@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple, Protocol, Self
+from uuid import UUID
 
 from pydantic_core import to_json
 
 from progress_worker import __version__
+from progress_worker.domain.evidence import parts_of
 from progress_worker.domain.expiry import StreakWarning
 from progress_worker.domain.reducer import LevelChange, Unlock
+from progress_worker.domain.revocation import Loss
 from progress_worker.errors import PoisonError
 from progress_worker.events.cloudevents import Headers, binary_headers, utc_text
 from progress_worker.events.models import (
+    ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
+    ACHIEVEMENTS_BACKFILLED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
+    AchievementRevoked,
+    AchievementsBackfilled,
+    BackfilledUnlock,
     SkillLevelChanged,
     StreakAtRisk,
+    backfilled_event_id,
     level_change_event_id,
+    revoked_event_id,
     streak_at_risk_event_id,
     unlock_event_id,
 )
-from progress_worker.settings.kafka import KafkaSettings
+from progress_worker.settings.worker import Settings
 from progress_worker.storage.write.outbox import OutboxRecord
 
 #: The `ce_source` of every event that the worker publishes.
@@ -64,10 +75,12 @@ class Messages:
     level_topic: str
     dead_letter_topic: str
     streaks_topic: str
+    changes_topic: str
+    emit_revocations: bool = True
     _descriptions: dict[tuple[str, int], str] = field(default_factory=dict, init=False)
 
     @classmethod
-    def of(cls, settings: KafkaSettings) -> Self:
+    def of(cls, settings: Settings) -> Self:
         """Those of the worker with these settings."""
         return cls(
             consumer_group=settings.consumer_group,
@@ -75,6 +88,8 @@ class Messages:
             level_topic=settings.level_topic,
             dead_letter_topic=settings.dead_letter_topic,
             streaks_topic=settings.streaks_topic,
+            changes_topic=settings.changes_topic,
+            emit_revocations=settings.emit_revocations,
         )
 
     def unlocked(self, unlock: Unlock, traceparent: str | None) -> OutboxRecord:
@@ -84,16 +99,20 @@ class Messages:
         would write the same and take twice as long.
         """
         trigger, progress, user_id = unlock.trigger, unlock.progress, unlock.user_id
-        event_id = unlock_event_id(user_id, unlock.achievement.id)
+        event_id = event_id_of(unlock)
         time = utc_text(trigger.completed_at)
         value = (
             f'{{"event_id":"{event_id}","user_id":{_json(user_id)},'
             f"{self._description(unlock)},"
             f'"unlocked_at":"{time}","triggering_event_id":"{trigger.event_id}",'
             f'"criteria":{{"measure":{_constant(progress.measure)},'
-            f'"value":{progress.current},"target":{progress.target}}},'
+            f'"value":{progress.current},"target":{progress.target},'
+            f'"parts":{_json(parts_of(progress)) if progress.parts else "[]"}}},'
             f'"rule_version":{unlock.rule_version},'
-            f'"backdated":{"true" if unlock.backdated else "false"}}}'
+            f'"backdated":{"true" if unlock.backdated else "false"},'
+            f'"occurrence":{unlock.occurrence},"generation":{unlock.generation},'
+            f'"family":{_constant(unlock.achievement.family)},'
+            f'"rules_digest":"{unlock.rules_digest}","quiet":false}}'
         )
         headers = binary_headers(event_id, EVENT_SOURCE, ACHIEVEMENT_UNLOCKED, time, traceparent)
         return OutboxRecord(self.unlocked_topic, user_id.encode(), value.encode(), headers)
@@ -109,6 +128,53 @@ class Messages:
             }
             known = self._descriptions[key] = _json(fields)[1:-1]
         return known
+
+    def revoked(self, losses: Iterable[Loss], at: dt.datetime) -> list[OutboxRecord]:
+        """The AchievementRevoked events of losses that were noticed at this instant (aware).
+
+        None where they are switched off.
+        """
+        return [self._revoked(loss, at) for loss in losses] if self.emit_revocations else []
+
+    def _revoked(self, loss: Loss, at: dt.datetime) -> OutboxRecord:
+        unlock = loss.user_id, loss.achievement.id, loss.occurrence, loss.generation
+        event = AchievementRevoked(
+            event_id=revoked_event_id(*unlock),
+            user_id=loss.user_id,
+            achievement_id=loss.achievement.id,
+            occurrence=loss.occurrence,
+            generation=loss.generation,
+            unlock_event_id=UUID(unlock_event_id(*unlock)),
+            reason=loss.reason,
+            revoked_at=at,
+            rule_version=loss.rule_version,
+        )
+        return self._record(self.changes_topic, ACHIEVEMENT_REVOKED, event, at)
+
+    def backfilled(self, unlocks: Sequence[Unlock], at: dt.datetime) -> OutboxRecord:
+        """The digest of all that one learner has earned by a new rule book; one unlock or more."""
+        user_id, digest = unlocks[0].user_id, unlocks[0].rules_digest
+        event = AchievementsBackfilled(
+            event_id=backfilled_event_id(user_id, digest),
+            user_id=user_id,
+            rule_version=unlocks[0].rule_version,
+            rules_digest=digest,
+            quiet=False,
+            achievements=[_in_digest(unlock) for unlock in unlocks],
+        )
+        return self._record(self.changes_topic, ACHIEVEMENTS_BACKFILLED, event, at)
+
+    @staticmethod
+    def _record(
+        topic: str,
+        event_type: str,
+        event: AchievementRevoked | AchievementsBackfilled,
+        at: dt.datetime,
+    ) -> OutboxRecord:
+        headers = binary_headers(str(event.event_id), EVENT_SOURCE, event_type, utc_text(at), None)
+        return OutboxRecord(
+            topic, event.user_id.encode(), event.model_dump_json().encode(), headers
+        )
 
     def level_changed(self, change: LevelChange, traceparent: str | None) -> OutboxRecord:
         """The SkillLevelChanged event of a level that rose or fell."""
@@ -165,6 +231,29 @@ class Messages:
         headers = [*record.headers]
         headers += [(f"dlq.{name}", content.encode()) for name, content in about.items()]
         return OutboxRecord(self.dead_letter_topic, record.key, record.value, headers)
+
+
+def event_id_of(unlock: Unlock) -> str:
+    """The identity of an unlock's event."""
+    return unlock_event_id(
+        unlock.user_id, unlock.achievement.id, unlock.occurrence, unlock.generation
+    )
+
+
+def _in_digest(unlock: Unlock) -> BackfilledUnlock:
+    achievement = unlock.achievement
+    return BackfilledUnlock(
+        event_id=UUID(event_id_of(unlock)),
+        achievement_id=achievement.id,
+        name=achievement.name,
+        category=achievement.category,
+        tier=achievement.tier,
+        points=achievement.points,
+        icon=achievement.icon,
+        unlocked_at=unlock.trigger.completed_at,
+        occurrence=unlock.occurrence,
+        generation=unlock.generation,
+    )
 
 
 def _json(value: object) -> str:

@@ -8,7 +8,9 @@ from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JS
 from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
 from progress_worker.events.examples import EXAMPLE_LEARNER, EXAMPLES
 from progress_worker.events.models import (
+    ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
+    ACHIEVEMENTS_BACKFILLED,
     EXERCISE_COMPLETED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
@@ -77,6 +79,12 @@ def _channels() -> _Object:
             "Warnings of streaks at risk, for the notification service. Off by default.",
             "streakAtRisk",
         ),
+        "achievementChanges": _channel(
+            "achievement-changes",
+            "Unlocks that were lost, and digests of what a new rule book brought.",
+            "achievementRevoked",
+            "achievementsBackfilled",
+        ),
         "deadLetter": _channel(
             "exercise-completed.dlq",
             "Records that could not be applied, for operators.",
@@ -116,7 +124,7 @@ def _operations() -> _Object:
         "sendAchievementUnlocked": _operation(
             "send",
             "achievementUnlocked",
-            "At least once per learner and achievement, always with the same id.",
+            "At least once per learner, achievement and occurrence, always with the same id.",
         ),
         "sendSkillLevelChanged": _operation(
             "send", "skillLevelChanged", "At least once per change, always with the same id."
@@ -126,6 +134,14 @@ def _operations() -> _Object:
             "learnerStreaks",
             "At least once per learner and local day on which a warning is due, always with the "
             "same id.",
+        ),
+        "sendAchievementRevoked": _operation(
+            "send", "achievementChanges", "At least once per loss, always with the same id."
+        ),
+        "sendAchievementsBackfilled": _operation(
+            "send",
+            "achievementChanges",
+            "At least once per learner and rule book that asks for it, always with the same id.",
         ),
         "sendDeadLetter": _operation(
             "send", "deadLetter", "The record with its key, value and headers untouched."
@@ -153,6 +169,10 @@ def _messages() -> _Object:
         "achievementUnlocked": _event(ACHIEVEMENT_UNLOCKED, "achievement-unlocked.v1.json"),
         "skillLevelChanged": _event(SKILL_LEVEL_CHANGED, "skill-level-changed.v1.json"),
         "streakAtRisk": _event(STREAK_AT_RISK, "streak-at-risk.v1.json"),
+        "achievementRevoked": _event(ACHIEVEMENT_REVOKED, "achievement-revoked.v1.json"),
+        "achievementsBackfilled": _event(
+            ACHIEVEMENTS_BACKFILLED, "achievements-backfilled.v1.json"
+        ),
         "recalculationRequested": _event(
             RECALCULATION_REQUESTED, "recalculation-requested.v1.json"
         ),

@@ -17,10 +17,14 @@ from progress_worker.events.commands import (
     StreakDaysExcused,
 )
 from progress_worker.events.models import (
+    ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
+    ACHIEVEMENTS_BACKFILLED,
     EXERCISE_COMPLETED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
+    AchievementRevoked,
+    AchievementsBackfilled,
     AchievementUnlocked,
     ExerciseCompleted,
     SkillLevelChanged,
@@ -44,6 +48,12 @@ _PUBLISHED: Final = {
         SkillLevelChanged, SKILL_LEVEL_CHANGED, "serialization"
     ),
     "streak-at-risk.v1.json": _Published(StreakAtRisk, STREAK_AT_RISK, "serialization"),
+    "achievement-revoked.v1.json": _Published(
+        AchievementRevoked, ACHIEVEMENT_REVOKED, "serialization"
+    ),
+    "achievements-backfilled.v1.json": _Published(
+        AchievementsBackfilled, ACHIEVEMENTS_BACKFILLED, "serialization"
+    ),
     "recalculation-requested.v1.json": _Published(
         RecalculationRequested, RECALCULATION_REQUESTED, "validation"
     ),

@@ -18,6 +18,7 @@ TOPIC_SETTINGS: Final = (
     "unlocked_topic",
     "level_topic",
     "streaks_topic",
+    "changes_topic",
     "dead_letter_topic",
     "commands_topic",
     "commands_dead_letter_topic",
@@ -94,6 +95,10 @@ class KafkaSettings(SharedSettings):
     streaks_topic: TopicName = Field(
         default="learner-streaks",
         description="The topic that warnings of streaks at risk are published to.",
+    )
+    changes_topic: TopicName = Field(
+        default="achievement-changes",
+        description="The topic that lost unlocks and digests of back-fills are published to.",
     )
     dead_letter_topic: TopicName = Field(
         default="exercise-completed.dlq",

@@ -79,6 +79,11 @@ class Settings(KafkaSettings):
     emit_level_changes: bool = Field(
         default=False, description="Also publish `skill.level.changed.v1`."
     )
+    emit_revocations: bool = Field(
+        default=True,
+        description="Publish `achievement.revoked.v1` for unlocks that are lost, which only "
+        "achievements with `revocation: withdraw` can be.",
+    )
     streak_at_risk_hours: int | None = Field(
         default=None,
         ge=1,

@@ -97,6 +97,7 @@ def _type_of(column: Column[object]) -> str:
 COMPLETION: Final = Rows(tables.completion, Completion._fields)
 TOTAL: Final = Rows(tables.learner_total, ("user_id", "topic", "difficulty", *SUMS))
 DAY: Final = Rows(tables.learner_day, ("user_id", "local_day", "topic", "difficulty", *SUMS))
+COUNTER: Final = Rows(tables.learner_counter, ("user_id", "key", "bucket", "n"))
 LEVEL: Final = Rows(
     tables.skill_level, ("user_id", "topic", "level", "previous_level", "level_updated_at")
 )
@@ -116,6 +117,10 @@ UNLOCK: Final = Rows(
         "target",
         "backdated",
         "learner_version",
+        "occurrence",
+        "generation",
+        "evidence",
+        "rules_digest",
     ),
 )
 LEARNER: Final = Rows(
@@ -135,6 +140,7 @@ LEARNER: Final = Rows(
         "day_starts_event_id",
         "least_day_offset",
         "most_day_offset",
+        "lost_unlocks",
     ),
 )
 EXCUSE: Final = Rows(tables.excuse, Excuse._fields)

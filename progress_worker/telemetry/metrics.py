@@ -142,6 +142,12 @@ class Metrics:
         self.unlocks = Counter(
             "progress_unlocks", "Achievements unlocked.", ["achievement"], registry=registry
         )
+        self.losses = Counter(
+            "progress_unlocks_lost",
+            "Unlocks that were lost because their rule no longer holds.",
+            ["achievement", "reason"],
+            registry=registry,
+        )
         self.rebalances = Counter(
             "progress_rebalances",
             "How often the group took partitions away from this worker.",

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from progress_worker.domain.reducer import Unlock
 from progress_worker.outbox.messages import Messages
-from progress_worker.outbox.replacing import derive_and_replace
+from progress_worker.outbox.replacing import Replaced, derive_and_replace
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write.expiries import Expiries
@@ -34,7 +33,7 @@ class MoveToRuleBook:
         self._messages = messages
         self._expiries = expiries
         self._metrics = metrics
-        self._unlocks: list[Unlock] = []
+        self._replaced = Replaced([], [])
 
     @property
     def rule_book(self) -> int:
@@ -48,13 +47,16 @@ class MoveToRuleBook:
     async def work(self, connection: Connection, users: Sequence[str]) -> int:
         """Derive and replace. Raises LearnerChangedError for a learner who was saved meanwhile."""
         stored = await load_whole(connection, self._books, set(users))
-        self._unlocks = await derive_and_replace(
+        self._replaced = await derive_and_replace(
             connection, self._books, self._messages, self._expiries, stored, newest=True
         )
         return len(stored)
 
     def committed(self) -> None:
         """Count what the last page did."""
-        for name, count in Counter(each.achievement.id for each in self._unlocks).items():
+        unlocks, losses = self._replaced
+        for name, count in Counter(each.achievement.id for each in unlocks).items():
             self._metrics.unlocks.labels(name).inc(count)
-        self._unlocks = []
+        for loss in losses:
+            self._metrics.losses.labels(loss.achievement.id, loss.reason).inc()
+        self._replaced = Replaced([], [])

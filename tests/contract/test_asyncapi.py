@@ -17,7 +17,9 @@ from progress_worker.errors import PoisonError
 from progress_worker.events.cloudevents import read_envelope
 from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
 from progress_worker.events.models import (
+    ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
+    ACHIEVEMENTS_BACKFILLED,
     EXERCISE_COMPLETED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
@@ -84,8 +86,11 @@ def test_the_required_keys_are_there_and_no_unknown_ones() -> None:
 
 
 def test_every_channel_is_used_in_one_direction() -> None:
-    used = [operation["channel"]["$ref"] for operation in DOCUMENT["operations"].values()]
-    assert sorted(used) == sorted(f"#/channels/{name}" for name in DOCUMENT["channels"])
+    used: dict[str, set[str]] = {}
+    for operation in DOCUMENT["operations"].values():
+        used.setdefault(operation["channel"]["$ref"], set()).add(operation["action"])
+    assert used.keys() == {f"#/channels/{name}" for name in DOCUMENT["channels"]}
+    assert all(len(directions) == 1 for directions in used.values())
 
 
 def test_the_topics_are_the_settings_defaults() -> None:
@@ -113,6 +118,8 @@ def test_every_message_is_one_of_ours() -> None:
         ACHIEVEMENT_UNLOCKED,
         SKILL_LEVEL_CHANGED,
         STREAK_AT_RISK,
+        ACHIEVEMENT_REVOKED,
+        ACHIEVEMENTS_BACKFILLED,
         RECALCULATION_REQUESTED,
         DAYS_EXCUSED,
     }

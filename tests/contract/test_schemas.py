@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from progress_worker.events.commands import RecalculationRequested
 from progress_worker.events.models import (
+    AchievementRevoked,
+    AchievementsBackfilled,
     AchievementUnlocked,
     ExerciseCompleted,
     SkillLevelChanged,
@@ -29,6 +31,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "achievement-unlocked.v1.json": AchievementUnlocked,
     "skill-level-changed.v1.json": SkillLevelChanged,
     "streak-at-risk.v1.json": StreakAtRisk,
+    "achievement-revoked.v1.json": AchievementRevoked,
+    "achievements-backfilled.v1.json": AchievementsBackfilled,
 }
 EVENT: dict[str, Any] = {
     "event_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
@@ -73,9 +77,53 @@ UNLOCK: dict[str, Any] = {
     "icon": "footprints",
     "unlocked_at": "2026-11-23T01:30:00Z",
     "triggering_event_id": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
-    "criteria": {"measure": "exercises_completed", "value": 1, "target": 1},
+    "criteria": {
+        "measure": "parts_met",
+        "value": 1,
+        "target": 1,
+        "parts": [{"measure": "exercises_completed", "value": 1, "target": 1, "parts": []}],
+    },
     "rule_version": 1,
     "backdated": False,
+    "occurrence": 202648,
+    "generation": 2,
+    "family": None,
+    "rules_digest": "0" * 64,
+    "quiet": False,
+}
+#: Events that were published before these fields came lack them.
+CAME_LATER = {"occurrence", "generation", "family", "rules_digest", "quiet"}
+REVOKED: dict[str, Any] = {
+    "event_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
+    "user_id": "learner-17",
+    "achievement_id": "first_steps",
+    "occurrence": 1,
+    "generation": 1,
+    "unlock_event_id": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+    "reason": "rules",
+    "revoked_at": "2026-11-23T01:30:00Z",
+    "rule_version": 2,
+}
+BACKFILLED: dict[str, Any] = {
+    "event_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
+    "user_id": "learner-17",
+    "rule_version": 2,
+    "rules_digest": "0" * 64,
+    "quiet": False,
+    "achievements": [
+        {
+            "event_id": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+            "achievement_id": "first_steps",
+            "name": "First steps",
+            "category": "practice",
+            "tier": "bronze",
+            "points": 5,
+            "icon": "footprints",
+            "unlocked_at": "2026-11-23T01:30:00Z",
+            "occurrence": 1,
+            "generation": 1,
+        }
+    ],
 }
 
 
@@ -215,13 +263,15 @@ def test_both_judge_a_command_alike(command: dict[str, Any], good: bool) -> None
         ("achievement-unlocked.v1.json", UNLOCK),
         ("skill-level-changed.v1.json", LEVEL_CHANGE),
         ("streak-at-risk.v1.json", AT_RISK),
+        ("achievement-revoked.v1.json", REVOKED),
+        ("achievements-backfilled.v1.json", BACKFILLED),
     ],
 )
 def test_what_we_send_fits_its_schema(name: str, event: dict[str, Any]) -> None:
     sent = json.loads(MODELS[name].model_validate_json(json.dumps(event)).model_dump_json())
     assert sent == event
     validator(name).validate(sent)
-    for field in event:
+    for field in event.keys() - CAME_LATER:
         rest = {other: value for other, value in event.items() if other != field}
         assert not validator(name).is_valid(rest)
     with pytest.raises(ValidationError):

@@ -40,6 +40,7 @@ _INCIDENTAL = {
     "rule_book_at",
     "complete_at",
     "stored_at",
+    "recorded_at",
     # Bounds, which may be wider than they are after a revision.
     "least_day_offset",
     "most_day_offset",
@@ -47,7 +48,15 @@ _INCIDENTAL = {
 #: Columns that may also depend on the order of arrival.
 _BY_ARRIVAL = {
     "skill_level": {"previous_level", "level_updated_at"},
-    "achievement_unlock": {"unlocked_at", "local_day", "triggering_event_id", "value"},
+    "achievement_unlock": {
+        "unlocked_at",
+        "local_day",
+        "triggering_event_id",
+        "value",
+        "evidence",
+        "generation",
+    },
+    "learner": {"lost_unlocks"},
 }
 
 BOOK = read_rule_book(CATALOGUE)

@@ -164,6 +164,8 @@ async def test_achievements(ada: Stage) -> None:
         "icon": "star",
         "unlocked": True,
         "unlocked_at": "2026-11-21T10:00:00Z",
+        "occurrences": 1,
+        "last_unlocked_at": "2026-11-21T10:00:00Z",
         "progress": {"current": 3, "target": 1, "percent": 100},
         "progress_hidden": False,
     }
@@ -202,6 +204,7 @@ async def test_badges(ada: Stage) -> None:
         "icon": "flame",
         "status": "earned",
         "earned_at": "2026-11-23T09:00:00Z",
+        "occurrences": 1,
         "percent": 100,
     }
     assert [(badge["id"], badge["status"], badge["percent"]) for badge in answer["available"]] == [

@@ -80,6 +80,7 @@ def test_everything_that_happens_is_said_in_its_order(worker: Saving, served: Se
             f"{version}:first",
             {
                 "id": "first",
+                "occurrence": 1,
                 "name": "First",
                 "description": "One exercise.",
                 "category": "milestones",

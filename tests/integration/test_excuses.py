@@ -19,9 +19,9 @@ from progress_worker.errors import LearnerChangedError
 from progress_worker.events.models import unlock_event_id
 from progress_worker.generator.wire import Wire
 from progress_worker.ingest.decode import Decoder
+from progress_worker.storage.write.batches import load
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.storage.write.excuses import store_excuse
-from progress_worker.storage.write.learners import load
 from progress_worker.storage.write.saving import Changes, save
 from progress_worker.walks.housekeeping import Housekeeping
 from tests.harness.events import Event, completed, excuse, records

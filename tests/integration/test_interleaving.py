@@ -15,8 +15,8 @@ from progress_worker.domain.reducer import apply
 from progress_worker.embedded.database import Database
 from progress_worker.errors import LearnerChangedError
 from progress_worker.ingest.decode import Decoder
+from progress_worker.storage.write.batches import key_of, load
 from progress_worker.storage.write.cache import LearnerCache
-from progress_worker.storage.write.learners import key_of, load
 from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import Event, completed, records, wire
 from tests.harness.storage import BOOK, BOOKS, Projection, fetch

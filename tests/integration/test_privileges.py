@@ -23,7 +23,8 @@ GRANTED: Final = {
         "learner_total": ALL,
         "learner_day": ALL,
         "skill_level": KEPT,
-        "achievement_unlock": {"SELECT", "INSERT"},
+        "learner_counter": ALL,
+        "achievement_unlock": {"SELECT", "INSERT", "DELETE"},
         "streak_expiry": ALL,
         "outbox": ALL,
         "rule_book": {"SELECT", "INSERT"},
@@ -97,7 +98,6 @@ REFUSED: Final[dict[str, tuple[LiteralString, ...]]] = {
     WORKER_ROLE: (
         "DELETE FROM learner",
         "DELETE FROM skill_level",
-        "DELETE FROM achievement_unlock",
         "UPDATE achievement_unlock SET backdated = true",
         "TRUNCATE outbox",
         "DELETE FROM alembic_version",

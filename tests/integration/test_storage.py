@@ -39,9 +39,10 @@ from progress_worker.storage.schema.revisions import head_revision
 from progress_worker.storage.schema.tables import LEARNER_TABLES, metadata
 from progress_worker.storage.sessions import connect_owner
 from progress_worker.storage.write import outbox
+from progress_worker.storage.write.batches import load
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.storage.write.expiries import Expiries
-from progress_worker.storage.write.learners import load, load_whole
+from progress_worker.storage.write.learners import load_whole
 from progress_worker.storage.write.outbox import OutboxRecord
 from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import completed, records

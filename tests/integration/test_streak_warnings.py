@@ -26,7 +26,7 @@ from progress_worker.ingest.folding import fold
 from progress_worker.outbox.messages import Messages
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, connect
-from progress_worker.storage.write import learners
+from progress_worker.storage.write import batches
 from progress_worker.storage.write.cache import LearnerCache
 from progress_worker.storage.write.expiries import DUE, NO_EXPIRY, Expiries
 from progress_worker.storage.write.saving import save
@@ -435,11 +435,12 @@ async def save_without_commit(watched: Watched, connection: Connection, *events:
         )
         for record in records(*events)
     ]
-    loaded = await learners.load(
+    loaded = await batches.load(
         connection, parts.books, LearnerCache(0), [decoded.completion for _, decoded in arrivals]
     )
     messages = Messages.of(watched.settings)
-    folded = fold(parts.books, messages, arrivals, loaded, level_changes=False)
+    now = dt.datetime.now(dt.UTC)
+    folded = fold(parts.books, messages, arrivals, loaded, now, level_changes=False)
     await save(connection, folded.changes, folded.messages, watched.expiries)
 
 

@@ -105,17 +105,26 @@ def test_seconds_are_taken_out_again() -> None:
 def test_the_keys_under_which_learners_are_counted_stay() -> None:
     """Stored counts are found by them."""
     old = ExercisesCompleted(at_least=1, topic="a,b", difficulty="hard", min_grade=60, max_hints=1)
-    found = filter_of(old)
+    found = filter_of(old, 0)
     assert found is not None
     assert found.key == "difficulty=hard,min_grade=60.0,max_hints=1,topic=a,b"
     new = yaml.safe_load("{at_least: 1, weekdays: [sun, sat], from: 2026-01-01, topic: a}")
-    counted = filter_of(ExercisesCompleted.model_validate(new))
+    counted = filter_of(ExercisesCompleted.model_validate(new), 0)
     assert counted is not None
     assert counted.key == "weekdays=sat+sun,from=2026-01-01,topic=a"
-    summed = filter_of(TimeSpent(seconds=1, difficulty="hard"), sums_time=True)
+    summed = filter_of(TimeSpent(seconds=1, difficulty="hard"), 0, sums_time=True)
     assert summed is not None
     assert summed.key == "time_spent,difficulty=hard"
-    assert filter_of(TimeSpent(seconds=1, topic="a"), sums_time=True) is None
+    for asked, starts_on, key in (
+        ("{at_least: 1, within: week}", 0, "within=week"),
+        ("{at_least: 1, within: week}", 6, "within=week+sun"),
+        ("{at_least: 1, within: month, topic: a}", 6, "within=month,topic=a"),
+        ("{at_least: 1, distinct: true, max_hints: 0}", 6, "distinct=exercises,max_hints=0"),
+    ):
+        bucketed = filter_of(ExercisesCompleted.model_validate(yaml.safe_load(asked)), starts_on)
+        assert bucketed is not None
+        assert bucketed.key == key
+    assert filter_of(TimeSpent(seconds=1, topic="a"), 0, sums_time=True) is None
 
 
 @pytest.mark.parametrize(
@@ -134,7 +143,7 @@ def test_the_keys_under_which_learners_are_counted_stay() -> None:
         ("on: 12-24, on: 12-25", "the key 'on' stands twice"),
         ("max_seconds: -1", "max_seconds (a): Input should be greater than or equal to 0"),
         ("min_grade: 59.999", "(a): grades have two decimals"),
-        ("within: day", "within (a): Extra inputs are not permitted"),
+        ("within: year", "within (a): Input should be 'day', 'week' or 'month'"),
     ],
 )
 @pytest.mark.parametrize("kind", ["exercises_completed", "time_spent"])

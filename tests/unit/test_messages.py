@@ -17,13 +17,14 @@ from progress_worker.events.models import (
     NAMESPACE,
     AchievementUnlocked,
     Criteria,
+    Measured,
     unlock_event_id,
 )
 from progress_worker.outbox.messages import Messages
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 
-MESSAGES = Messages("group", "unlocks", "levels", "letters", "streaks")
+MESSAGES = Messages("group", "unlocks", "levels", "letters", "streaks", "changes")
 BOOK = load_rules(SharedSettings()).book
 TRIGGER = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 TEXTS = st.text(
@@ -32,12 +33,32 @@ TEXTS = st.text(
 INSTANTS = st.datetimes(dt.datetime(2000, 1, 1), timezones=st.just(dt.UTC))
 
 
+TREES = st.recursive(
+    st.builds(Progress, TEXTS, st.integers(0), st.integers(1)),
+    lambda parts: st.builds(
+        Progress, TEXTS, st.integers(0), st.integers(1), st.lists(parts, max_size=3).map(tuple)
+    ),
+    max_leaves=5,
+)
+
+
+def measured(progress: Progress) -> Measured:
+    return Measured(
+        measure=progress.measure,
+        value=progress.current,
+        target=progress.target,
+        parts=[measured(part) for part in progress.parts],
+    )
+
+
 @given(
     user_id=TEXTS,
     achievement=st.sampled_from(BOOK.achievements),
     time=INSTANTS,
-    progress=st.builds(Progress, TEXTS, st.integers(0), st.integers(1)),
+    progress=TREES,
     backdated=st.booleans(),
+    occurrence=st.sampled_from((1, 2, 202648)),
+    generation=st.sampled_from((1, 2)),
 )
 def test_an_unlock_is_written_as_its_model(
     user_id: str,
@@ -46,14 +67,29 @@ def test_an_unlock_is_written_as_its_model(
     progress: Progress,
     *,
     backdated: bool,
+    occurrence: int,
+    generation: int,
 ) -> None:
     trigger = Completion(
         user_id, TRIGGER, 0, False, "e", "t", "easy", None, 1, 0, time, None, time.date()
     )
-    unlock = Unlock(user_id, achievement, trigger, progress, BOOK.version, backdated)
+    unlock = Unlock(
+        user_id,
+        achievement,
+        trigger,
+        progress,
+        BOOK.version,
+        BOOK.digest,
+        backdated,
+        occurrence,
+        generation,
+    )
+    name = f"{user_id}\0{unlock.achievement.id}"
+    if (occurrence, generation) != (1, 1):
+        name += f"\0{occurrence}\0{generation}"
     record = MESSAGES.unlocked(unlock, None)
     model = AchievementUnlocked(
-        event_id=uuid5(NAMESPACE, f"{user_id}\0{unlock.achievement.id}"),
+        event_id=uuid5(NAMESPACE, name),
         user_id=user_id,
         achievement_id=unlock.achievement.id,
         **unlock.achievement.model_dump(
@@ -61,9 +97,18 @@ def test_an_unlock_is_written_as_its_model(
         ),
         unlocked_at=time,
         triggering_event_id=TRIGGER,
-        criteria=Criteria(measure=progress.measure, value=progress.current, target=progress.target),
+        criteria=Criteria(
+            measure=progress.measure,
+            value=progress.current,
+            target=progress.target,
+            parts=[measured(part) for part in progress.parts],
+        ),
         rule_version=BOOK.version,
         backdated=backdated,
+        occurrence=occurrence,
+        generation=generation,
+        family=achievement.family,
+        rules_digest=BOOK.digest,
     )
     assert record.value == model.model_dump_json().encode()
     headers = dict(record.headers)

@@ -56,11 +56,16 @@ def test_what_is_missing_is_shown_once_the_rule_holds() -> None:
     for event, difficulty in enumerate(("easy", "easy", "hard")):
         apply(book, state, completion(event, difficulty=difficulty), None)
         shown.append(condition.progress(state))
-    assert [tuple(progress) for progress in shown] == [
+    assert [tuple(progress[:3]) for progress in shown] == [
         ("exercises_completed", 0, 2),
         ("exercises_completed", 1, 2),
         ("achievements_required", 1, 2),
         ("exercises_completed", 3, 2),
+    ]
+    assert [part[:3] for part in shown[2].parts] == [
+        ("exercises_completed", 2, 2),
+        ("unlocked[achievement=b]", 1, 1),
+        ("unlocked[achievement=c]", 0, 1),
     ]
 
 

@@ -17,7 +17,7 @@ from progress_worker.http.api.presentation import Presenter
 from progress_worker.http.api.presentation_over_time import present_history
 from progress_worker.http.api.responses import AchievementCounts, RuleProgress
 from progress_worker.http.api.windows import Range
-from progress_worker.storage.read.views import HistoryView, LearnerView, Stamp
+from progress_worker.storage.read.views import Held, HistoryView, LearnerView, Stamp
 from tests.histories import completion
 
 NOW = dt.datetime(2026, 3, 28, 12, tzinfo=dt.UTC)
@@ -41,7 +41,9 @@ class Viewed:
 
     def show(self, state: LearnerState) -> None:
         """Answer about this learner."""
-        self.learner = LearnerView(Stamp(self.book), state, dict.fromkeys(state.unlocked, NOW))
+        self.learner = LearnerView(
+            Stamp(self.book), state, dict.fromkeys(state.unlocked, Held(NOW, NOW))
+        )
         self.presenter = Presenter(self.book)
         self.answer = self.presenter.achievements(self.learner)
         self.badges = self.presenter.badges(self.learner)
@@ -128,7 +130,7 @@ def test_who_has_it_keeps_it(status: str, listed: bool) -> None:
 
 def test_history_counts_nothing_that_is_withdrawn() -> None:
     book = Viewed(0, ("a", 1, 1, "status: withdrawn"), ("b", 1, 1, "status: closed")).book
-    days = dict.fromkeys(["a", "b"], NOW.date())
+    days = [(name, NOW.date()) for name in ("a", "b")]
     view = HistoryView(Stamp(book), Streaks(), Totals(), {}, days)
     answer = present_history(view, "ada", Range(start=NOW.date(), end=NOW.date()), NOW)
     assert [day.achievements_unlocked for day in answer.days] == [1]

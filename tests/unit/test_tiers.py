@@ -40,7 +40,7 @@ def test_each_tier_is_an_achievement() -> None:
     assert two.rule.exercises_completed
     assert five.rule.exercises_completed
     assert two.rule.exercises_completed.at_least == 2
-    assert five.rule.exercises_completed.model_dump(exclude_none=True) == {
+    assert five.rule.exercises_completed.model_dump(exclude_defaults=True) == {
         "at_least": 5,
         "difficulty": "hard",
     }

@@ -33,7 +33,7 @@ from progress_worker.http.api.responses import (
     TopicLevel,
     Unlocked,
 )
-from progress_worker.storage.read.views import LearnerView, Stamp
+from progress_worker.storage.read.views import Held, LearnerView, Stamp
 
 #: The zone for learners whose completions name none.
 DEFAULT_ZONE: Final = "UTC"
@@ -48,10 +48,10 @@ _NO_PROGRESS: Final = RuleProgress(current=0, target=1, percent=0)
 
 
 class Standing(NamedTuple):
-    """An achievement, when it was unlocked, and the progress of its rule."""
+    """An achievement, its unlocks, and the progress of its rule."""
 
     achievement: Achievement
-    unlocked_at: dt.datetime | None
+    held: Held | None
     progress: RuleProgress
     measure: str
 
@@ -117,8 +117,10 @@ class Presenter:
             achievements=[
                 replace(
                     self._statuses[standing.achievement.id],
-                    unlocked=standing.unlocked_at is not None,
-                    unlocked_at=standing.unlocked_at,
+                    unlocked=standing.held is not None,
+                    unlocked_at=standing.held and standing.held.first,
+                    occurrences=standing.held.times if standing.held else 0,
+                    last_unlocked_at=standing.held and standing.held.last,
                     progress=standing.progress,
                     progress_hidden=standing.is_masked,
                 )
@@ -129,7 +131,7 @@ class Presenter:
     def badges(self, view: LearnerView) -> BadgesAnswer:
         """Earned badges, latest first, and the others, nearest first."""
         standings = self.standings(view)
-        others = [standing for standing in standings if standing.unlocked_at is None]
+        others = [standing for standing in standings if standing.held is None]
         others.sort(key=lambda standing: -standing.progress.percent)
         counts = self._counts(view)
         return BadgesAnswer(
@@ -140,9 +142,9 @@ class Presenter:
             earned=[
                 self._badge(standing)
                 for _, standing in _latest_first(
-                    (standing.unlocked_at, standing)
+                    (standing.held.last, standing)
                     for standing in standings
-                    if standing.unlocked_at is not None
+                    if standing.held is not None
                 )
             ],
             available=[self._badge(standing) for standing in others],
@@ -196,7 +198,7 @@ class Presenter:
             unlocked=len(unlocked),
             available=len(unlocked) + len(locked),
             hidden=sum(found.hidden is True for found in locked),
-            points=sum(found.points for found in unlocked),
+            points=sum(found.points * view.unlocks[found.id].times for found in unlocked),
         )
 
     def _to_earn(self, view: LearnerView) -> list[Achievement]:
@@ -208,20 +210,21 @@ class Presenter:
 
     def _badge(self, standing: Standing) -> Badge:
         status: BadgeStatus = "locked"
-        if standing.unlocked_at is not None:
+        if standing.held is not None:
             status = "earned"
         elif standing.progress.current > 0:
             status = "in_progress"
         return replace(
             self._badges[standing.achievement.id],
             status=status,
-            earned_at=standing.unlocked_at,
+            earned_at=standing.held and standing.held.first,
+            occurrences=standing.held.times if standing.held else 0,
             percent=standing.progress.percent,
         )
 
     def _summary(self, view: LearnerView) -> AchievementSummary:
         unlocked = _latest_first(
-            (view.unlocks[found.id], found)
+            (view.unlocks[found.id].last, found)
             for found, _ in self._conditions
             if found.id in view.unlocks
         )
@@ -248,14 +251,14 @@ def _topics(state: LearnerState) -> list[tuple[str, Totals]]:
 
 
 def _standing(view: LearnerView, achievement: Achievement, condition: Condition) -> Standing:
-    unlocked_at = view.unlocks.get(achievement.id)
-    if achievement.hidden == "progress" and unlocked_at is None:
+    held = view.unlocks.get(achievement.id)
+    if achievement.hidden == "progress" and held is None:
         return Standing(achievement, None, _NO_PROGRESS, _HIDDEN)
     progress = condition.progress(view.state)
-    percent = progress.percent if unlocked_at is None else 100
+    percent = progress.percent if held is None else 100
     return Standing(
         achievement,
-        unlocked_at,
+        held,
         RuleProgress(current=progress.current, target=progress.target, percent=percent),
         progress.measure,
     )
@@ -277,10 +280,14 @@ def _locked_status(achievement: Achievement) -> AchievementStatus:
         **_described(achievement),
         unlocked=False,
         unlocked_at=None,
+        occurrences=0,
+        last_unlocked_at=None,
         progress=_NO_PROGRESS,
         progress_hidden=False,
     )
 
 
 def _locked_badge(achievement: Achievement) -> Badge:
-    return Badge(**_described(achievement), status="locked", earned_at=None, percent=0)
+    return Badge(
+        **_described(achievement), status="locked", earned_at=None, occurrences=0, percent=0
+    )

@@ -85,7 +85,7 @@ def _history_days(view: HistoryView, window: Window, today: dt.date) -> Iterator
     earlier = (totals for day, totals in view.days.items() if day < window.first)
     sums = sum_of([view.before, *earlier])
     withdrawn = view.stamp.book.withdrawn
-    unlocks_on = Counter(day for name, day in view.unlocks.items() if name not in withdrawn)
+    unlocks_on = Counter(day for name, day in view.unlocks if name not in withdrawn)
     unlocked = sum(count for day, count in unlocks_on.items() if day < window.first)
     cumulative, idle = _sums(sums, unlocked), Totals()
     policy = view.stamp.book.streak_policy

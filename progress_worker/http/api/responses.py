@@ -130,11 +130,30 @@ class AchievementStatus(DescribedAchievement, frozen=True, kw_only=True):
     """An achievement of the rule book, and the learner's progress towards it."""
 
     unlocked: Annotated[
-        bool, Meta(description="Whether the learner has it; it is never taken away.")
+        bool,
+        Meta(
+            description="Whether the learner has it. It is not taken away, unless the rule book "
+            "says that it can be."
+        ),
     ]
     unlocked_at: Annotated[
         Moment | None,
-        Meta(description="When the exercise that completed it was completed; null while locked."),
+        Meta(
+            description="When the exercise that completed it was completed; null while locked. "
+            "The first time of an achievement that repeats."
+        ),
+    ]
+    occurrences: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How often it was unlocked: more than once only if it repeats. Each "
+            "occurrence brings its points.",
+            examples=[1],
+        ),
+    ]
+    last_unlocked_at: Annotated[
+        Moment | None, Meta(description="When it was unlocked last; null while locked.")
     ]
     progress: Annotated[
         RuleProgress, Meta(description="How far its rule is met; 0 of 1 where that is hidden.")
@@ -158,6 +177,7 @@ class Badge(DescribedAchievement, frozen=True, kw_only=True):
 
     status: Annotated[BadgeStatus, Meta(description="Earned, begun, or not begun.")]
     earned_at: Annotated[Moment | None, Meta(description="When it was earned; null until then.")]
+    occurrences: Annotated[int, Meta(ge=0, description="How often it was earned.", examples=[1])]
     percent: Annotated[
         int, Meta(ge=0, le=100, description="How far it is, or 0 if hidden; 100 once earned.")
     ]

@@ -14,13 +14,16 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from progress_worker.domain.achievements import Achievement
+from progress_worker.domain.occurrences import unlock_name
 from progress_worker.storage.read.changes import Change, LevelRow, UnlockRow
 
 #: A comment. It keeps the connection open and costs the client nothing.
 HEARTBEAT: Final = b":\n\n"
 
 _UNLOCK, _LEVEL, _END = range(3)
-_ID: Final = re.compile(r"(0|[1-9][0-9]{0,18})(?::(?:~(?P<topic>.+)|(?P<unlock>[a-z][a-z0-9_]*)))?")
+_ID: Final = re.compile(
+    r"(0|[1-9][0-9]{0,18})(?::(?:~(?P<topic>.+)|(?P<unlock>[a-z][a-z0-9_.]*)))?"
+)
 _LARGEST: Final = 2**63 - 1
 
 
@@ -102,6 +105,10 @@ def still_holds(position: Position, version: int, first_version: int | None) -> 
     return (first_version or 1) <= position.version <= version
 
 
+def _name(row: UnlockRow) -> str:
+    return unlock_name(row.achievement_id, row.occurrence).replace("#", ".")
+
+
 def _position(event: Event) -> Position:
     return event.position
 
@@ -109,6 +116,7 @@ def _position(event: Event) -> Position:
 def _unlock(row: UnlockRow, achievement: Achievement) -> Event:
     data = {
         "id": achievement.id,
+        "occurrence": row.occurrence,
         "name": achievement.name,
         "description": achievement.description,
         "category": achievement.category,
@@ -117,7 +125,7 @@ def _unlock(row: UnlockRow, achievement: Achievement) -> Event:
         "icon": achievement.icon,
         "unlocked_at": row.unlocked_at.isoformat(),
     }
-    return _event("achievement", Position(row.version, _UNLOCK, row.achievement_id), data)
+    return _event("achievement", Position(row.version, _UNLOCK, _name(row)), data)
 
 
 def _progress(version: int, exercises_completed: int, time_spent_seconds: int) -> Event:

@@ -36,6 +36,7 @@ class UnlockRow(NamedTuple):
     """An unlock, and the learner's version that wrote it."""
 
     achievement_id: str
+    occurrence: int
     unlocked_at: dt.datetime
     version: int
 
@@ -148,7 +149,10 @@ def _change(line: Sequence[Any], book: RuleBook) -> Change:
         book,
         exercises,
         seconds,
-        [UnlockRow(name, dt.datetime.fromisoformat(at), by) for name, at, by in lines_of(unlocks)],
+        [
+            UnlockRow(name, occurrence, dt.datetime.fromisoformat(at), by)
+            for name, occurrence, at, by in lines_of(unlocks)
+        ],
         [
             LevelRow(topic, SkillLevel(level, before, dt.datetime.fromisoformat(at)), by)
             for topic, level, before, at, by in lines_of(levels)

@@ -199,7 +199,7 @@ def _changes() -> Select[Any]:
         _RULE_BOOK,
         _sum_of_learner("completions"),
         _sum_of_learner("time_spent_seconds"),
-        _newer_than_known(achievement_unlock, "achievement_id", "unlocked_at"),
+        _newer_than_known(achievement_unlock, "achievement_id", "occurrence", "unlocked_at"),
         _newer_than_known(skill_level, *LEVEL.columns[1:]),
     )
     lines = func.string_agg(cast(changed, Text), _LINE_BREAK)

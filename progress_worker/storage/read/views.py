@@ -60,13 +60,21 @@ class Stamp(NamedTuple):
     last_active_day: dt.date | None = None
 
 
+class Held(NamedTuple):
+    """When an achievement was unlocked first and last, and how often."""
+
+    first: dt.datetime
+    last: dt.datetime
+    times: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class LearnerView:
-    """A learner's state, as the rules read it, and when each achievement was unlocked."""
+    """A learner's state, as the rules read it, and the achievements that are unlocked, by id."""
 
     stamp: Stamp
     state: LearnerState
-    unlocks: dict[str, dt.datetime]
+    unlocks: dict[str, Held]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,7 @@ class HistoryView:
     streaks: Streaks
     before: Totals
     days: dict[dt.date, Totals]
-    unlocks: dict[str, dt.date]
+    unlocks: list[tuple[str, dt.date]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +202,7 @@ def learner_view(user_id: str, row: Any, stamp: Stamp) -> LearnerView:
     """Decode a row of LEARNER; without one, the view of a learner never seen."""
     if row is None:
         return LearnerView(stamp, LearnerState(user_id), {})
-    unlocks = {name: dt.datetime.fromisoformat(at) for name, at in lines_of(row.unlocks)}
+    unlocks = _held(row.unlocks)
     state = learner_state(
         user_id,
         version=row.version,
@@ -205,6 +213,19 @@ def learner_view(user_id: str, row: Any, stamp: Stamp) -> LearnerView:
         unlocked=unlocks,
     )
     return LearnerView(stamp, state, unlocks)
+
+
+def _held(lines: str | None) -> dict[str, Held]:
+    held: dict[str, Held] = {}
+    for name, unlocked_at in lines_of(lines):
+        at = dt.datetime.fromisoformat(unlocked_at)
+        known = held.get(name)
+        held[name] = (
+            Held(at, at)
+            if known is None
+            else Held(min(known.first, at), max(known.last, at), known.times + 1)
+        )
+    return held
 
 
 def topic_view(topic: str, row: Any, stamp: Stamp) -> TopicView:
@@ -231,13 +252,13 @@ def statistics_view(row: Any, stamp: Stamp) -> StatisticsView:
 def history_view(row: Any, stamp: Stamp) -> HistoryView:
     """Decode a row of HISTORY; without one, the view of a learner never seen."""
     if row is None:
-        return HistoryView(stamp, Streaks(), Totals(), {}, {})
+        return HistoryView(stamp, Streaks(), Totals(), {}, [])
     return HistoryView(
         stamp,
         streaks_of(_days(row)),
         Totals(*_JSON.decode(row.before)),
         _day_totals(row.days),
-        {name: dt.date.fromisoformat(day) for name, day in lines_of(row.unlocks)},
+        [(name, dt.date.fromisoformat(day)) for name, day in lines_of(row.unlocks)],
     )
 
 

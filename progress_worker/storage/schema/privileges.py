@@ -10,6 +10,7 @@ from progress_worker.storage.schema.tables import (
     completion,
     excuse,
     learner,
+    learner_counter,
     learner_day,
     learner_total,
     outbox,
@@ -24,16 +25,17 @@ Privileges = Mapping[str, tuple[str, ...]]
 
 REVISION_TABLE: Final = "alembic_version"
 
-#: Nobody can delete learners and unlocks, not even the worker. It deletes completions only if a
-#: retention is set.
+#: Nobody can delete learners, not even the worker. It deletes completions only if a retention is
+#: set, and unlocks only where the rule book says that they can be lost.
 WORKER: Final[Privileges] = {
     learner.name: ("SELECT", "INSERT", "UPDATE"),
     completion.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     excuse.name: ("SELECT", "INSERT", "UPDATE"),
     learner_total.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_day.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    learner_counter.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     skill_level.name: ("SELECT", "INSERT", "UPDATE"),
-    achievement_unlock.name: ("SELECT", "INSERT"),
+    achievement_unlock.name: ("SELECT", "INSERT", "DELETE"),
     streak_expiry.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     outbox.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     rule_book.name: ("SELECT", "INSERT"),

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import (
     JSON,
+    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -62,6 +63,7 @@ def _totals() -> list[Column[int]]:
 #: excuses beside them. `least_day_offset` and `most_day_offset` are the bounds of how far the
 #: learner's days were ahead of days in UTC, in minutes. All of these are complete while
 #: `complete_at` is the row's version: a release before 0007 raises the version alone.
+#: `lost_unlocks` has the last generation of unlocks that were lost, by achievement and occurrence.
 #: `first_version` is the version with which the learner began, or began again after an erasure. It
 #: is null if a release before 0006 added the learner.
 learner: Final = Table(
@@ -87,6 +89,7 @@ learner: Final = Table(
     Column("least_day_offset", SmallInteger),
     Column("most_day_offset", SmallInteger),
     Column("complete_at", BigInteger),
+    Column("lost_unlocks", JSONB),
     postgresql_with={"fillfactor": "80"},
 )
 
@@ -167,13 +170,29 @@ skill_level: Final = Table(
     Column("learner_version", BigInteger),
 )
 
-#: At most one row per learner and achievement, ever; with what explains it. `learner_version` is
-#: the learner's version of the save that wrote it. It is null if a release before 0006 did.
+#: What a filter with a window counts in each day, week or month, and what a filter over distinct
+#: exercises counts for each of them. A count that came down to zero has no row.
+learner_counter: Final = Table(
+    "learner_counter",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("bucket", Text, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": "80"},
+)
+
+#: At most one row per learner, achievement and occurrence; with what explains it. A row is deleted
+#: only where the achievement's `revocation` is `withdraw`. `evidence` is the tree of what was
+#: measured, null for a rule that is not made of others. `learner_version` is the learner's version
+#: of the save that wrote it. It is null if a release before 0006 did, and the digest and
+#: `recorded_at` are null if a release before 0008 did.
 achievement_unlock: Final = Table(
     "achievement_unlock",
     metadata,
     Column("user_id", Text, primary_key=True),
     Column("achievement_id", Text, primary_key=True),
+    Column("occurrence", Integer, primary_key=True, server_default="1"),
     Column("unlocked_at", DateTime(timezone=True), nullable=False),
     Column("local_day", Date, nullable=False),
     Column("triggering_event_id", Uuid, nullable=False),
@@ -183,6 +202,10 @@ achievement_unlock: Final = Table(
     Column("target", BigInteger, nullable=False),
     Column("backdated", Boolean, nullable=False),
     Column("learner_version", BigInteger),
+    Column("generation", Integer, nullable=False, server_default="1"),
+    Column("evidence", JSON),
+    Column("rules_digest", Text),
+    Column("recorded_at", DateTime(timezone=True), server_default=func.now()),
 )
 
 #: When a learner's streak is lost unless the learner does something; kept while warnings are on.
@@ -242,7 +265,8 @@ running_worker: Final = Table(
 )
 
 #: How far each walk over all learners has come. A pass that has ended has `finished_at`; the next
-#: one starts over. `rule_book` is the version that a pass moves learners to.
+#: one starts over. `rule_book` is the version that a pass moves learners to. `learners_per_second`
+#: is the rate that an operator asked for, null where the settings decide.
 walk: Final = Table(
     "walk",
     metadata,
@@ -255,6 +279,7 @@ walk: Final = Table(
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("moved_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("finished_at", DateTime(timezone=True)),
+    Column("learners_per_second", REAL),
 )
 
 #: The tables that Citus distributes by user_id; all others stay local.
@@ -264,6 +289,7 @@ LEARNER_TABLES: Final = (
     excuse,
     learner_total,
     learner_day,
+    learner_counter,
     skill_level,
     achievement_unlock,
     streak_expiry,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from progress_worker.domain.buckets import Buckets
 from progress_worker.domain.state import DirtyMarks, LearnerState
 
 
@@ -34,10 +35,15 @@ class LearnerCache:
         self._learners.clear()
 
     def put(self, states: Iterable[LearnerState]) -> None:
-        """Keep learners whose changes are committed, each with the last of its loaded days."""
+        """Keep learners whose changes are committed.
+
+        Each keeps the last of its loaded days, and the buckets that were counted in last.
+        """
         for state in states:
             state.proofs = None
             if state.dirty.changed:
+                if state.buckets:
+                    state.buckets = _last_buckets(state)
                 state.dirty = DirtyMarks()
             if len(state.days) > 1:
                 last = max(state.days)
@@ -45,3 +51,10 @@ class LearnerCache:
             self._learners[state.user_id] = state
         while len(self._learners) > self._capacity:
             self._learners.popitem(last=False)
+
+
+def _last_buckets(state: LearnerState) -> Buckets:
+    kept: Buckets = {}
+    for key, name in state.dirty.buckets:
+        kept.setdefault(key, {})[name] = state.buckets[key][name]
+    return kept

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import Derivation, Derived
 from progress_worker.domain.excuses import Excuse
+from progress_worker.domain.revocation import LossReason
 from progress_worker.domain.state import LearnerState
 from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection, connect_for
@@ -53,11 +54,17 @@ async def connect_for_histories(
 
 
 async def derive(
-    connection: Connection, books: RuleBooks, stored: Mapping[str, LearnerState], *, newest: bool
+    connection: Connection,
+    books: RuleBooks,
+    stored: Mapping[str, LearnerState],
+    *,
+    newest: bool,
+    reason: LossReason = "rules",
 ) -> AsyncGenerator[tuple[LearnerState, Derived]]:
-    """Yield each of these learners, with every day: as stored, and as derived.
+    """Yield each of these learners, with every day and bucket: as stored, and as derived.
 
-    Derives by the active rule book with `newest`, otherwise by the learner's own. One learner after
+    Derives by the active rule book with `newest`, otherwise by the learner's own. `reason` is that
+    of unlocks that are lost. One learner after
     the other is held in memory; other tasks run whenever Postgres is asked for more. Close it when
     you leave it early. Raises psycopg.Error.
     """
@@ -71,19 +78,28 @@ async def derive(
                 if derivation is not None:
                     yield left.pop(current), derivation.finish()
                 current = completion.user_id
-                derivation = _derivation(books, left[current], excuses[current], newest=newest)
+                derivation = _derivation(
+                    books, left[current], excuses[current], newest=newest, reason=reason
+                )
             derivation.add(completion)
     if derivation is not None:
         yield left.pop(current), derivation.finish()
     for learner in left.values():
-        yield learner, _derivation(books, learner, excuses[learner.user_id], newest=newest).finish()
+        of_learner = excuses[learner.user_id]
+        derivation = _derivation(books, learner, of_learner, newest=newest, reason=reason)
+        yield learner, derivation.finish()
 
 
 def _derivation(
-    books: RuleBooks, stored: LearnerState, excuses: Sequence[Excuse], *, newest: bool
+    books: RuleBooks,
+    stored: LearnerState,
+    excuses: Sequence[Excuse],
+    *,
+    newest: bool,
+    reason: LossReason,
 ) -> Derivation:
     book = books.active if newest else books.by_version[stored.rule_book]
-    return Derivation(book, stored, excuses)
+    return Derivation(book, stored, excuses, reason)
 
 
 async def _completions(connection: Connection, users: Sequence[str]) -> AsyncGenerator[Completion]:

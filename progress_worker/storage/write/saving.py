@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
 
-from pydantic_core import to_json
-
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
+from progress_worker.domain.revocation import Loss
 from progress_worker.domain.state import LearnerState
 from progress_worker.errors import LearnerChangedError
 from progress_worker.storage.arrays import array, arrays
@@ -24,6 +23,7 @@ from progress_worker.storage.database import Connection, values_refused
 from progress_worker.storage.days import format_runs
 from progress_worker.storage.rows import (
     COMPLETION,
+    COUNTER,
     DAY,
     LEARNER,
     OUTBOX,
@@ -35,6 +35,7 @@ from progress_worker.storage.write import outbox
 from progress_worker.storage.write.bulk import BulkWriter, CombinedQuery, Row
 from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.outbox import OutboxRecord
+from progress_worker.storage.write.row_values import learner_row, unlock_row
 
 #: A first version is the transaction's time in microseconds, and a learner is saved less than once
 #: in a microsecond. So a learner who is deleted and starts again never has an old version again.
@@ -63,13 +64,14 @@ WITH added AS (
 SELECT (SELECT count(*) FROM added), (SELECT count(*) FROM changed),
        (SELECT max(version) FROM added)
 """
-_APPENDED: Final = (COMPLETION, TOTAL, DAY, UNLOCK, OUTBOX)
+_APPENDED: Final = (COMPLETION, TOTAL, DAY, COUNTER, UNLOCK, OUTBOX)
 _WRITERS: Final = [BulkWriter(rows) for rows in _APPENDED]
 _PARTS: Final = CombinedQuery(
     *(rows.insert for rows in _APPENDED),
     COMPLETION.update,
     TOTAL.update,
     DAY.update,
+    COUNTER.update,
     SAVED_LEVEL.upsert,
 )
 #: The latest completion that names a part of the clock; an offset counts where no zone is named.
@@ -117,6 +119,7 @@ class Changes:
     added: Sequence[Completion] = ()
     revised: Sequence[Completion] = ()
     unlocks: Sequence[Unlock] = field(default_factory=list)
+    losses: Sequence[Loss] = ()
 
 
 async def save(
@@ -137,6 +140,7 @@ async def save(
         learners = sorted(changes.learners, key=_user_id)
         await _save_learners(connection, learners)
         await _forget_empty_sums(connection, learners)
+        await _forget_losses(connection, changes.losses)
         await _save_parts(connection, learners, changes, messages)
         await _find_clocks(connection, learners)
         if expiries is not None:
@@ -152,7 +156,7 @@ async def _save_learners(connection: Connection, learners: Sequence[LearnerState
     columns = [
         column
         for states in (new, known)
-        for column in arrays([_learner_row(state) for state in states], len(LEARNER.columns))
+        for column in arrays([learner_row(state) for state in states], len(LEARNER.columns))
     ]
     incomplete = array([state.user_id for state in known if not state.complete])
     half = len(LEARNER.columns)
@@ -172,8 +176,14 @@ async def _forget_empty_sums(connection: Connection, learners: Iterable[LearnerS
     """Delete the sums that came down to zero: a day or cell without completions has no rows."""
     totals: list[Row] = []
     days: list[Row] = []
+    counts: list[Row] = []
     for state in learners:
         dirty = state.dirty
+        for key, bucket in list(dirty.buckets):
+            if not state.buckets[key][bucket]:
+                del state.buckets[key][bucket]
+                if not dirty.buckets.pop((key, bucket)):
+                    counts.append((state.user_id, key, bucket))
         if not dirty.taken_back:
             continue
         for cell in [cell for cell in dirty.totals if not state.totals[cell].completions]:
@@ -183,9 +193,19 @@ async def _forget_empty_sums(connection: Connection, learners: Iterable[LearnerS
             if not state.days[day][cell].completions:
                 del state.days[day][cell], dirty.days[day, cell]
                 days.append((state.user_id, day, *cell))
-    for table, rows in ((TOTAL, totals), (DAY, days)):
+    for table, rows in ((TOTAL, totals), (DAY, days), (COUNTER, counts)):
         if rows:
             await connection.execute(table.delete, arrays(rows, len(table.key)))
+
+
+async def _forget_losses(connection: Connection, losses: Sequence[Loss]) -> None:
+    """Delete unlocks that were lost; the same may be unlocked again in this transaction."""
+    if not losses:
+        return
+    rows = sorted((loss.user_id, loss.achievement.id, loss.occurrence) for loss in losses)
+    deleted = await connection.execute(UNLOCK.delete, arrays(rows, len(UNLOCK.key)))
+    if deleted.rowcount != len(rows):
+        raise LearnerChangedError("an unlock of a learner is gone that another transaction deleted")
 
 
 async def _save_parts(
@@ -202,6 +222,8 @@ async def _save_parts(
     new_days: list[Row] = []
     totals: list[Row] = []
     days: list[Row] = []
+    new_counts: list[Row] = []
+    counts: list[Row] = []
     levels: list[Row] = []
     excused: list[Row] = []
     versions = {state.user_id: state.version for state in learners}
@@ -213,6 +235,9 @@ async def _save_parts(
         for (day, cell), new in dirty.days.items():
             of_day = (user_id, day, *cell, *state.days[day][cell].numbers())
             (new_days if new else days).append(of_day)
+        for (key, bucket), new in dirty.buckets.items():
+            count = (user_id, key, bucket, state.buckets[key][bucket])
+            (new_counts if new else counts).append(count)
         for topic, level in dirty.levels.items():
             levels.append((user_id, topic, *level, state.version))
         if dirty.excused_days:
@@ -223,8 +248,9 @@ async def _save_parts(
         sorted(changes.added, key=_user_id),
         new_totals,
         new_days,
+        new_counts,
         [
-            _unlock_row(unlock, versions[unlock.user_id])
+            unlock_row(unlock, versions[unlock.user_id])
             for unlock in sorted(changes.unlocks, key=_user_id)
         ],
         [outbox.row(message) for message in messages],
@@ -233,7 +259,7 @@ async def _save_parts(
         if writer.pays_for(rows):
             await writer.copy(connection, rows)
             appended[number] = ()
-    await _PARTS.run(connection, *appended, changes.revised, totals, days, levels)
+    await _PARTS.run(connection, *appended, changes.revised, totals, days, counts, levels)
     if excused:
         await connection.execute(_SET_EXCUSED_DAYS, arrays(excused, 3))
 
@@ -248,42 +274,3 @@ async def _find_clocks(connection: Connection, learners: Iterable[LearnerState])
 
 
 _user_id: Final = attrgetter("user_id")
-_NOTHING_NAMED: Final = (None, None, None)
-
-
-def _learner_row(state: LearnerState) -> Row:
-    named_at, named_by, _ = state.zone or state.offset or _NOTHING_NAMED
-    hour_at, hour_by, hour = state.day_start or _NOTHING_NAMED
-    return (
-        state.user_id,
-        state.version,
-        format_runs(state.active_days.runs),
-        state.zone[2] if state.zone else None,
-        named_at,
-        named_by,
-        to_json(state.counters).decode(),
-        state.rule_book,
-        state.offset[2] if state.offset and not state.zone else None,
-        hour,
-        hour_at,
-        hour_by,
-        state.least_day_offset,
-        state.most_day_offset,
-    )
-
-
-def _unlock_row(unlock: Unlock, version: int) -> Row:
-    trigger = unlock.trigger
-    return (
-        unlock.user_id,
-        unlock.achievement.id,
-        trigger.completed_at,
-        trigger.local_day,
-        trigger.event_id,
-        unlock.rule_version,
-        unlock.progress.measure,
-        unlock.progress.current,
-        unlock.progress.target,
-        unlock.backdated,
-        version,
-    )

@@ -1,0 +1,111 @@
+"""The occurrences of achievements: most have one, and those that repeat have several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from progress_worker.domain.achievements import Achievement
+from progress_worker.domain.buckets import week_number
+from progress_worker.domain.completion import Completion
+from progress_worker.domain.filters import Counters
+from progress_worker.domain.rules import Condition, multiple, of_week
+from progress_worker.domain.state import LearnerState
+
+#: Later multiples of a target unlock nothing.
+MOST_MULTIPLES: Final = 100
+_BY: Final = "#"
+
+
+def unlock_name(achievement_id: str, occurrence: int) -> str:
+    """How a learner's state names an occurrence of an achievement; the first is its id."""
+    return achievement_id if occurrence == 1 else f"{achievement_id}{_BY}{occurrence}"
+
+
+def hold(unlocked: set[str], achievement_id: str, occurrence: int) -> None:
+    """Add an occurrence to the unlocks of a learner. Its achievement is unlocked too."""
+    unlocked.add(achievement_id)
+    if occurrence != 1:
+        unlocked.add(unlock_name(achievement_id, occurrence))
+
+
+def release(unlocked: set[str], achievement: Achievement, occurrence: int) -> None:
+    """Take an occurrence from the unlocks of a learner."""
+    unlocked.discard(unlock_name(achievement.id, occurrence))
+    if achievement.repeat == "each_week" and not held_weeks(unlocked, achievement.id):
+        unlocked.discard(achievement.id)
+
+
+class Entry(NamedTuple):
+    """One occurrence of an achievement and when it is due.
+
+    `position` is the achievement's place in the rule book.
+    """
+
+    target: int
+    position: int
+    name: str
+    achievement: Achievement
+    condition: Condition
+    occurrence: int = 1
+
+
+def entries_of(position: int, achievement: Achievement, condition: Condition) -> list[Entry]:
+    """The occurrences that are known beforehand: one, or each multiple of the target."""
+    times = MOST_MULTIPLES if achievement.repeat == "each_multiple" else 1
+    return [
+        _entry(position, achievement, condition if n == 1 else multiple(condition, n), n)
+        for n in range(1, times + 1)
+    ]
+
+
+def _entry(position: int, achievement: Achievement, condition: Condition, number: int) -> Entry:
+    name = unlock_name(achievement.id, number)
+    return Entry(condition.target, position, name, achievement, condition, number)
+
+
+class Weekly:
+    """The achievements that repeat with each week, each with a condition on the best week."""
+
+    def __init__(
+        self,
+        found: Iterable[tuple[int, Achievement, Condition]],
+        counters: Counters,
+        week_starts_on: int,
+    ) -> None:
+        self._all = [
+            (position, achievement, condition, counters.bits_of(condition.filters))
+            for position, achievement, condition in found
+        ]
+        #: The filters that any of them reads.
+        self.reads = sum({bits for *_, bits in self._all})
+        self._starts_on = week_starts_on
+
+    def due(self, state: LearnerState, changed: int, completion: Completion) -> list[Entry]:
+        """Those of the completion's week that are due, in the order of the rule book."""
+        week = week_number(completion.local_day.toordinal(), self._starts_on)
+        found = (
+            _entry(position, achievement, of_week(condition, week), week)
+            for position, achievement, condition, bits in self._all
+            if bits & changed
+        )
+        return [
+            entry
+            for entry in found
+            if entry.name not in state.unlocked and entry.condition.holds(state)
+        ]
+
+    def holding(self, state: LearnerState) -> Iterator[Entry]:
+        """The weeks in which an achievement's rule holds; the state has every bucket."""
+        for position, achievement, condition, _ in self._all:
+            (found,) = condition.filters
+            for name in sorted(state.buckets.get(found.key, {})):
+                entry = _entry(position, achievement, of_week(condition, int(name)), int(name))
+                if entry.condition.holds(state):
+                    yield entry
+
+
+def held_weeks(unlocked: Iterable[str], achievement_id: str) -> list[int]:
+    """The weeks of an achievement that repeats with each week, of a learner's unlocks."""
+    before = achievement_id + _BY
+    return [int(name.removeprefix(before)) for name in unlocked if name.startswith(before)]
