@@ -21,14 +21,18 @@ class Pace:
         lag_events: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
     ) -> None:
-        """`lag_events` is how many events are not applied yet; `sleep` may end early at a stop."""
+        """The rate where no operator asked for another one.
+
+        `lag_events` is how many events are not applied yet; `sleep` may end early at a stop.
+        """
         self._rate = learners_per_second
         self._lag_events = lag_events
         self._sleep = sleep
 
     async def wait(self, step: Step, stopping: Callable[[], bool]) -> None:
         """Wait as long as the step's learners take at this rate, then while the lag grows."""
-        await self._sleep((step.worked + step.examined / _PASSED_PER_DERIVED) / self._rate)
+        rate = step.learners_per_second or self._rate
+        await self._sleep((step.worked + step.examined / _PASSED_PER_DERIVED) / rate)
         before = self._lag_events()
         while before and not stopping():
             await self._sleep(_LOOK_SECONDS)

@@ -51,13 +51,15 @@ class Passenger(Protocol):
 class Step(NamedTuple):
     """What one step of a walk did: learners passed, those worked on, and those changed.
 
-    `finished` says that the end was reached.
+    `finished` says that the end was reached. `learners_per_second` is the rate that an operator
+    asked for.
     """
 
     examined: int
     worked: int
     changed: int
     finished: bool
+    learners_per_second: float | None = None
 
 
 class Walk:
@@ -134,7 +136,7 @@ class Walk:
             )
             await connection.commit()
         self.passenger.committed()
-        return Step(passed, len(users), changed, finished)
+        return Step(passed, len(users), changed, finished, state.learners_per_second)
 
     def _fitting(
         self, found: Sequence[tuple[str, int | None]], sizes: Mapping[str, int]

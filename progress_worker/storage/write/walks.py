@@ -32,7 +32,10 @@ RULE_BOOK: Final = "rule_book"
 
 
 class WalkState(NamedTuple):
-    """One walk: its cursor, the pass's rule book and counts, and when it ended, if it did."""
+    """One walk: its cursor, the pass's rule book and counts, and when it ended, if it did.
+
+    `learners_per_second` is the rate that an operator asked for; None where the settings decide.
+    """
 
     rule_book: int | None
     cursor: Cursor
@@ -40,24 +43,34 @@ class WalkState(NamedTuple):
     changed: int
     started_at: dt.datetime
     finished_at: dt.datetime | None
+    moved_at: dt.datetime
+    learners_per_second: float | None
 
 
 _COLUMNS: Final = (
-    "name, rule_book, after_user_id, after_event_id, examined, changed, started_at, finished_at"
+    "name, rule_book, after_user_id, after_event_id, examined, changed, started_at, finished_at,"
+    " moved_at, learners_per_second"
 )
 _FIND_ALL: Final = f"SELECT {_COLUMNS} FROM walk"
 _FIND: Final = f"{_FIND_ALL} WHERE name = %s"
 _BEGIN: Final = f"""
-INSERT INTO walk (name, rule_book) VALUES (%s, %s)
+INSERT INTO walk (name, rule_book, learners_per_second) VALUES (%s, %s, %s)
 ON CONFLICT (name) DO UPDATE SET
     rule_book = excluded.rule_book, after_user_id = '', after_event_id = NULL,
+    learners_per_second = coalesce(excluded.learners_per_second, walk.learners_per_second),
     examined = 0, changed = 0, started_at = now(), moved_at = now(), finished_at = NULL
 RETURNING {_COLUMNS}
 """
+_SET_RATE: Final = "UPDATE walk SET learners_per_second = %s WHERE name = %s"
 _MOVE: Final = """
 UPDATE walk SET
     after_user_id = %s, after_event_id = %s, examined = examined + %s, changed = changed + %s,
-    moved_at = now(), finished_at = CASE WHEN %s THEN now() END
+    moved_at = now(), finished_at = CASE WHEN w.finished THEN now() END,
+    learners_per_second = CASE
+        WHEN NOT w.finished OR rule_book < (SELECT max(version) FROM rule_book)
+        THEN learners_per_second
+    END
+FROM (VALUES (%s)) AS w (finished)
 WHERE name = %s AND (after_user_id, after_event_id) IS NOT DISTINCT FROM (%s, %s::uuid)
 """
 #: By key order. A learner whom an older release saved last is complete by no rule book.
@@ -87,12 +100,26 @@ def _state(row: Sequence[Any]) -> WalkState:
     return WalkState(rule_book, Cursor(user_id, event_id), *others)
 
 
-async def begin(connection: Connection, name: str, rule_book: int | None = None) -> WalkState:
-    """Start a pass from the beginning; the caller commits."""
-    row = await (await connection.execute(_BEGIN, [name, rule_book])).fetchone()
+async def begin(
+    connection: Connection,
+    name: str,
+    rule_book: int | None = None,
+    learners_per_second: float | None = None,
+) -> WalkState:
+    """Start a pass from the beginning; the caller commits.
+
+    A rate holds until a pass for the newest rule book has ended, also if others end before.
+    """
+    values = [name, rule_book, learners_per_second]
+    row = await (await connection.execute(_BEGIN, values)).fetchone()
     if row is None:
         raise RuntimeError("an upsert returned no row")
     return _state(row)
+
+
+async def set_rate(connection: Connection, name: str, learners_per_second: float) -> None:
+    """Let the pass go on at that rate; the caller commits."""
+    await connection.execute(_SET_RATE, [learners_per_second, name])
 
 
 async def resume(connection: Connection, name: str, rule_book: int | None = None) -> WalkState:
