@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import random
@@ -17,7 +18,7 @@ from progress_worker.events.models import unlock_event_id
 from tests.folding import Store
 from tests.harness.events import Event, completed, records
 from tests.harness.storage import Projection, execute, fetch
-from tests.integration.test_walk import Ruled, differences
+from tests.integration.test_walk import Ruled, differences, kill, take, walk_of
 from tests.property.test_repeat_laws import BOOK, CHAIN, WRITTEN, entry
 
 pytestmark = pytest.mark.integration
@@ -172,6 +173,41 @@ async def test_a_back_fill_says_what_the_rule_book_wants(ruled: Ruled, announce:
     }[announce]
     assert len(digests) == (len({user for user, _, _ in come}) if announce == "digest" else 0)
     assert all(event["backdated"] for event in told)
+    assert not await differences(ruled)
+
+
+async def test_a_back_fill_that_is_killed_five_times_forgets_nobody(ruled: Ruled) -> None:
+    """And it unlocks nobody twice, while learners go on."""
+    rng = random.Random(11)
+    streams = {f"learner-{number:02}": history(f"learner-{number:02}", rng) for number in range(30)}
+    for user, events in streams.items():
+        await ruled.apply(*events)
+        events[:] = history(user, rng)
+    before = {row[:4] for row in fetch(ruled.url, UNLOCKS)}
+    last = len(fetch(ruled.url, MESSAGES))
+    await ruled.activate(harder(9, "all"))
+    killed = 0
+    while killed < 5:
+        step = asyncio.create_task(walk_of(ruled, 5).step())
+        await ruled.apply(*take([streams[user] for user in rng.sample(sorted(streams), 3)], rng))
+        await asyncio.sleep(rng.random() * 0.02)
+        killed += not step.done()
+        await kill(step)
+    await ruled.walk_on()
+    after = {row[:4] for row in fetch(ruled.url, UNLOCKS)}
+    events = [json.loads(value) for _, value in fetch(ruled.url, MESSAGES)[last:]]
+    ids = [event["event_id"] for event in events]
+    assert len(ids) == len(set(ids))
+    lost = {event["unlock_event_id"] for event in events if "unlock_event_id" in event}
+    told = {event["event_id"] for event in events if "unlock_event_id" not in event}
+    assert told - lost == {unlock_event_id(*row) for row in after - before}
+    assert lost - told == {unlock_event_id(*row) for row in before - after}
+    moved = "SELECT count(*) FROM learner WHERE rule_book = 9 AND rule_book_at = version"
+    assert fetch(ruled.url, moved) == [(len(streams),)]
+    backdated = (
+        "SELECT DISTINCT backdated FROM achievement_unlock WHERE achievement_id = 'newcomer'"
+    )
+    assert (True,) in fetch(ruled.url, backdated)
     assert not await differences(ruled)
 
 
