@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -164,32 +164,74 @@ def level(done: Iterable[Completion], topic: str, thresholds: Thresholds = THRES
     return reached
 
 
+class Measures:
+    """What rules of a catalogue measure of the same completions; parts are counted once."""
+
+    def __init__(
+        self,
+        done: Sequence[Completion],
+        thresholds: Thresholds = THRESHOLDS,
+        policy: NaivePolicy = NO_FREEZES,
+    ) -> None:
+        self._done = done
+        self._thresholds = thresholds
+        self._policy = policy
+        self._levels: dict[str, str] = {}
+
+    @cached_property
+    def _longest_days(self) -> int:
+        return _longest_days(*self._days, self._policy.cap, self._policy.earn_every)
+
+    @cached_property
+    def _longest_weeks(self) -> int:
+        return _longest_weeks(*self._days, self._policy.week_starts_on, self._policy.week_days)
+
+    @cached_property
+    def _days(self) -> tuple[Ordinals, Ordinals]:
+        return _days(self._done, self._policy)
+
+    def level(self, topic: str) -> str:
+        """The highest level of a topic whose both conditions hold."""
+        if topic not in self._levels:
+            self._levels[topic] = level(self._done, topic, self._thresholds)
+        return self._levels[topic]
+
+    def of(self, rule: Mapping[str, Any]) -> tuple[int, int]:
+        """What a rule, as it stands in the YAML, measures and what it asks for."""
+        ((kind, ask),) = rule.items()
+        if kind == "all":
+            parts = [self.of(part) for part in ask]
+            return sum(value >= target for value, target in parts), len(parts)
+        if kind == "any":
+            return max((self.of(part) for part in ask), key=lambda part: part[0] / part[1])
+        if kind == "streak":
+            if "weeks" in ask:
+                return self._longest_weeks, ask["weeks"]
+            return self._longest_days, ask["days"]
+        if kind in ("distinct_topics", "active_days"):
+            kept = {c.topic if kind == "distinct_topics" else c.local_day for c in self._done}
+            return len(kept), ask["at_least"]
+        if kind == "skill_level":
+            return self._skill(ask)
+        return _counted(kind, ask, [c for c in self._done if _matches(c, ask)], self._policy)
+
+    def _skill(self, ask: Mapping[str, Any]) -> tuple[int, int]:
+        rank = LEVELS.index(ask["level"])
+        if "topic" in ask:
+            return LEVELS.index(self.level(ask["topic"])), rank
+        topics = {c.topic for c in self._done}
+        reached = [LEVELS.index(self.level(topic)) >= rank for topic in topics]
+        return sum(reached), ask.get("topics", 1)
+
+
 def measured(
     rule: Mapping[str, Any],
     done: Sequence[Completion],
     thresholds: Thresholds = THRESHOLDS,
     policy: NaivePolicy = NO_FREEZES,
 ) -> tuple[int, int]:
-    """What a rule of the catalogue, as it stands in the YAML, measures and what it asks for."""
-    ((kind, ask),) = rule.items()
-    if kind == "all":
-        parts = [measured(part, done, thresholds, policy) for part in ask]
-        return sum(value >= target for value, target in parts), len(parts)
-    if kind == "any":
-        return max(
-            (measured(part, done, thresholds, policy) for part in ask),
-            key=lambda part: part[0] / part[1],
-        )
-    if kind == "streak":
-        if "weeks" in ask:
-            return longest_weeks(done, policy), ask["weeks"]
-        return longest_days(done, policy), ask["days"]
-    if kind in ("distinct_topics", "active_days"):
-        kept = {c.topic if kind == "distinct_topics" else c.local_day for c in done}
-        return len(kept), ask["at_least"]
-    if kind == "skill_level":
-        return _skill(ask, done, thresholds)
-    return _counted(kind, ask, [c for c in done if _matches(c, ask)], policy)
+    """What one rule measures and what it asks for."""
+    return Measures(done, thresholds, policy).of(rule)
 
 
 def _counted(
@@ -249,23 +291,13 @@ def naive_unlocks(
     policy: NaivePolicy = NO_FREEZES,
 ) -> set[int]:
     """The positions of the rules that are unlocked with these completions, those kept included."""
-    progress = [measured(rule, done, thresholds, policy) for rule in rules]
+    measures = Measures(done, thresholds, policy)
+    progress = [measures.of(rule) for rule in rules]
     holding = {position for position, (value, target) in enumerate(progress) if value >= target}
     unlocked = set(kept)
     for _ in rules:
         unlocked |= {each for each in holding if {*requires.get(each, ())} <= unlocked}
     return unlocked
-
-
-def _skill(
-    ask: Mapping[str, Any], done: Sequence[Completion], thresholds: Thresholds
-) -> tuple[int, int]:
-    rank = LEVELS.index(ask["level"])
-    if "topic" in ask:
-        return LEVELS.index(level(done, ask["topic"], thresholds)), rank
-    topics = {c.topic for c in done}
-    reached = [LEVELS.index(level(done, topic, thresholds)) >= rank for topic in topics]
-    return sum(reached), ask.get("topics", 1)
 
 
 def _matches(c: Completion, ask: Mapping[str, Any]) -> bool:

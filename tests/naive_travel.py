@@ -50,16 +50,16 @@ def excused_by(excuses: Iterable[Excuse]) -> frozenset[dt.date]:
 
 def travel_days(done: Sequence[Completion]) -> set[dt.date]:
     """The days that are excused, since the learner's clock was moved on over them."""
-    active: dict[dt.date, list[Completion]] = {}
-    for c in done:
-        active.setdefault(c.local_day, []).append(c)
+    days = {c.local_day for c in done}
+    missed = {day + _DAY for day in days if day + _DAY not in days and day + 2 * _DAY in days}
+    # Few days are missed, and this is asked after every event.
+    beside = {day: [c for c in done if abs(c.local_day - day) == _DAY] for day in missed}
     return {
-        day + _DAY
-        for day in active
-        if day + _DAY not in active
-        for first in active[day]
-        for second in active.get(day + 2 * _DAY, [])
-        if _proves(first, second, day + _DAY)
+        day
+        for day in missed
+        for first in beside[day]
+        for second in beside[day]
+        if first.local_day < second.local_day and _proves(first, second, day)
     }
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
 from tests.harness.truth import Row, policy_of
-from tests.naive import THRESHOLDS, counting, measured
+from tests.naive import THRESHOLDS, Measures, counting
 
 Cell = tuple[int, int]
 
@@ -35,6 +35,7 @@ class Interleaved:
         ]
         known = _new(excuses, lambda e: e.excuse_id)
         self._policies = [policy_of(catalogue, known[:at]) for at in range(len(known) + 1)]
+        self._measures: dict[Cell, Measures] = {}
         self._rules = {
             one["id"]: one["rule"]
             for one in catalogue["achievements"]
@@ -56,46 +57,49 @@ class Interleaved:
         locked: set[Cell] = set()
         for at, excused in product(range(len(self._events)), range(len(self._policies))):
             reached = {(at - 1, excused), (at, excused - 1)} & locked or (at, excused) == (0, 0)
-            if reached and not self._holds(rule, self._done[at], excused):
+            if reached and not _holds(rule, self._at(at, excused)):
                 locked.add((at, excused))
         return locked
 
     def _possible(self, name: str) -> Iterator[tuple[Any, ...]]:
         rule, locked = self._rules[name], self._locked[name]
         for at, excused in product(range(len(self._events)), range(len(self._policies))):
-            done = self._done[at]
-            if (at, excused) in locked or not self._holds(rule, done, excused):
+            now = self._at(at, excused)
+            if (at, excused) in locked or not _holds(rule, now):
                 continue
             event = self._events[at]
             if event is not None and (at - 1, excused) in locked:
-                yield self._unlock(name, event, done, excused, backdated=False)
+                yield self._unlock(name, event, now, backdated=False)
             if (at, excused - 1) in locked:
-                yield self._backdated(name, done, excused)
+                yield self._backdated(name, self._done[at], excused)
+
+    def _at(self, at: int, excused: int) -> Measures:
+        """What the rules measure in a cell; every rule asks for the same cells."""
+        if (at, excused) not in self._measures:
+            policy = self._policies[excused]
+            self._measures[at, excused] = Measures(self._done[at], THRESHOLDS, policy)
+        return self._measures[at, excused]
 
     def _backdated(self, name: str, done: Sequence[Completion], excused: int) -> tuple[Any, ...]:
         """By the completion that, in order of work, first met the rule."""
-        rule, ordered = self._rules[name], sorted(done, key=lambda c: (c.completed_at, c.event_id))
-        count = next(
-            n for n in range(1, len(ordered) + 1) if self._holds(rule, ordered[:n], excused)
-        )
-        return self._unlock(name, ordered[count - 1], ordered[:count], excused, backdated=True)
+        ordered = sorted(done, key=lambda c: (c.completed_at, c.event_id))
+        for count, trigger in enumerate(ordered, 1):
+            then = Measures(ordered[:count], THRESHOLDS, self._policies[excused])
+            if _holds(self._rules[name], then):
+                return self._unlock(name, trigger, then, backdated=True)
+        raise AssertionError(f"{name} holds with all completions")
 
     def _unlock(
-        self,
-        name: str,
-        trigger: Completion,
-        done: Sequence[Completion],
-        excused: int,
-        *,
-        backdated: bool,
+        self, name: str, trigger: Completion, measures: Measures, *, backdated: bool
     ) -> tuple[Any, ...]:
-        value, target = measured(self._rules[name], done, THRESHOLDS, self._policies[excused])
+        value, target = measures.of(self._rules[name])
         moment = trigger.completed_at, trigger.local_day, trigger.event_id
         return name, *moment, self._version, value, target, backdated
 
-    def _holds(self, rule: Mapping[str, Any], done: Sequence[Completion], excused: int) -> bool:
-        value, target = measured(rule, done, THRESHOLDS, self._policies[excused])
-        return value >= target
+
+def _holds(rule: Mapping[str, Any], measures: Measures) -> bool:
+    value, target = measures.of(rule)
+    return value >= target
 
 
 Revised = TypeVar("Revised", Completion, Excuse)

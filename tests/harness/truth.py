@@ -16,7 +16,7 @@ import yaml
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
-from tests.naive import THRESHOLDS, counting, level, measured, naive_progress, runs
+from tests.naive import THRESHOLDS, Measures, counting, naive_progress, runs
 from tests.naive_travel import NaivePolicy, excused_by, highest
 
 Row = tuple[Any, ...]
@@ -119,24 +119,24 @@ class _Learner:
         }
 
     def _conclude(self, arrival: Completion) -> None:
-        done = counting(self._stored.values())
-        self._relevel(arrival, done)
-        self._unlock(arrival, done)
+        now = Measures(counting(self._stored.values()), THRESHOLDS, self._policy)
+        self._relevel(arrival, now)
+        self._unlock(arrival, now)
 
-    def _relevel(self, arrival: Completion, done: list[Completion]) -> None:
+    def _relevel(self, arrival: Completion, measures: Measures) -> None:
         for topic in {completion.topic for completion in self._stored.values()}:
-            now = level(done, topic)
+            now = measures.level(topic)
             before = self._levels[topic][2] if topic in self._levels else "beginner"
             if now != before:
                 row = (self._user_id, topic, now, before, arrival.completed_at)
                 self._levels[topic] = row
 
-    def _unlock(self, arrival: Completion, done: list[Completion]) -> None:
+    def _unlock(self, arrival: Completion, measures: Measures) -> None:
         for achievement in self._catalogue["achievements"]:
             name = achievement["id"]
             if name in self._unlocks:
                 continue
-            value, target = measured(achievement["rule"], done, THRESHOLDS, self._policy)
+            value, target = measures.of(achievement["rule"])
             if value >= target:
                 self._unlocks[name] = (
                     self._user_id,
