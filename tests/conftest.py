@@ -12,8 +12,9 @@ from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from tests.harness.apache_kafka import Cluster, cluster_or_skip
+from tests.harness.copies import Copies
 from tests.harness.ledger import account
-from tests.harness.sharing import SharedServers
+from tests.harness.sharing import SharedServers, turn
 
 # Without a deadline: a busy machine must not fail a test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,7 +30,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedSer
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start the slow tests first if there are several processes, so that all end together."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+        items.sort(key=turn)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -65,13 +66,24 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def database(postgres: Postgres) -> Iterator[Database]:
     """An empty database."""
-    yield from _database(postgres)
+    name = f"test_{uuid4().hex}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
 
 
 @pytest.fixture
-def migrated_database(postgres: Postgres, migrated_template: str) -> Iterator[Database]:
+def migrated_database(migrated_copies: Copies) -> Iterator[Database]:
     """A database with our tables and privileges in it, and no rows."""
-    yield from _database(postgres, migrated_template)
+    copy = migrated_copies.take()
+    yield copy
+    migrated_copies.drop(copy)
+
+
+@pytest.fixture(scope="session")
+def migrated_copies(postgres: Postgres, migrated_template: str) -> Iterator[Copies]:
+    """Makes what `migrated_database` hands out."""
+    with Copies(postgres, migrated_template) as copies:
+        yield copies
 
 
 @pytest.fixture(scope="session")
@@ -88,9 +100,3 @@ def migrated_template(postgres: Postgres) -> str:
 def topic_prefix() -> str:
     """The beginning of topic and group names that no other test uses."""
     return f"t{uuid4().hex[:10]}-"
-
-
-def _database(postgres: Postgres, template: str = "template1") -> Iterator[Database]:
-    name = f"test_{uuid4().hex}"
-    yield postgres.create_database(name, template)
-    postgres.drop_database(name)
