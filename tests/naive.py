@@ -6,12 +6,11 @@ It shares only the classes of facts with the worker's rules.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from progress_worker.domain.completion import Completion
 from tests.naive_streaks import naive_daily, naive_weekly, naive_weeks
@@ -103,28 +102,28 @@ def latest(done: Iterable[Completion], part: Callable[[Completion], object]) -> 
 
 def longest_days(done: Sequence[Completion], policy: NaivePolicy) -> int:
     """The longest daily streak with freezes, excused days and travel."""
-    return _longest_days(*_days(done, policy), policy.cap, policy.earn_every)
+    return most_days(*days_of(done, policy), policy.cap, policy.earn_every)
 
 
 def longest_weeks(done: Sequence[Completion], policy: NaivePolicy) -> int:
     """The longest weekly streak with excused days and travel."""
-    return _longest_weeks(*_days(done, policy), policy.week_starts_on, policy.week_days)
+    return most_weeks(*days_of(done, policy), policy.week_starts_on, policy.week_days)
 
 
 # What is counted again after every event asks for the same days again and again.
 @lru_cache(maxsize=4_096)
-def _longest_days(active: Ordinals, excused: Ordinals, cap: int, earn_every: int) -> int:
+def most_days(active: Ordinals, excused: Ordinals, cap: int, earn_every: int) -> int:
     today = max(active, default=1)
     return naive_daily({*active}, {*excused}, cap, earn_every, today).longest
 
 
 @lru_cache(maxsize=4_096)
-def _longest_weeks(active: Ordinals, excused: Ordinals, starts_on: int, days: int) -> int:
+def most_weeks(active: Ordinals, excused: Ordinals, starts_on: int, days: int) -> int:
     today = max(active, default=1)
     return naive_weekly(naive_weeks({*active}, {*excused}, starts_on, days, today))[1]
 
 
-def _days(done: Sequence[Completion], policy: NaivePolicy) -> tuple[Ordinals, Ordinals]:
+def days_of(done: Sequence[Completion], policy: NaivePolicy) -> tuple[Ordinals, Ordinals]:
     active = frozenset(c.local_day.toordinal() for c in done)
     excused = {day.toordinal() for day in policy.excused | travel_days(done)}
     return active, frozenset(excused - active)
@@ -162,173 +161,6 @@ def level(done: Iterable[Completion], topic: str, thresholds: Thresholds = THRES
         ):
             reached = name
     return reached
-
-
-class Measures:
-    """What rules of a catalogue measure of the same completions; parts are counted once."""
-
-    def __init__(
-        self,
-        done: Sequence[Completion],
-        thresholds: Thresholds = THRESHOLDS,
-        policy: NaivePolicy = NO_FREEZES,
-    ) -> None:
-        self._done = done
-        self._thresholds = thresholds
-        self._policy = policy
-        self._levels: dict[str, str] = {}
-
-    @cached_property
-    def _longest_days(self) -> int:
-        return _longest_days(*self._days, self._policy.cap, self._policy.earn_every)
-
-    @cached_property
-    def _longest_weeks(self) -> int:
-        return _longest_weeks(*self._days, self._policy.week_starts_on, self._policy.week_days)
-
-    @cached_property
-    def _days(self) -> tuple[Ordinals, Ordinals]:
-        return _days(self._done, self._policy)
-
-    def level(self, topic: str) -> str:
-        """The highest level of a topic whose both conditions hold."""
-        if topic not in self._levels:
-            self._levels[topic] = level(self._done, topic, self._thresholds)
-        return self._levels[topic]
-
-    def of(self, rule: Mapping[str, Any]) -> tuple[int, int]:
-        """What a rule, as it stands in the YAML, measures and what it asks for."""
-        ((kind, ask),) = rule.items()
-        if kind == "all":
-            parts = [self.of(part) for part in ask]
-            return sum(value >= target for value, target in parts), len(parts)
-        if kind == "any":
-            return max((self.of(part) for part in ask), key=lambda part: part[0] / part[1])
-        if kind == "streak":
-            if "weeks" in ask:
-                return self._longest_weeks, ask["weeks"]
-            return self._longest_days, ask["days"]
-        if kind in ("distinct_topics", "active_days"):
-            kept = {c.topic if kind == "distinct_topics" else c.local_day for c in self._done}
-            return len(kept), ask["at_least"]
-        if kind == "skill_level":
-            return self._skill(ask)
-        return _counted(kind, ask, [c for c in self._done if _matches(c, ask)], self._policy)
-
-    def _skill(self, ask: Mapping[str, Any]) -> tuple[int, int]:
-        rank = LEVELS.index(ask["level"])
-        if "topic" in ask:
-            return LEVELS.index(self.level(ask["topic"])), rank
-        topics = {c.topic for c in self._done}
-        reached = [LEVELS.index(self.level(topic)) >= rank for topic in topics]
-        return sum(reached), ask.get("topics", 1)
-
-
-def measured(
-    rule: Mapping[str, Any],
-    done: Sequence[Completion],
-    thresholds: Thresholds = THRESHOLDS,
-    policy: NaivePolicy = NO_FREEZES,
-) -> tuple[int, int]:
-    """What one rule measures and what it asks for."""
-    return Measures(done, thresholds, policy).of(rule)
-
-
-def _counted(
-    kind: str, ask: Mapping[str, Any], matching: Sequence[Completion], policy: NaivePolicy
-) -> tuple[int, int]:
-    if "within" in ask:
-        whole = {name: value for name, value in ask.items() if name != "within"}
-        windows = {_window(c, ask["within"], policy) for c in matching}
-        within = ([c for c in matching if _window(c, ask["within"], policy) == w] for w in windows)
-        best = max((measured({kind: whole}, each)[0] for each in within), default=0)
-        return best, ask.get("at_least") or ask["seconds"]
-    if kind == "time_spent":
-        return sum(c.time_spent_seconds for c in matching), ask["seconds"]
-    assert kind == "exercises_completed", kind
-    if ask.get("distinct"):
-        return len({c.exercise_id for c in matching}), ask["at_least"]
-    return len(matching), ask["at_least"]
-
-
-def naive_occurrences(
-    rule: Mapping[str, Any],
-    repeat: str | None,
-    done: Sequence[Completion],
-    policy: NaivePolicy = NO_FREEZES,
-) -> dict[int, tuple[int, int]]:
-    """The occurrences of an achievement that hold: what each measured, and what it asked for."""
-    if repeat == "each_week":
-        weeks = {iso_week(c, policy) for c in done}
-        found = {w: measured(rule, [c for c in done if iso_week(c, policy) == w]) for w in weeks}
-        return {week: found[week] for week in sorted(weeks) if found[week][0] >= found[week][1]}
-    value, target = measured(rule, done, THRESHOLDS, policy)
-    most = 100 if repeat == "each_multiple" else 1
-    return {n: (value, n * target) for n in range(1, most + 1) if value >= n * target}
-
-
-def iso_week(c: Completion, policy: NaivePolicy) -> int:
-    """The ISO year and week of the fourth day of the completion's week, as in 202648."""
-    return int(f"{_window(c, 'week', policy) + dt.timedelta(days=3):%G%V}")
-
-
-def _window(c: Completion, within: str, policy: NaivePolicy) -> dt.date:
-    """The first day of the completion's day, week or month."""
-    day = c.local_day
-    if within == "month":
-        return day.replace(day=1)
-    while within == "week" and day.weekday() != policy.week_starts_on:
-        day -= dt.timedelta(days=1)
-    return day
-
-
-def naive_unlocks(
-    rules: Sequence[Mapping[str, Any]],
-    requires: Mapping[int, Sequence[int]],
-    done: Sequence[Completion],
-    kept: Set[int],
-    thresholds: Thresholds = THRESHOLDS,
-    policy: NaivePolicy = NO_FREEZES,
-) -> set[int]:
-    """The positions of the rules that are unlocked with these completions, those kept included."""
-    measures = Measures(done, thresholds, policy)
-    progress = [measures.of(rule) for rule in rules]
-    holding = {position for position, (value, target) in enumerate(progress) if value >= target}
-    unlocked = set(kept)
-    for _ in rules:
-        unlocked |= {each for each in holding if {*requires.get(each, ())} <= unlocked}
-    return unlocked
-
-
-def _matches(c: Completion, ask: Mapping[str, Any]) -> bool:
-    grade = c.grade_hundredths
-    return not (
-        ("topic" in ask and c.topic != ask["topic"])
-        or ("difficulty" in ask and c.difficulty != ask["difficulty"])
-        or ("min_grade" in ask and (grade is None or grade < 100 * ask["min_grade"]))
-        or ("max_hints" in ask and c.hints_used > ask["max_hints"])
-        or ("max_seconds" in ask and c.time_spent_seconds > ask["max_seconds"])
-        or ("weekdays" in ask and f"{c.local_day:%a}".lower() not in ask["weekdays"])
-        or ("from" in ask and c.local_day < ask["from"])
-        or ("until" in ask and c.local_day > ask["until"])
-        or ("on" in ask and f"{c.local_day:%m-%d}" != ask["on"])
-        or ("between" in ask and not _within(_shown(c), *ask["between"].split("-")))
-    )
-
-
-def _shown(c: Completion) -> str | None:
-    """What the learner's clock showed, as in 23:59; None where nobody knows."""
-    if c.utc_offset_minutes is not None:
-        return f"{c.completed_at + dt.timedelta(minutes=c.utc_offset_minutes):%H:%M}"
-    return (
-        None if c.timezone is None else f"{c.completed_at.astimezone(ZoneInfo(c.timezone)):%H:%M}"
-    )
-
-
-def _within(shown: str | None, first: str, end: str) -> bool:
-    if shown is None:
-        return False
-    return first <= shown < end if first < end else shown >= first or shown < end
 
 
 def _sums(completions: Iterable[Completion]) -> Sums:

@@ -21,7 +21,8 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
 from tests.harness.interleaved import Interleaved
 from tests.harness.truth import Row, Rows, policy_of
-from tests.naive import LEVELS, THRESHOLDS, counting, level, measured
+from tests.naive import LEVELS, THRESHOLDS, counting, level
+from tests.naive_rules import measured
 
 
 class Judge(Protocol):

@@ -16,7 +16,8 @@ from uuid import UUID
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
 from tests.harness.truth import Row, policy_of
-from tests.naive import THRESHOLDS, Measures, counting
+from tests.naive import THRESHOLDS, counting
+from tests.naive_rules import Measures
 
 Cell = tuple[int, int]
 

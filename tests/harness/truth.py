@@ -16,7 +16,8 @@ import yaml
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
-from tests.naive import THRESHOLDS, Measures, counting, naive_progress, runs
+from tests.naive import THRESHOLDS, counting, naive_progress, runs
+from tests.naive_rules import Measures
 from tests.naive_travel import NaivePolicy, excused_by, highest
 
 Row = tuple[Any, ...]

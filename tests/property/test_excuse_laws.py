@@ -17,7 +17,8 @@ from progress_worker.domain.excuses import Excuse
 from tests.every_rule import BOOK, MONOTONE, POLICY, REQUIRES, THRESHOLDS, WRITTEN
 from tests.folding import Store, derive
 from tests.histories import MIDNIGHT, fresh_histories, histories
-from tests.naive import counting, measured, naive_progress, naive_unlocks
+from tests.naive import counting, naive_progress
+from tests.naive_rules import measured, naive_unlocks
 from tests.naive_streaks import naive_expiry
 from tests.naive_travel import NaivePolicy, excused_by
 

@@ -19,7 +19,8 @@ from progress_worker.domain.totals import Totals
 from tests.every_rule import BOOK, POLICY, REQUIRES, THRESHOLDS, WRITTEN
 from tests.folding import derive, latest, of, stored
 from tests.histories import TOPICS, cuts, histories
-from tests.naive import Sums, counting, measured, naive_progress
+from tests.naive import Sums, counting, naive_progress
+from tests.naive_rules import measured
 
 
 def sums(totals: Totals) -> Sums:

@@ -14,7 +14,8 @@ from progress_worker.domain.derive import replacement
 from progress_worker.domain.rulebook import read_rule_book
 from tests.folding import Rows, Store, derive, of, stored
 from tests.histories import completion, cuts, fresh_histories, histories
-from tests.naive import counting, naive_occurrences
+from tests.naive import counting
+from tests.naive_rules import naive_occurrences
 from tests.naive_travel import NaivePolicy
 
 WRITTEN: dict[str, dict[str, Any]] = yaml.safe_load("""

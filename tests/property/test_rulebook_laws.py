@@ -12,7 +12,8 @@ from progress_worker.domain.rulebook import read_rule_book
 from tests.every_rule import BOOK, WRITTEN
 from tests.folding import Store, cut, derive, of, stored
 from tests.histories import cuts, fresh_histories, histories
-from tests.naive import counting, naive_unlocks
+from tests.naive import counting
+from tests.naive_rules import naive_unlocks
 
 USERS = ("ada", "grace")
 #: Every rule is of another achievement, with another target; filters come, go and stay.

@@ -14,7 +14,8 @@ from progress_worker.domain.state import LearnerState
 from tests.every_rule import BOOK, MONOTONE, POLICY, REQUIRES, THRESHOLDS, WRITTEN
 from tests.folding import Store, cut, derive, of, stored
 from tests.histories import cuts, fresh_histories, histories
-from tests.naive import counting, measured, naive_unlocks
+from tests.naive import counting
+from tests.naive_rules import measured, naive_unlocks
 
 
 @given(histories())
