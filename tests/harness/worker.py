@@ -153,6 +153,7 @@ class Deployment:
         self.unlocked = f"{self.prefix}unlocked"
         self.levels = f"{self.prefix}levels"
         self.streaks = f"{self.prefix}streaks"
+        self.changes = f"{self.prefix}changes"
         self.dead_letters = f"{self.prefix}completed.dlq"
         self.commands = f"{self.prefix}commands"
         self.command_dead_letters = f"{self.prefix}commands.dlq"
@@ -166,6 +167,7 @@ class Deployment:
             self.unlocked,
             self.levels,
             self.streaks,
+            self.changes,
             self.dead_letters,
             self.commands,
             self.command_dead_letters,
@@ -189,6 +191,7 @@ class Deployment:
                 "UNLOCKED_TOPIC": self.unlocked,
                 "LEVEL_TOPIC": self.levels,
                 "STREAKS_TOPIC": self.streaks,
+                "CHANGES_TOPIC": self.changes,
                 "DEAD_LETTER_TOPIC": self.dead_letters,
                 "COMMANDS_TOPIC": self.commands,
                 "COMMANDS_DEAD_LETTER_TOPIC": self.command_dead_letters,

@@ -60,6 +60,7 @@ class Administration(Terminal):
             "achievement-unlocked": deployment.unlocked,
             "skill-level-changed": deployment.levels,
             "learner-streaks": deployment.streaks,
+            "achievement-changes": deployment.changes,
         }
 
     def administer(self, typed: str) -> str:
