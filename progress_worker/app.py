@@ -35,11 +35,12 @@ from progress_worker.kafka.header_names import accept_any_header_name
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.relay import RelayService
+from progress_worker.runtime.collector import tune_collector
 from progress_worker.runtime.health import Health
 from progress_worker.runtime.kafka_answers import KafkaContact, KafkaWatch
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.runtime.service import WorkerApp
-from progress_worker.runtime.starting import check_kafka, check_port, data_directory, tune_collector
+from progress_worker.runtime.starting import check_kafka, check_port, data_directory
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.worker import Settings, load_settings
 from progress_worker.storage.database import create_engine

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from pydantic_core import to_json
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
-from progress_worker.errors import FatalError, LearnerChangedError, ProgressError, TransientError
+from progress_worker.errors import ProgressError, TransientError
+from progress_worker.walks.command import open_database, progress_bar, refusals_explained, tried
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from progress_worker.domain.compare import Difference
-    from progress_worker.storage.rulebooks import RuleBooks
     from progress_worker.walks.verifying import Verify
-    from progress_worker.walks.walk import Step, Walk
+    from progress_worker.walks.walk import Walk
 
 #: The exit status when something is stored differently from how it is derived.
 _DIFFERENT: Final = 2
-_TRIES: Final = 20
-_CONFLICT_SECONDS: Final = 0.05
-_OUTAGE_SECONDS: Final = 0.5
 _PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)%").fullmatch
 
 
@@ -51,7 +45,7 @@ def verify(
     share = 1.0 if sample is None else _share(sample)
     report = _Report(as_json=as_json)
     try:
-        with _refusals_explained():
+        with refusals_explained("verify"), _read_only_explained():
             different = asyncio.run(_verify(user, share, report, resume=resume))
     except KeyboardInterrupt:
         typer.echo("Stopped. Run the same command with --resume to continue.", err=True)
@@ -60,29 +54,18 @@ def verify(
 
 
 @contextmanager
-def _refusals_explained() -> Iterator[None]:
-    """Name the address that Postgres cannot be reached at, and say what it lacks for the work."""
-    from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction  # noqa: PLC0415
+def _read_only_explained() -> Iterator[None]:
+    from psycopg.errors import ReadOnlySqlTransaction  # noqa: PLC0415
 
-    from progress_worker.settings.complaints import PREFIX, naming  # noqa: PLC0415
-
-    variable = f"{PREFIX}DATABASE_URL"
-    with naming(variable):
-        try:
-            yield
-        except ProgressError as error:
-            if isinstance(error.__cause__, ReadOnlySqlTransaction):
-                raise TransientError(
-                    "This database can only be read, and `verify` keeps its cursor in it: use one "
-                    "that can be written to, or compare one learner with --user, which writes "
-                    "nothing"
-                ) from error
-            if isinstance(error.__cause__, InsufficientPrivilege):
-                raise FatalError(
-                    f"The login in {variable} lacks a right that `verify` needs: give it the "
-                    "worker's; `progress-worker doctor` says what is missing."
-                ) from error
-            raise
+    try:
+        yield
+    except ProgressError as error:
+        if isinstance(error.__cause__, ReadOnlySqlTransaction):
+            raise TransientError(
+                "This database can only be read, and `verify` keeps its cursor in it: use one that "
+                "can be written to, or compare one learner with --user, which writes nothing"
+            ) from error
+        raise
 
 
 def _share(text: str) -> float:
@@ -127,13 +110,14 @@ async def _verify(user: str | None, share: float, report: _Report, *, resume: bo
     from progress_worker.walks.verifying import Verify  # noqa: PLC0415 - a command loads its needs
     from progress_worker.walks.walk import Walk  # noqa: PLC0415
 
-    async with _database() as (engine, books, limit):
-        passenger = Verify(books, report.difference, share)
+    async with open_database("verify") as opened:
+        limit = opened.time_limit_seconds
+        passenger = Verify(opened.books, report.difference, share)
         started = asyncio.get_running_loop().time()
         if user is not None:
-            different = await _one(engine, passenger, user, limit)
+            different = await _one(opened.engine, passenger, user, limit)
         else:
-            walk = Walk(engine, passenger, time_limit_seconds=limit)
+            walk = Walk(opened.engine, passenger, time_limit_seconds=limit)
             different = await _many(walk, resume=resume)
         report.end(passenger.figures, different, asyncio.get_running_loop().time() - started)
         return different
@@ -153,70 +137,14 @@ async def _many(walk: Walk, *, resume: bool) -> int:
     if state is None or state.finished_at or not resume:
         await walk.start()
         state = None
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(
             "learners", total=await walk.learners(), completed=state.examined if state else 0
         )
         finished = False
         while not finished:
-            step = await _step(walk)
+            step = await tried(walk.step)
             finished = step.finished
             bar.advance(task, step.examined)
     state = await walk.state()
     return state.changed if state else 0
-
-
-async def _step(walk: Walk) -> Step:
-    """One step, tried again a few times; raises TransientError in the end."""
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(TransientError),
-        wait=_pause,
-        stop=stop_after_attempt(_TRIES),
-        reraise=True,
-    )
-    step: Step = await retrying(walk.step)
-    return step
-
-
-def _pause(call: RetryCallState) -> float:
-    """A conflict with live traffic is over sooner than an outage."""
-    error = call.outcome.exception() if call.outcome else None
-    return _CONFLICT_SECONDS if isinstance(error, LearnerChangedError) else _OUTAGE_SECONDS
-
-
-@asynccontextmanager
-async def _database() -> AsyncIterator[tuple[AsyncEngine, RuleBooks, float]]:
-    """The worker's database, its rule books, and the time limit of a page without completions."""
-    from progress_worker.settings.rules import load_rules  # noqa: PLC0415
-    from progress_worker.settings.worker import load_settings  # noqa: PLC0415
-    from progress_worker.storage.database import (  # noqa: PLC0415
-        check_migrated,
-        connect_for,
-        create_engine,
-    )
-    from progress_worker.storage.rulebooks import RuleBooks  # noqa: PLC0415
-    from progress_worker.storage.write import rulebooks  # noqa: PLC0415
-
-    settings = load_settings()
-    limit = settings.database_statement_timeout_seconds
-    books = RuleBooks(load_rules(settings).book)
-    engine = create_engine(
-        settings.database_url.get_secret_value(),
-        application_name="progress-worker verify",
-        pool_size=1,
-        connect_timeout_seconds=settings.database_connect_timeout_seconds,
-        statement_timeout_seconds=limit,
-    )
-    try:
-        async with connect_for(engine, limit) as connection:
-            await check_migrated(connection)
-            await rulebooks.refresh(connection, books)
-        yield engine, books, limit
-    finally:
-        await engine.dispose()
