@@ -1,9 +1,8 @@
-"""Commands that check a deployment: `doctor`, `config check`, `rules check` and `topics`."""
+"""Commands that check a deployment: `doctor`, `config check` and `topics`."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -15,10 +14,7 @@ topics_cli = typer.Typer(
     cls=Commands, help="Create and check the Kafka topics.", no_args_is_help=True
 )
 config_cli = typer.Typer(cls=Commands, help="Check the settings.", no_args_is_help=True)
-rules_cli = typer.Typer(
-    cls=Commands, help="Check a rule book: achievements, level thresholds.", no_args_is_help=True
-)
-for name, group in (("topics", topics_cli), ("config", config_cli), ("rules", rules_cli)):
+for name, group in (("topics", topics_cli), ("config", config_cli)):
     checking_cli.add_typer(group, name=name)
 
 
@@ -75,28 +71,6 @@ def config_check(
         typer.echo(f"{used.variable:{width}}  {used.source:11}  {used.value}".rstrip())
     if checked.rules is not None:
         typer.echo(str(checked.rules))
-
-
-@rules_cli.command("check")
-def rules_check(
-    file: Annotated[
-        Path | None, typer.Argument(help="By default PROGRESS_CATALOGUE_FILE, or the built-in one.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Print a sentence for each mistake or suspicion; exit status 1 if something is wrong."""
-    from progress_worker.domain.suspicions import suspicions  # noqa: PLC0415
-    from progress_worker.settings.rules import load_rules  # noqa: PLC0415
-    from progress_worker.settings.shared import load_shared_settings  # noqa: PLC0415
-
-    rules = load_rules(load_shared_settings(**({} if file is None else {"catalogue_file": file})))
-    suspicious = list(suspicions(rules.book))
-    if as_json:
-        print_json(rules.summary() | {"suspicious": suspicious})
-        return
-    typer.echo(str(rules))
-    for sentence in suspicious:
-        typer.echo(f"Suspicious: {sentence}")
 
 
 @checking_cli.command()

@@ -17,6 +17,7 @@ from progress_worker.cli.common import Commands, console
 from progress_worker.cli.dlq import dlq_cli
 from progress_worker.cli.migrating import migrating_cli
 from progress_worker.cli.publishing import publishing_cli
+from progress_worker.cli.rules import rules_cli
 from progress_worker.cli.running import running_cli
 from progress_worker.errors import ProgressError
 from progress_worker.walks.cli import verify
@@ -33,6 +34,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(dlq_cli, name="dlq")
+cli.add_typer(rules_cli, name="rules")
 for commands in (running_cli, migrating_cli, checking_cli, publishing_cli):
     cli.add_typer(commands)
 cli.command()(verify)

@@ -22,6 +22,11 @@ def unlock_name(achievement_id: str, occurrence: int) -> str:
     return achievement_id if occurrence == 1 else f"{achievement_id}{_BY}{occurrence}"
 
 
+def achievement_of(name: str) -> str:
+    """The id of the achievement that `unlock_name` named."""
+    return name.partition(_BY)[0]
+
+
 def hold(unlocked: set[str], achievement_id: str, occurrence: int) -> None:
     """Add an occurrence to the unlocks of a learner. Its achievement is unlocked too."""
     unlocked.add(achievement_id)

@@ -55,6 +55,7 @@ class RuleBook:
             if achievement.repeat != "each_week"
             for entry in entries_of(position, achievement, condition)
         ]
+        self._requiring = [entry for entry in self._entries if entry.achievement.requires]
         self.index = ThresholdIndex(self._entries, self.counters)
         self.weekly = Weekly(weekly, self.counters, self.streak_policy.week_starts_on)
         self.withdrawable = Withdrawable(self._entries, weekly)
@@ -71,14 +72,14 @@ class RuleBook:
         """
         state.unlocked = self.withdrawable.without(stored)
         held: dict[str, Entry] = {}
+        judged = self._judged(state)
         while found := [
-            entry
-            for entry in self._judged(state)
-            if entry.name not in held and entry.condition.holds(state)
+            entry for entry in judged if entry.name not in held and entry.condition.holds(state)
         ]:
             for entry in found:
                 held[entry.name] = entry
                 hold(state.unlocked, entry.achievement.id, entry.occurrence)
+            judged = iter(self._requiring)  # another unlock makes no other rule hold
         return sorted(held.values(), key=lambda entry: (entry.position, entry.occurrence))
 
     def _judged(self, state: LearnerState) -> Iterator[Entry]:

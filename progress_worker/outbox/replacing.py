@@ -54,7 +54,8 @@ async def derive_and_replace(
     states: list[LearnerState] = []
     replaced = Replaced([], [])
     records: list[OutboxRecord] = []
-    learners = derive(connection, books, stored, newest=newest, reason=reason)
+    by = books.active if newest else None
+    learners = derive(connection, books, stored, by=by, reason=reason)
     async with aclosing(learners):
         async for before, derived in learners:
             state, earned = replacement(before, derived, only_topic)

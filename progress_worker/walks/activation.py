@@ -6,7 +6,6 @@ import datetime as dt
 from typing import Final, NamedTuple
 
 from progress_worker.domain.rulebook import RuleBook
-from progress_worker.errors import FatalError
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import rulebooks, walks
@@ -80,11 +79,7 @@ async def activate(
     """
     books = RuleBooks(book)
     await rulebooks.settle(connection, books, text)
-    if books.active.version != book.version:
-        raise FatalError(
-            f"Rule book {book.version} is older than the active one, {books.active.version}: give "
-            "it a higher version."
-        )
+    rulebooks.refuse_older(book, books.active.version)
     walk = await walks.find(connection, walks.RULE_BOOK)
     if walk is None or walk.rule_book != book.version:
         await walks.begin(connection, walks.RULE_BOOK, book.version, learners_per_second)

@@ -12,6 +12,11 @@ _LOOK_SECONDS: Final = 1.0
 _PASSED_PER_DERIVED: Final = 50
 
 
+def walk_seconds(worked: int, examined: int, learners_per_second: float) -> float:
+    """How long a walk takes at this rate that works on so many of the learners that it examines."""
+    return (worked + examined / _PASSED_PER_DERIVED) / learners_per_second
+
+
 class Pace:
     """The pauses between the steps of a walk."""
 
@@ -32,7 +37,7 @@ class Pace:
     async def wait(self, step: Step, stopping: Callable[[], bool]) -> None:
         """Wait as long as the step's learners take at this rate, then while the lag grows."""
         rate = step.learners_per_second or self._rate
-        await self._sleep((step.worked + step.examined / _PASSED_PER_DERIVED) / rate)
+        await self._sleep(walk_seconds(step.worked, step.examined, rate))
         before = self._lag_events()
         while before and not stopping():
             await self._sleep(_LOOK_SECONDS)

@@ -58,7 +58,7 @@ class Verify:
             truncated=sum(state.kept_from is not None for state in complete.values()),
             incomplete=len(stored) - len(complete),
         )
-        async with aclosing(derive(connection, self._books, complete, newest=False)) as learners:
+        async with aclosing(derive(connection, self._books, complete)) as learners:
             async for before, derived in learners:
                 self._found += compare(before, derived)
         return len({difference.user_id for difference in self._found})

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from progress_worker.domain.compare import compare
 from progress_worker.domain.completion import Completion
+from progress_worker.domain.rule_diff import of_derived, rederive, uncounted
 from progress_worker.domain.rulebook import read_rule_book
+from progress_worker.domain.state import LearnerState
 from tests.every_rule import BOOK, WRITTEN
 from tests.folding import Store, cut, derive, of, stored
 from tests.histories import cuts, fresh_histories, histories
@@ -140,3 +142,28 @@ def test_one_book_after_the_other_on_the_same_state(
         assert {t: s.level for t, s in one.levels.items() if s.level != "beginner"} == {
             t: s.level for t, s in other.levels.items() if s.level != "beginner"
         }
+
+
+@given(histories(), cuts())
+def test_what_is_stored_answers_for_a_newer_book_as_the_completions_do(
+    arrivals: list[Completion], lengths: list[int]
+) -> None:
+    store = stored(BOOK, arrivals, lengths)
+    for user_id, rows in store.learners.items():
+        learner = store.loaded(user_id)
+        done = sorted(rows.completions.values(), key=lambda c: (c.completed_at, c.event_id))
+        missing = uncounted(NEWER_BOOK, learner)
+        assert missing
+        counted = LearnerState(user_id, counters=dict.fromkeys(missing, 0))
+        for completion in counting(of(user_id, arrivals)):
+            NEWER_BOOK.counters.count(counted, completion, 1)
+        can_unlock = learner.overall.completions > 0
+        found = rederive(NEWER_BOOK, learner, counted, can_unlock=can_unlock)
+        expected = of_derived(derive(NEWER_BOOK, learner, done))
+        assert found.held == expected.held
+        assert found.losses == expected.losses
+        one, other = found.state, expected.state
+        assert one.counters == other.counters
+        assert one.streaks == other.streaks
+        topics = one.levels.keys() | other.levels.keys()
+        assert all(one.level(each).level == other.level(each).level for each in topics)

@@ -13,6 +13,7 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import Derivation, Derived
 from progress_worker.domain.excuses import Excuse
 from progress_worker.domain.revocation import LossReason
+from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import LearnerState
 from progress_worker.storage.arrays import array
 from progress_worker.storage.database import Connection, connect_for
@@ -25,6 +26,11 @@ _PORTION: Final = 500
 #: The time limit is granted once, and once more for every 10,000 completions.
 _COMPLETIONS_PER_LIMIT: Final = 10_000
 _SIZE: Final = "SELECT count(*) FROM completion WHERE user_id = ANY(%s::text[])"
+_LEFT: Final = """
+SELECT user_id FROM unnest(%s::text[]) AS asked (user_id) WHERE EXISTS (
+    SELECT FROM completion WHERE completion.user_id = asked.user_id AND NOT revoked
+)
+"""
 _LIMIT: Final = "SELECT set_config('statement_timeout', %s, true)"
 _SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _DECLARE: Final = (
@@ -58,36 +64,43 @@ async def derive(
     books: RuleBooks,
     stored: Mapping[str, LearnerState],
     *,
-    newest: bool,
+    by: RuleBook | None = None,
     reason: LossReason = "rules",
 ) -> AsyncGenerator[tuple[LearnerState, Derived]]:
     """Yield each of these learners, with every day and bucket: as stored, and as derived.
 
-    Derives by the active rule book with `newest`, otherwise by the learner's own. `reason` is that
-    of unlocks that are lost. One learner after
-    the other is held in memory; other tasks run whenever Postgres is asked for more. Close it when
-    you leave it early. Raises psycopg.Error.
+    Derives by the rule book `by`, or without it by the learner's own. `reason` is that of unlocks
+    that are lost. One learner after the other is held in memory; other tasks run whenever Postgres
+    is asked for more. Close it when you leave it early. Raises psycopg.Error.
     """
     left = dict(stored)
     excuses = await load_excuses(connection, list(stored))
     derivation: Derivation | None = None
     current = ""
-    async with aclosing(_completions(connection, list(stored))) as completions:
+    async with aclosing(completions_of(connection, list(stored))) as completions:
         async for completion in completions:
             if derivation is None or completion.user_id != current:
                 if derivation is not None:
                     yield left.pop(current), derivation.finish()
                 current = completion.user_id
                 derivation = _derivation(
-                    books, left[current], excuses[current], newest=newest, reason=reason
+                    books, left[current], excuses[current], by=by, reason=reason
                 )
             derivation.add(completion)
     if derivation is not None:
         yield left.pop(current), derivation.finish()
     for learner in left.values():
         of_learner = excuses[learner.user_id]
-        derivation = _derivation(books, learner, of_learner, newest=newest, reason=reason)
-        yield learner, derivation.finish()
+        yield learner, _derivation(books, learner, of_learner, by=by, reason=reason).finish()
+
+
+async def with_completions(connection: Connection, users: Sequence[str]) -> set[str]:
+    """Those of these learners of whom a completion is stored that is not revoked.
+
+    Raises psycopg.Error.
+    """
+    rows = await (await connection.execute(_LEFT, [array(users)])).fetchall()
+    return {user_id for (user_id,) in rows}
 
 
 def _derivation(
@@ -95,17 +108,19 @@ def _derivation(
     stored: LearnerState,
     excuses: Sequence[Excuse],
     *,
-    newest: bool,
+    by: RuleBook | None,
     reason: LossReason,
 ) -> Derivation:
-    book = books.active if newest else books.by_version[stored.rule_book]
-    return Derivation(book, stored, excuses, reason)
+    return Derivation(by or books.by_version[stored.rule_book], stored, excuses, reason)
 
 
-async def _completions(connection: Connection, users: Sequence[str]) -> AsyncGenerator[Completion]:
+async def completions_of(
+    connection: Connection, users: Sequence[str]
+) -> AsyncGenerator[Completion]:
     """All that are not revoked, learner by learner, oldest first, in constant memory.
 
-    The cursor ends with the transaction at the latest.
+    Close it when you leave it early; the cursor ends with the transaction at the latest. Raises
+    psycopg.Error.
     """
     await connection.execute(_DECLARE, [array(users)])
     while rows := await (await connection.execute(_FETCH, binary=True)).fetchall():

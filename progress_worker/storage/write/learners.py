@@ -68,6 +68,24 @@ async def load_whole(
     return {user_id: state for user_id, state in learners.items() if state.version}
 
 
+async def load_without_days(
+    connection: Connection, books: RuleBooks, users: Set[str], bucket_keys: Sequence[str]
+) -> dict[str, LearnerState]:
+    """These learners without day snapshots, with the buckets under these keys.
+
+    Those who were never seen are left out. Several statements read them, so read in a snapshot.
+    Raises what `rulebooks.fetch` raises.
+    """
+    async with connection.pipeline():
+        answers = await ask_for_learners(connection, users)
+        if bucket_keys:
+            counts = await buckets.ask_whole(connection, users, bucket_keys)
+    learners = await read_learners(connection, books, users, answers)
+    if bucket_keys:
+        buckets.put(learners, await counts.fetchall())
+    return {user_id: state for user_id, state in learners.items() if state.version}
+
+
 async def load_streaks(
     connection: Connection, books: RuleBooks, users: Iterable[str]
 ) -> dict[str, LearnerState]:

@@ -111,6 +111,27 @@ async def settle(
     books.settled = True
 
 
+async def refuse(connection: Connection, books: RuleBooks, book: RuleBook) -> None:
+    """Raise FatalError, with one sentence, where this rule book can never become the active one.
+
+    Writes nothing. Raises what `fetch` raises.
+    """
+    active = await newest(connection)
+    await _refuse_changed(connection, book)
+    if active is not None:
+        refuse_older(book, active)
+    await _refuse_other_days(connection, books, book, active)
+
+
+def refuse_older(book: RuleBook, active: int) -> None:
+    """Raise FatalError where a rule book is older than the active one, which has that version."""
+    if book.version < active:
+        raise FatalError(
+            f"Rule book {book.version} is older than the active one, {active}: give it a higher "
+            "version."
+        )
+
+
 async def _refuse_changed(connection: Connection, book: RuleBook) -> None:
     query = "SELECT digest FROM rule_book WHERE version = %s"
     row = await (await connection.execute(query, [book.version])).fetchone()
