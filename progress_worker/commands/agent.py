@@ -14,9 +14,9 @@ from weakref import WeakValueDictionary
 import faust
 from faust.types import TP
 
+from progress_worker.commands.decode import excuse_of
 from progress_worker.commands.excusing import Excusing
 from progress_worker.commands.recalculation import Recalculation
-from progress_worker.domain.excuses import Excuse
 from progress_worker.errors import (
     LearnerChangedError,
     LockedError,
@@ -31,7 +31,7 @@ from progress_worker.events.commands import (
     RecalculationRequested,
     StreakDaysExcused,
 )
-from progress_worker.events.decoding import TopicReader, decoder_of, utc_within
+from progress_worker.events.decoding import TopicReader, decoder_of
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.outbox.messages import DeadLetter, Record
 from progress_worker.runtime.retry import RetryPolicy
@@ -208,17 +208,7 @@ class CommandHandler:
         return Command(event.user_id, "recalculation", recalculate)
 
     def _excuse(self, event: StreakDaysExcused, _envelope: Envelope, now: dt.datetime) -> Command:
-        issued_at = utc_within(event.issued_at, "issued_at", now, self._max_future_seconds)
-        excuse = Excuse(
-            event.user_id,
-            event.excuse_id,
-            event.revision,
-            event.revoked,
-            issued_at,
-            event.kind,
-            event.first_day,
-            event.last_day,
-        )
+        excuse = excuse_of(event, now, self._max_future_seconds)
         return Command(event.user_id, "excuse", partial(self._excusing.excuse, excuse))
 
 

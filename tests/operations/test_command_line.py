@@ -104,6 +104,7 @@ def test_the_shell_is_given_completions(shell: str, variables: dict[str, str], a
         ["topics", "check"],
         ["dlq", "list"],
         ["rules", "check"],
+        ["rules", "diff", "nowhere.yaml"],
         ["verify", "--all"],
     ],
 )

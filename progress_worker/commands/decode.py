@@ -1,0 +1,24 @@
+"""Turns the data of a command into a fact, or says why it is none."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from progress_worker.domain.excuses import Excuse
+from progress_worker.events.commands import StreakDaysExcused
+from progress_worker.events.decoding import utc_within
+
+
+def excuse_of(event: StreakDaysExcused, now: dt.datetime, max_future_seconds: float) -> Excuse:
+    """The excuse; `now` is aware. Raises PoisonError for one issued further in the future."""
+    issued_at = utc_within(event.issued_at, "issued_at", now, max_future_seconds)
+    return Excuse(
+        event.user_id,
+        event.excuse_id,
+        event.revision,
+        event.revoked,
+        issued_at,
+        event.kind,
+        event.first_day,
+        event.last_day,
+    )
