@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-faults soak check bench bench-quick bench-latency bench-http bench-live clean lock install \
+.PHONY: help demo test test-faults soak check bench bench-quick bench-latency bench-http bench-live bench-rules clean lock install \
 	fuzz audit sbom
 
 help:
@@ -35,7 +35,7 @@ help:
 	@echo "make check   formatting, lint and types"
 	@echo "make fuzz    a minute of made-up records against the decoder (ARGS=-max_total_time=600 for longer)"
 	@echo "make audit   known vulnerabilities of the locked packages"
-	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency, bench-http, bench-live: see bench/)"
+	@echo "make bench   how fast the worker drains a backlog (bench-quick, bench-latency, bench-http, bench-live, bench-rules: see bench/)"
 	@echo "make lock    resolve pyproject.toml into the lock files (ARGS=--upgrade for newer versions)"
 	@echo "make sbom    what the image holds, as CycloneDX: build/sbom.cdx.json"
 	@echo "make clean   remove the virtual environment and everything that was built"
@@ -94,6 +94,10 @@ bench-http: $(READY)
 bench-live: $(READY)
 	@echo "Measuring live updates with 5,000 streams and 100 unlocks a second"
 	@$(RUN) bench/live.py $(ARGS)
+
+bench-rules: $(READY)
+	@echo "Measuring what \`rules diff\` takes with 100,000 learners"
+	@$(RUN) bench/rule_diff.py $(ARGS)
 
 install: $(BIN)/.installed
 

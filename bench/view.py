@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
-import json
 import random
 import shutil
 import statistics
@@ -23,24 +22,22 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 from rich.console import Console
 from sqlalchemy import Select
 
+from bench.learners import store_learners
 from bench.machine import describe_machine, describe_versions
 from bench.report import markdown
 from bench.view_load import Load, load_by_psycopg, load_by_wrk, median
-from bench.view_process import Headers, bearer, running_view, token_settings
+from bench.view_process import Headers, bearer, running_view
 from bench.watch import TrialError
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.http.api.windows import span
-from progress_worker.settings.rules import load_rules
 from progress_worker.storage.read.statements import HISTORY, LEARNER_STATE, STAMP
 from progress_worker.storage.schema.migrate import migrate
 
 _RESULTS = Path(__file__).with_name("results") / "http.md"
-_LEARNERS_SQL = Path(__file__).with_name("view_learners.sql")
 _ASKED = 500
 _HISTORY_DAYS = 365
 _ANSWER_SECONDS = 30.0
@@ -125,7 +122,7 @@ def main() -> None:
         database = server.create_database("bench")
         migrate(database.owner_url)
         console.print(f"Storing {options.learners:,} learners")
-        _store(database, options.learners)
+        store_learners(database, options.learners)
         results = _measure(wrk, database, options, console)
     text = _page(results, options)
     console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -133,21 +130,6 @@ def main() -> None:
     _RESULTS.write_text(text, encoding="utf-8")
     if options.note:
         _add_to_history(results, options.note)
-
-
-def _store(database: Database, learners: int) -> None:
-    book = load_rules(token_settings()).book
-    filters = {found.key for _, condition in book.conditions for found in condition.filters}
-    parameters = {
-        "learners": learners,
-        "catalogue": [achievement.id for achievement in book.achievements],
-        "counters": json.dumps(dict.fromkeys(sorted(filters), 3)),
-    }
-    with psycopg.ClientCursor(psycopg.connect(database.owner_url, autocommit=True)) as cursor:
-        cursor.execute("SET work_mem = '256MB'")
-        cursor.execute(_LEARNERS_SQL.read_bytes(), parameters)
-        cursor.execute("VACUUM ANALYZE")
-        cursor.connection.close()
 
 
 def _measure(
