@@ -27,6 +27,16 @@ def achievement_of(name: str) -> str:
     return name.partition(_BY)[0]
 
 
+def id_of(name: str) -> str:
+    """The achievement's id."""
+    return name.partition(_BY)[0]
+
+
+def occurrence_of(name: str) -> int:
+    """The occurrence; 1 where the name is the id."""
+    return int(name.partition(_BY)[2] or 1)
+
+
 def hold(unlocked: set[str], achievement_id: str, occurrence: int) -> None:
     """Add an occurrence to the unlocks of a learner. Its achievement is unlocked too."""
     unlocked.add(achievement_id)
@@ -37,7 +47,8 @@ def hold(unlocked: set[str], achievement_id: str, occurrence: int) -> None:
 def release(unlocked: set[str], achievement: Achievement, occurrence: int) -> None:
     """Take an occurrence from the unlocks of a learner."""
     unlocked.discard(unlock_name(achievement.id, occurrence))
-    if achievement.repeat == "each_week" and not held_weeks(unlocked, achievement.id):
+    before = achievement.id + _BY
+    if achievement.repeat == "each_week" and not any(name.startswith(before) for name in unlocked):
         unlocked.discard(achievement.id)
 
 
@@ -82,6 +93,7 @@ class Weekly:
             (position, achievement, condition, counters.bits_of(condition.filters))
             for position, achievement, condition in found
         ]
+        self.achievements = [achievement for _, achievement, _, _ in self._all]
         #: The filters that any of them reads.
         self.reads = sum({bits for *_, bits in self._all})
         self._starts_on = week_starts_on
@@ -108,9 +120,3 @@ class Weekly:
                 entry = _entry(position, achievement, of_week(condition, int(name)), int(name))
                 if entry.condition.holds(state):
                     yield entry
-
-
-def held_weeks(unlocked: Iterable[str], achievement_id: str) -> list[int]:
-    """The weeks of an achievement that repeats with each week, of a learner's unlocks."""
-    before = achievement_id + _BY
-    return [int(name.removeprefix(before)) for name in unlocked if name.startswith(before)]

@@ -6,8 +6,15 @@ from collections.abc import Iterable, Set
 from typing import Literal, NamedTuple
 
 from progress_worker.domain.achievements import Achievement
-from progress_worker.domain.occurrences import Entry, held_weeks, release, unlock_name
-from progress_worker.domain.rules import Condition, of_week
+from progress_worker.domain.occurrences import (
+    Entry,
+    Weekly,
+    hold,
+    id_of,
+    occurrence_of,
+    release,
+    unlock_name,
+)
 from progress_worker.domain.state import LearnerState
 
 #: Why an unlock was lost: a completion or an excuse was corrected or taken back, or the rule book
@@ -29,57 +36,83 @@ class Loss(NamedTuple):
 class Withdrawable:
     """The achievements whose unlocks can be lost. An unlock exists as long as its rule holds."""
 
-    def __init__(
-        self,
-        entries: Iterable[Entry],
-        weekly: Iterable[tuple[int, Achievement, Condition]],
-    ) -> None:
+    def __init__(self, entries: Iterable[Entry], weekly: Weekly) -> None:
+        """All entries of a rule book, and those of its achievements that repeat with each week."""
         self._entries = [e for e in entries if e.achievement.revocation == "withdraw"]
-        self._weekly = [
-            (achievement, condition)
-            for _, achievement, condition in weekly
-            if achievement.revocation == "withdraw"
-        ]
+        self._weekly = weekly
+        found = [entry.achievement for entry in self._entries]
+        found += [each for each in weekly.achievements if each.revocation == "withdraw"]
+        self._by_id = {each.id: each for each in found}
         #: The ids.
-        self.ids = frozenset(
-            [entry.achievement.id for entry in self._entries]
-            + [achievement.id for achievement, _ in self._weekly]
-        )
+        self.ids = frozenset(self._by_id)
+        self._depth: dict[str, int] = {}
+        for each in found:
+            self._find_depth(each)
+
+    def _find_depth(self, achievement: Achievement) -> int:
+        """How long the longest chain of requirements below it is."""
+        depth = self._depth.get(achievement.id)
+        if depth is None:
+            required = [self._by_id[name] for name in achievement.requires if name in self._by_id]
+            depth = max([1 + self._find_depth(each) for each in required], default=0)
+            self._depth[achievement.id] = depth
+        return depth
 
     def without(self, unlocked: Set[str]) -> set[str]:
         """The unlocks that are kept whatever the rules say."""
         if not self.ids:
             return set(unlocked)
-        return {name for name in unlocked if name.partition("#")[0] not in self.ids}
+        return {name for name in unlocked if id_of(name) not in self.ids}
 
     def take(self, state: LearnerState, reason: LossReason, rule_version: int) -> list[Loss]:
         """Take from the state what no longer holds; dependents come before what they require.
 
         The state has every bucket.
         """
-        losses: list[Loss] = []
-        while found := [*self._failing(state)]:
-            losses += [
-                _lose(state, achievement, occurrence, reason, rule_version)
-                for achievement, occurrence in found
-            ]
+        losses = [
+            _lose(state, self._by_id[id_of(name)], occurrence_of(name), reason, rule_version)
+            for name in sorted(self._failing(state), key=self._dependents_first)
+        ]
         if losses:
             state.targets_of = 0  # what was lost can be due again
-        losses.reverse()
         return losses
 
     def fails(self, state: LearnerState) -> bool:
         """Whether any unlock of the state is lost. The state has every bucket."""
-        return any(True for _ in self._failing(state))
+        return bool(self.ids) and bool(self._failing(state))
 
-    def _failing(self, state: LearnerState) -> Iterable[tuple[Achievement, int]]:
-        for entry in self._entries:
-            if entry.name in state.unlocked and not entry.condition.holds(state):
-                yield entry.achievement, entry.occurrence
-        for achievement, condition in self._weekly:
-            for week in sorted(held_weeks(state.unlocked, achievement.id)):
-                if not of_week(condition, week).holds(state):
-                    yield achievement, week
+    def _failing(self, state: LearnerState) -> list[str]:
+        """The unlocks of the state that do not hold, and those that require one of these."""
+        held = state.unlocked
+        state.unlocked = self.without(held)
+        self._hold_all(state)
+        standing, state.unlocked = state.unlocked, held
+        return [
+            name
+            for name in held
+            if name not in standing
+            and id_of(name) in self.ids
+            # Of weeks, the id alone is no occurrence.
+            and (name != id_of(name) or self._by_id[name].repeat != "each_week")
+        ]
+
+    def _hold_all(self, state: LearnerState) -> None:
+        """Unlock what holds, as long as that makes others hold."""
+        for entry in self._weekly.holding(state):
+            if entry.achievement.id in self.ids:
+                hold(state.unlocked, entry.achievement.id, entry.occurrence)
+        waiting = self._entries
+        while found := [entry for entry in waiting if entry.condition.holds(state)]:
+            for entry in found:
+                hold(state.unlocked, entry.achievement.id, entry.occurrence)
+            waiting = [
+                entry
+                for entry in waiting
+                if entry.achievement.requires and entry.name not in state.unlocked
+            ]
+
+    def _dependents_first(self, name: str) -> tuple[int, str, int]:
+        return -self._depth[id_of(name)], id_of(name), -occurrence_of(name)
 
 
 def generation_of(state: LearnerState, name: str) -> int:

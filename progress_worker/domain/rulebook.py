@@ -58,7 +58,7 @@ class RuleBook:
         self._requiring = [entry for entry in self._entries if entry.achievement.requires]
         self.index = ThresholdIndex(self._entries, self.counters)
         self.weekly = Weekly(weekly, self.counters, self.streak_policy.week_starts_on)
-        self.withdrawable = Withdrawable(self._entries, weekly)
+        self.withdrawable = Withdrawable(self._entries, self.weekly)
 
     def new_learner(self, user_id: str) -> LearnerState:
         """The state of a learner without a completion, complete by this rule book."""
