@@ -8,6 +8,15 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from progress_worker.domain.languages import (
+    LanguageTag,
+    Name,
+    Text,
+    Texts,
+    TranslatedName,
+    Translation,
+    fallbacks,
+)
 from progress_worker.domain.rule_kinds import (
     Rule,
     WholeTarget,
@@ -60,12 +69,14 @@ class Described(Written):
     `description` is for those who have it. `goal` is for the others, and says how to earn it.
     Achievements of one `family` belong together. What is `hidden` is not listed before it is
     unlocked; `progress` hides the progress only. It needs every achievement that it `requires`.
+    `translations` are by language.
     """
 
     id: str = Field(pattern=_ID, max_length=64)
-    name: str = Field(min_length=1, max_length=80)
-    description: str = Field(min_length=1, max_length=300)
-    goal: str | None = Field(default=None, min_length=1, max_length=300)
+    name: Name
+    description: Text
+    goal: Text | None = None
+    translations: dict[LanguageTag, Translation] = Field(default_factory=dict)
     category: str = Field(pattern=_ID, max_length=40)
     icon: str = Field(min_length=1, max_length=64)
     family: str | None = Field(default=None, pattern=_ID, max_length=64)
@@ -122,6 +133,16 @@ class Achievement(Described):
         rule = with_until(self.rule, self.status.retired.after)
         return self.model_copy(update={"rule": rule})
 
+    def texts(self, language: str) -> Texts:
+        """Its texts in a language. For what is missing in pt-BR, pt stands in, then the default."""
+        found = [
+            self.translations[tag] for tag in fallbacks(language) if tag in self.translations
+        ]
+        own = {name: getattr(self, name) for name in Texts._fields}
+        for translation in reversed(found):
+            own |= translation.model_dump(exclude_none=True)
+        return Texts(**own)
+
     @model_validator(mode="after")
     def _has_targets(self) -> Self:
         if asks_for_tiers(self.rule):
@@ -154,7 +175,8 @@ class AchievementTier(Written):
     target: WholeTarget
     tier: Tier
     points: Points
-    name: str | None = Field(default=None, min_length=1, max_length=80)
+    name: Name | None = None
+    translations: dict[LanguageTag, TranslatedName] = Field(default_factory=dict)
 
 
 class TieredAchievement(Described):
@@ -181,4 +203,13 @@ class TieredAchievement(Described):
         for tier in self.tiers:
             own = {"id": tier.id, "tier": tier.tier, "points": tier.points}
             own |= {"name": tier.name or self.name, "rule": with_target(self.rule, tier.target)}
+            own |= {"translations": dict(self._translations(tier))}
             yield Achievement(**shared | own)
+
+    def _translations(self, tier: AchievementTier) -> Iterator[tuple[str, Translation]]:
+        """A tier with a name of its own has none of the entry's names, in no language."""
+        for language in self.translations | tier.translations:
+            shared = self.translations.get(language, Translation())
+            own = tier.translations.get(language, TranslatedName())
+            name = own.name or (None if tier.name else shared.name)
+            yield language, shared.model_copy(update={"name": name})

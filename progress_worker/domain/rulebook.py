@@ -5,13 +5,14 @@ The reducer, the view, the messages and the commands use it. It never changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from importlib.resources import files
 
 from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.calendar import DayStarts
 from progress_worker.domain.days import union
 from progress_worker.domain.filters import Counters
+from progress_worker.domain.languages import Texts, fallbacks
 from progress_worker.domain.occurrences import Entry, Weekly, entries_of, hold
 from progress_worker.domain.revocation import Withdrawable
 from progress_worker.domain.rule_kinds import of_every_week
@@ -35,6 +36,9 @@ class RuleBook:
         #: All but withdrawn ones, which nobody sees.
         self.achievements = tuple(each for each in every if each.status != "withdrawn")
         self.withdrawn = frozenset(each.id for each in every if each.status == "withdrawn")
+        #: The default language, then those of the translations.
+        self.languages = (content.language, *sorted(content.translated_into()))
+        self._texts = {language: self._texts_in(language) for language in self.languages}
         self.passing_hundredths = _hundredths(content.passing_grade)
         levels = content.levels
         self.levels = LevelRules(
@@ -86,10 +90,25 @@ class RuleBook:
         yield from self._entries
         yield from self.weekly.holding(state)
 
-    def topic_name(self, topic: str) -> str:
+    def texts(self, language: str) -> Mapping[str, Texts]:
+        """The texts of the achievements by id, in one of the rule book's `languages`."""
+        return self._texts[language]
+
+    def _texts_in(self, language: str) -> dict[str, Texts]:
+        if language == self.content.language:
+            language = ""  # No translation is better.
+        return {each.id: each.texts(language) for each in self.achievements}
+
+    def topic_name(self, topic: str, language: str) -> str:
         """How the topic is shown to people: its display name, or else the topic itself."""
         named = self.content.topics.get(topic)
-        return topic if named is None else named.name
+        if named is None:
+            return topic
+        if language != self.content.language:
+            for tag in fallbacks(language):
+                if tag in named.translations:
+                    return named.translations[tag].name
+        return named.name
 
 
 def read_rule_book(text: str) -> RuleBook:

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from yaml.error import MarkedYAMLError
 
 from progress_worker.domain.achievements import Achievement, TieredAchievement
+from progress_worker.domain.languages import LanguageTag, TopicName, TranslatedTopicName
 from progress_worker.domain.requirements import check_requirements
 from progress_worker.domain.vocabulary import NO_NUL, Topic, Weekday
 from progress_worker.domain.written import Date, Written, two_decimals
@@ -56,6 +57,11 @@ _FORMAT_OF: Final = {
     "ExercisesCompleted.distinct": 5,
     "TimeSpent.within": 5,
     "RuleBookFile.announce": 5,
+    "RuleBookFile.language": 5,
+    "TopicNames.translations": 5,
+    "Achievement.translations": 5,
+    "TieredAchievement.translations": 5,
+    "AchievementTier.translations": 5,
 }
 
 
@@ -105,7 +111,8 @@ class Levels(Written):
 class TopicNames(Written):
     """How a topic is shown to people."""
 
-    name: str = Field(min_length=1, max_length=128, pattern=NO_NUL)
+    name: TopicName
+    translations: dict[LanguageTag, TranslatedTopicName] = Field(default_factory=dict)
 
 
 class DayStart(Written):
@@ -175,10 +182,12 @@ class RuleBookFile(Written):
 
     `announce` says what is published of the unlocks of a back-fill: each one, one digest per
     learner, or nothing.
+    `language` is that of the texts which are no translations.
     """
 
     name: str = Field(default="default", pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)
     version: int = Field(ge=1, le=2**31 - 1)
+    language: LanguageTag = "en"
     levels: Levels = Levels()
     passing_grade: float = Field(default=60, ge=0, le=100)
     topics: dict[Topic, TopicNames] = Field(default_factory=dict)
@@ -197,6 +206,10 @@ class RuleBookFile(Written):
             if twice:
                 raise ValueError(f"the id {twice[0]!r} stands twice")
         check_requirements(self.each_achievement())
+        if self.language in self.translated_into():
+            raise ValueError(
+                f"`translations` hold {self.language}, which is the `language` of the rule book"
+            )
         for before, after in pairwise(start.since for start in self.day_starts_at):
             if before >= after:
                 raise ValueError("the dates of `day_starts_at` must ascend")
@@ -208,6 +221,11 @@ class RuleBookFile(Written):
         for entry in self.achievements:
             found += entry.each() if isinstance(entry, TieredAchievement) else [entry]
         return tuple(each.with_end() for each in found)
+
+    def translated_into(self) -> set[str]:
+        """The languages of all translations."""
+        translated = (*self.topics.values(), *self.each_achievement())
+        return {language for each in translated for language in each.translations}
 
     @property
     def digest(self) -> str:
@@ -229,6 +247,8 @@ def _keys(written: Written) -> Iterator[str]:
     for name in written.model_fields_set:
         yield f"{type(written).__name__}.{name}"
         value = getattr(written, name)
+        if isinstance(value, dict):
+            value = tuple(value.values())
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Written):
                 yield from _keys(part)
@@ -257,7 +277,7 @@ def _sentences(content: object, details: list[ErrorDetails]) -> Iterator[str]:
 class _Loader(yaml.SafeLoader):
     """Refuses a key that is there twice. YAML would drop the first; mostly a dash is missing.
 
-    The key `on` is a text here. YAML would make it a boolean.
+    The keys `on` and `no` (Norwegian) are texts here. YAML would make them booleans.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -265,7 +285,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
-            if key.value == "on":
+            if key.value in ("on", "no"):
                 key.tag = "tag:yaml.org,2002:str"
             if key.value in seen:
                 raise MarkedYAMLError(

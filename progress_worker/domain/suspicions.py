@@ -13,6 +13,7 @@ from progress_worker.domain.achievements import (
     TieredAchievement,
 )
 from progress_worker.domain.completion_filters import CompletionFilters, month_and_day
+from progress_worker.domain.languages import Texts, fallbacks
 from progress_worker.domain.rule_kinds import Rule
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rulebook_file import Levels
@@ -37,6 +38,7 @@ def suspicions(book: RuleBook) -> Iterator[str]:
         for sentence in _rule(achievement.rule):
             yield f"{achievement.id}: {sentence}."
     yield from _without_goal(book.achievements)
+    yield from _untranslated(book)
     yield from _levels(book.content.levels)
 
 
@@ -122,6 +124,35 @@ def _without_goal(achievements: tuple[Achievement, ...]) -> Iterator[str]:
         each.id for each in achievements if each.goal is None and each.hidden is not True
     ]:
         yield f"no `goal` says how to earn {', '.join(silent)}."
+
+
+def _untranslated(book: RuleBook) -> Iterator[str]:
+    """What is missing in a language in which there is anything."""
+    for language in book.languages[1:]:
+        tags = set(fallbacks(language))
+        if book.content.language in tags:
+            continue  # de-CH needs only what differs from de
+        for part in Texts._fields:
+            if missing := [
+                each.id
+                for each in book.achievements
+                if getattr(each, part) is not None and not _has_translation(each, part, tags)
+            ]:
+                yield f"no `{part}` in {language} of {', '.join(missing)}."
+        if missing := [
+            topic
+            for topic, names in book.content.topics.items()
+            if not tags & names.translations.keys()
+        ]:
+            yield f"no `name` in {language} of the topics {', '.join(missing)}."
+
+
+def _has_translation(achievement: Achievement, part: str, tags: set[str]) -> bool:
+    return any(
+        getattr(translation, part) is not None
+        for language, translation in achievement.translations.items()
+        if language in tags
+    )
 
 
 def _levels(levels: Levels) -> Iterator[str]:

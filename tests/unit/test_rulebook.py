@@ -242,8 +242,8 @@ def test_a_topic_is_shown_by_its_display_name() -> None:
     book = read_rule_book(
         "topics: {data-structures: {name: Data structures}}\n" + written("{streak: {days: 2}}")
     )
-    assert book.topic_name("data-structures") == "Data structures"
-    assert book.topic_name("graphs") == "graphs"
+    assert book.topic_name("data-structures", "en") == "Data structures"
+    assert book.topic_name("graphs", "en") == "graphs"
 
 
 def rules(rule: Rule) -> Iterator[Rule]:
