@@ -135,9 +135,7 @@ class Achievement(Described):
 
     def texts(self, language: str) -> Texts:
         """Its texts in a language. For what is missing in pt-BR, pt stands in, then the default."""
-        found = [
-            self.translations[tag] for tag in fallbacks(language) if tag in self.translations
-        ]
+        found = [self.translations[tag] for tag in fallbacks(language) if tag in self.translations]
         own = {name: getattr(self, name) for name in Texts._fields}
         for translation in reversed(found):
             own |= translation.model_dump(exclude_none=True)

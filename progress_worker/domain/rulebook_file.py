@@ -224,8 +224,8 @@ class RuleBookFile(Written):
 
     def translated_into(self) -> set[str]:
         """The languages of all translations."""
-        translated = (*self.topics.values(), *self.each_achievement())
-        return {language for each in translated for language in each.translations}
+        found = {language for names in self.topics.values() for language in names.translations}
+        return found.union(*(each.translations for each in self.each_achievement()))
 
     @property
     def digest(self) -> str:

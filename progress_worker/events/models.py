@@ -131,6 +131,13 @@ class Criteria(Measured):
     """What was measured when a rule was met, and what it asked for."""
 
 
+class AchievementTexts(OutgoingEvent):
+    """An achievement's texts in another language. What is not translated is the default text."""
+
+    name: str = Field(description="Its name.", examples=["Erste Schritte"])
+    description: str = Field(description="What it takes.")
+
+
 class AchievementUnlocked(OutgoingEvent):
     """A learner met an achievement's rule, for the first time in this occurrence."""
 
@@ -146,6 +153,13 @@ class AchievementUnlocked(OutgoingEvent):
     tier: Tier = Field(description="Its rank, from bronze to platinum.")
     points: int = Field(description="What it is worth.", examples=[10])
     icon: str = Field(description="What to show with it.", examples=["footprints"])
+    translations: dict[str, AchievementTexts] = Field(
+        default_factory=dict,
+        # Left out where there are none, so that nothing changes for those who do not ask for them.
+        exclude_if=lambda translations: not translations,
+        description="Name and description by language tag (BCP 47), if the worker is set to send "
+        "them and the rule book has any.",
+    )
     unlocked_at: AwareDatetime = Field(
         description="`completed_at` of the event that completed the rule."
     )

@@ -23,6 +23,7 @@ from progress_worker.http.conditional import (
 )
 from progress_worker.http.context import ViewContext
 from progress_worker.http.endpoints import Call, Handler
+from progress_worker.http.languages import accepted_languages, negotiate
 from progress_worker.http.parameters import Parameter, Values, text_of, text_schema
 from progress_worker.http.problems import InvalidRequestError
 from progress_worker.http.security.authentication import MAX_USER_ID, READ_ANY, Principal
@@ -42,13 +43,17 @@ USER_ID: Final[Parameter[str | None]] = Parameter(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question about one learner, at one moment."""
+    """One question about one learner, at one moment.
+
+    An answer that `has_texts` of the rule book is in the reader's language.
+    """
 
     request: Request
     view: ViewContext
     user_id: str
     now: dt.datetime
     values: Values
+    has_texts: bool = False
 
     async def answer(
         self,
@@ -67,7 +72,7 @@ class Asked:
         if asks_for_change(self.request):
             stamp = await self.view.reads.stamp(self.user_id)
             check(stamp)
-            if unchanged := self.unchanged(stamp):
+            if unchanged := self.unchanged(stamp, self.language(stamp) if self.has_texts else ""):
                 return unchanged
         found = await read(self.view.reads)
         check(found.stamp)
@@ -76,17 +81,22 @@ class Asked:
             lambda: msgspec.json.encode(present(found.decode())),
             rows=rows(found.stamp),
         )
-        headers = caching_headers(self.tag(found.stamp))
+        language = self.language(found.stamp) if self.has_texts else ""
+        headers = caching_headers(self.tag(found.stamp, language), language)
         return Response(body, media_type="application/json", headers=headers)
 
-    def unchanged(self, stamp: Stamp) -> Response | None:
+    def unchanged(self, stamp: Stamp, language: str = "") -> Response | None:
         """304 if the client already has the answer that belongs to the stamp."""
-        tag = self.tag(stamp)
-        return not_modified(tag) if matches(self.request, tag) else None
+        tag = self.tag(stamp, language)
+        return not_modified(tag, language) if matches(self.request, tag) else None
 
-    def tag(self, stamp: Stamp) -> str:
-        """The tag of the answer that belongs to the learner's stamp."""
-        return tag_of(self.request, self.user_id, stamp, self.now)
+    def tag(self, stamp: Stamp, language: str = "") -> str:
+        """The tag of the answer that belongs to the learner's stamp, in this language if any."""
+        return tag_of(self.request, self.user_id, stamp, self.now, language)
+
+    def language(self, stamp: Stamp) -> str:
+        """The language of the learner's rule book that the reader wants most."""
+        return negotiate(accepted_languages(self.request.scope), stamp.book.languages)
 
 
 Authenticate = Callable[[Call], Awaitable[Principal]]
@@ -123,6 +133,7 @@ def of_learner(
     async def ask(call: Call) -> Response:
         values = call.values()
         user_id, _ = await learner_asked_for(call, values, authenticate)
-        return await handle(Asked(call.request, call.view, user_id, call.view.clock(), values))
+        now, has_texts = call.view.clock(), call.endpoint.has_texts
+        return await handle(Asked(call.request, call.view, user_id, now, values, has_texts))
 
     return ask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -11,18 +12,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from progress_worker import __version__
+from progress_worker.http.languages import ACCEPT_LANGUAGE
 from progress_worker.storage.read.views import Stamp
 
 _DIGEST_BYTES: Final = 16
-_CACHING: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept-Encoding"}
+_VARY: Final = ("Authorization", "Accept-Encoding")
+#: Few languages are offered.
+_MOST_LANGUAGES: Final = 256
 
 
-def tag_of(request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> str:
+def tag_of(
+    request: Request, user_id: str, stamp: Stamp, now: dt.datetime, language: str = ""
+) -> str:
     """The tag of the answer to this request.
 
     An answer is a function of the release, the learner at one version, the learner's rule book and
     local day, when days start by the newest rule book, and the question. All of it is in the tag.
-    Tags are weak, since `as_of` differs between answers that mean the same.
+    So is the language of an answer that has texts. Tags are weak, since `as_of` differs between
+    answers that mean the same.
     """
     digest = _digest(
         __version__,
@@ -33,6 +40,7 @@ def tag_of(request: Request, user_id: str, stamp: Stamp, now: dt.datetime) -> st
         str(stamp.clock.starts),
         request.scope["path"],
         request.scope["query_string"].decode("latin-1"),
+        language,
     )
     return f'W/"{digest}"'
 
@@ -50,14 +58,25 @@ def matches(request: Request, tag: str) -> bool:
     return opaque in tags or "*" in tags
 
 
-def caching_headers(tag: str) -> dict[str, str]:
-    """Only the reader may keep the answer, and must revalidate it each time."""
-    return {"ETag": tag, **_CACHING}
+def caching_headers(tag: str, language: str = "") -> dict[str, str]:
+    """Only the reader may keep the answer, and must revalidate it each time.
+
+    `language` is that of an answer which would have other texts for another reader.
+    """
+    return {"ETag": tag, **_caching(language)}
 
 
-def not_modified(tag: str) -> Response:
+def not_modified(tag: str, language: str = "") -> Response:
     """The client's answer still holds."""
-    return Response(status_code=304, headers=caching_headers(tag))
+    return Response(status_code=304, headers=caching_headers(tag, language))
+
+
+@lru_cache(_MOST_LANGUAGES)
+def _caching(language: str) -> dict[str, str]:
+    headers = {"Cache-Control": "private, no-cache", "Vary": ", ".join(_VARY)}
+    if language:
+        headers |= {"Content-Language": language, "Vary": ", ".join((*_VARY, ACCEPT_LANGUAGE))}
+    return headers
 
 
 def _digest(*parts: str) -> str:

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from progress_worker import __version__
+from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.evidence import parts_of
 from progress_worker.domain.expiry import StreakWarning
 from progress_worker.domain.reducer import LevelChange, Unlock
@@ -45,6 +46,9 @@ EVENT_SOURCE: Final = "/progress-worker"
 #: What an unlock's event takes from the rule book, in the order of the model's fields.
 _DESCRIPTION: Final = ("name", "description", "category", "tier", "points", "icon")
 
+#: What it takes of each translation.
+_TRANSLATED: Final = ("name", "description")
+
 
 class Record(Protocol):
     """What we need of a consumer's record."""
@@ -77,6 +81,7 @@ class Messages:
     streaks_topic: str
     changes_topic: str
     emit_revocations: bool = True
+    unlock_translations: bool = False
     _descriptions: dict[tuple[str, int], str] = field(default_factory=dict, init=False)
 
     @classmethod
@@ -90,6 +95,7 @@ class Messages:
             streaks_topic=settings.streaks_topic,
             changes_topic=settings.changes_topic,
             emit_revocations=settings.emit_revocations,
+            unlock_translations=settings.unlock_translations,
         )
 
     def unlocked(self, unlock: Unlock, traceparent: str | None) -> OutboxRecord:
@@ -126,6 +132,8 @@ class Messages:
             fields = {"achievement_id": achievement.id} | {
                 name: getattr(achievement, name) for name in _DESCRIPTION
             }
+            if self.unlock_translations and (translations := _translations(achievement)):
+                fields["translations"] = translations
             known = self._descriptions[key] = _json(fields)[1:-1]
         return known
 
@@ -254,6 +262,15 @@ def _in_digest(unlock: Unlock) -> BackfilledUnlock:
         occurrence=unlock.occurrence,
         generation=unlock.generation,
     )
+
+
+def _translations(achievement: Achievement) -> dict[str, dict[str, str]]:
+    """What subscribers read in other languages, complete in each."""
+    return {
+        language: {name: getattr(achievement.texts(language), name) for name in _TRANSLATED}
+        for language, translation in sorted(achievement.translations.items())
+        if translation.name or translation.description
+    }
 
 
 def _json(value: object) -> str:

@@ -276,3 +276,20 @@ def test_what_we_send_fits_its_schema(name: str, event: dict[str, Any]) -> None:
         assert not validator(name).is_valid(rest)
     with pytest.raises(ValidationError):
         MODELS[name].model_validate_json(json.dumps({**event, "undeclared": 1}))
+
+
+@pytest.mark.parametrize(
+    ("translations", "good"),
+    [
+        ({"de": {"name": "Erste Schritte", "description": "Schließ eine Aufgabe ab"}}, True),
+        ({"de": {"name": "Erste Schritte"}}, False),
+        ({"de": "Erste Schritte"}, False),
+        (["de"], False),
+    ],
+)
+def test_translations_of_an_unlock_are_optional_and_complete(
+    translations: object, good: bool
+) -> None:
+    name, event = "achievement-unlocked.v1.json", {**UNLOCK, "translations": translations}
+    assert validator(name).is_valid(event) is good
+    assert model_accepts(name, event) is good

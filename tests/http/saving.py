@@ -50,10 +50,10 @@ class Saving:
 
 
 @contextmanager
-def saving(database: Database, directory: Path) -> Iterator[Saving]:
-    """A worker's parts on the database, with the small rule book of the tests."""
+def saving(database: Database, directory: Path, catalogue: str = CATALOGUE) -> Iterator[Saving]:
+    """A worker's parts on the database, by default with the small rule book of the tests."""
     book = directory / "rules.yaml"
-    book.write_text(CATALOGUE)
+    book.write_text(catalogue)
     settings = load_settings(
         kafka_bootstrap=f"{LOOPBACK}:1",
         database_url=database.worker_url,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 import httpx
 import jwt
 import pytest
 
+from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.http.security.authentication import READ_ANY
-from tests.harness.events import Event, completed
+from tests.harness.events import CATALOGUE, Event, completed
 from tests.harness.storage import execute
 from tests.http.listening import Listener, Said, listening
 from tests.http.saving import Saving, saving
@@ -296,3 +298,29 @@ def test_head_opens_no_stream(worker: Saving, served: Served) -> None:
         assert "content-length" not in answer.headers
     assert httpx.head(url).status_code == 401
     assert httpx.post(url, headers=served.headers()).status_code == 405
+
+
+def test_each_client_reads_achievements_in_its_language(
+    migrated_database: Database, tmp_path: Path
+) -> None:
+    german = "translations: {de: {name: Erste, description: Eine Aufgabe.}}"
+    catalogue = CATALOGUE.replace("{id: first,", f"{{id: first, {german},")
+    with (
+        saving(migrated_database, tmp_path, catalogue) as worker,
+        serve_view(migrated_database) as served,
+        ExitStack() as stack,
+    ):
+        streams = {}
+        for languages in ("de-AT, en;q=0.5", "fr", "de_DE;;"):
+            headers = served.headers() | {"Accept-Language": languages}
+            stream = stack.enter_context(listening(served.address, headers))
+            assert stream.headers["vary"] == "Accept-Language"
+            assert stream.next().kind == "progress"
+            streams[languages] = stream
+        worker.complete(day=1)
+        said = {languages: stream.next().data for languages, stream in streams.items()}
+    assert {languages: (data["name"], data["description"]) for languages, data in said.items()} == {
+        "de-AT, en;q=0.5": ("Erste", "Eine Aufgabe."),
+        "fr": ("First", "One exercise."),
+        "de_DE;;": ("First", "One exercise."),
+    }

@@ -13,8 +13,10 @@ from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.rules import Progress
+from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.events.models import (
     NAMESPACE,
+    AchievementTexts,
     AchievementUnlocked,
     Criteria,
     Measured,
@@ -24,12 +26,14 @@ from progress_worker.outbox.messages import Messages
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 
-MESSAGES = Messages("group", "unlocks", "levels", "letters", "streaks", "changes")
+TOPICS = ("group", "unlocks", "levels", "letters", "streaks", "changes")
+MESSAGES = Messages(*TOPICS)
 BOOK = load_rules(SharedSettings()).book
 TRIGGER = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 TEXTS = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=128
 )
+NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 INSTANTS = st.datetimes(dt.datetime(2000, 1, 1), timezones=st.just(dt.UTC))
 
 
@@ -114,6 +118,46 @@ def test_an_unlock_is_written_as_its_model(
     headers = dict(record.headers)
     assert headers["ce_id"] == str(model.event_id).encode()
     assert headers["ce_time"] == model.model_dump(mode="json")["unlocked_at"].encode()
+
+
+@pytest.mark.parametrize(
+    ("translations", "expected"),
+    [
+        ("{}", {}),
+        ("{de: {goal: Tu es}}", {}),
+        ("{de: {name: 'Er\"ster'}}", {"de": ('Er"ster', "Done.")}),
+        (
+            "{pt-BR: {name: Primeiro}, de: {description: Da.}, pt: {description: Feito.}}",
+            {"de": ("First", "Da."), "pt": ("First", "Feito."), "pt-BR": ("Primeiro", "Feito.")},
+        ),
+    ],
+)
+def test_an_unlock_carries_translations_if_that_is_set(
+    translations: str, expected: dict[str, tuple[str, str]]
+) -> None:
+    book = read_rule_book(
+        "version: 1\nachievements:\n- {id: first, name: First, description: Done., category: c, "
+        "tier: gold, points: 1, icon: i, rule: {streak: {days: 1}}, "
+        f"translations: {translations}}}"
+    )
+    (achievement,) = book.achievements
+    trigger = Completion(
+        "ada", TRIGGER, 0, False, "e", "t", "easy", None, 1, 0, NOW, None, NOW.date()
+    )
+    unlock = Unlock("ada", achievement, trigger, Progress("m", 1, 1), 1, backdated=False)
+    plain = MESSAGES.unlocked(unlock, None).value
+    told = Messages(*TOPICS, unlock_translations=True).unlocked(unlock, None).value
+    assert plain is not None
+    assert told is not None
+    assert b"translations" not in plain
+    model = AchievementUnlocked.model_validate_json(told)
+    assert told == model.model_dump_json().encode()
+    assert model.translations == {
+        language: AchievementTexts(name=name, description=description)
+        for language, (name, description) in expected.items()
+    }
+    without = model.model_copy(update={"translations": {}})
+    assert plain == without.model_dump_json().encode()
 
 
 @pytest.mark.parametrize("user_id", ["learner-17", "Zoë", "", "a\0b", "🦊" * 50])

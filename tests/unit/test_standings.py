@@ -44,7 +44,7 @@ class Viewed:
         self.learner = LearnerView(
             Stamp(self.book), state, dict.fromkeys(state.unlocked, Held(NOW, NOW))
         )
-        self.presenter = Presenter(self.book)
+        self.presenter = Presenter(self.book, "en")
         self.answer = self.presenter.achievements(self.learner)
         self.badges = self.presenter.badges(self.learner)
 

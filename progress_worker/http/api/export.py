@@ -30,7 +30,7 @@ from progress_worker.http.api.spreadsheet import UNDO, text_cell
 from progress_worker.http.api.windows import MAX_DAYS, Range, span
 from progress_worker.http.asking import USER_ID, Asked, of_learner
 from progress_worker.http.compression import accepts_gzip
-from progress_worker.http.conditional import asks_for_change, caching_headers, matches, not_modified
+from progress_worker.http.conditional import caching_headers
 from progress_worker.http.endpoints import Endpoint
 from progress_worker.http.parameters import Parameter, one_of
 from progress_worker.storage.read.export import ExportRunningError, OpenExport
@@ -100,9 +100,8 @@ async def export(question: Asked) -> Response:
     """Everything about the learner as a stream. All parts show the same moment."""
     wanted = question.values[FORMAT]
     stamp = await question.view.reads.stamp(question.user_id)
-    tag = question.tag(stamp)
-    if asks_for_change(question.request) and matches(question.request, tag):
-        return not_modified(tag)
+    if unchanged := question.unchanged(stamp, _language(question, stamp, wanted)):
+        return unchanged
     if question.request.method == "HEAD":
         head = Response(headers=_headers(question, stamp, wanted))
         # The length is not known before the export is sent.
@@ -143,13 +142,18 @@ async def _read(question: Asked, wanted: Format, spool: Spool, deadline: float) 
 
 
 def _headers(question: Asked, stamp: Stamp, wanted: Format) -> dict[str, str]:
-    day = stamp.clock.day_of(question.now)
+    day, language = stamp.clock.day_of(question.now), _language(question, stamp, wanted)
     return {
         "Content-Type": _MEDIA_TYPES[wanted],
         "Content-Disposition": f'attachment; filename="progress-{day}.{wanted}"',
-        **caching_headers(question.tag(stamp)),
+        **caching_headers(question.tag(stamp, language), language),
         **({"Content-Encoding": "gzip"} if accepts_gzip(question.request) else {}),
     }
+
+
+def _language(question: Asked, stamp: Stamp, wanted: Format) -> str:
+    """The language of the achievements, which only JSON has."""
+    return question.language(stamp) if wanted == "json" else ""
 
 
 async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question: Asked) -> str:
@@ -173,8 +177,9 @@ async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question
 def _present(
     learner: LearnerView, statistics: StatisticsView, history: HistoryView, question: Asked
 ) -> ExportSummary:
-    user_id, now, presenter = question.user_id, question.now, presenter_of(learner.stamp.book)
-    year, streaks = Range(days=MAX_DAYS), StreakView(learner.stamp, learner.state.streaks)
+    user_id, now, stamp = question.user_id, question.now, learner.stamp
+    presenter = presenter_of(stamp.book, question.language(stamp))
+    year, streaks = Range(days=MAX_DAYS), StreakView(stamp, learner.state.streaks)
     return ExportSummary(
         progress=presenter.progress(learner, now),
         achievements=presenter.achievements(learner),
@@ -250,6 +255,7 @@ ENDPOINTS: Final = (
         },
         parameters=(FORMAT, USER_ID),
         needs_token=True,
+        has_texts=True,
         about={"description": "The export, as a file."},
         statuses=(429,),
     ),

@@ -12,6 +12,7 @@ from progress_worker import __version__
 from progress_worker.http.api.fields import Answer
 from progress_worker.http.api.responses_over_time import ExportAnswer
 from progress_worker.http.endpoints import Endpoint
+from progress_worker.http.languages import ACCEPT_LANGUAGE
 from progress_worker.http.parameters import Parameter
 from progress_worker.http.problems import MEDIA_TYPE, Problem
 
@@ -33,6 +34,20 @@ _HEADERS: Final = {
         "ETag": "Changes whenever the answer does; send it as `If-None-Match`.",
         "Cache-Control": "Only the reader may keep the answer, and must revalidate it each time.",
     }.items()
+}
+_CONTENT_LANGUAGE: Final = {
+    "Content-Language": {
+        "description": "The language of the achievements' texts.",
+        "schema": {"type": "string"},
+    }
+}
+_ACCEPT_LANGUAGE: Final = {
+    "name": ACCEPT_LANGUAGE,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "examples": ["de-AT, de;q=0.9, en;q=0.5"]},
+    "description": "The languages that the reader accepts. What the rule book does not have in one "
+    "of them is in its default language.",
 }
 _PROBLEMS: Final = {
     401: "No valid bearer token.",
@@ -84,8 +99,11 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     }
     if endpoint.needs_token:
         operation["security"] = [{"bearer": []}]
-    if endpoint.parameters:
-        operation["parameters"] = [_parameter(found) for found in endpoint.parameters]
+    parameters = [_parameter(found) for found in endpoint.parameters]
+    if endpoint.has_texts:
+        parameters.append(_ACCEPT_LANGUAGE)
+    if parameters:
+        operation["parameters"] = parameters
     operation["responses"] = _responses(endpoint)
     return operation
 
@@ -110,7 +128,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "Successful Response", "content": answer}
     responses: dict[int, Any] = {200: {**good, **endpoint.about}}
     if endpoint.needs_token and endpoint.kept:
-        good_headers = {"headers": _HEADERS}
+        good_headers = {"headers": _HEADERS | (_CONTENT_LANGUAGE if endpoint.has_texts else {})}
         responses[200] |= good_headers
         responses[304] = {"description": "The client's answer is still valid.", **good_headers}
     statuses = {*_OF_ALL, *endpoint.statuses, *(_OF_LEARNERS if endpoint.needs_token else ())}

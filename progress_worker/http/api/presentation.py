@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec.structs import asdict, replace
 
 from progress_worker.domain.achievements import Achievement
+from progress_worker.domain.languages import Texts
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import Condition
 from progress_worker.domain.skills import LEVELS, RANK
@@ -38,8 +39,8 @@ from progress_worker.storage.read.views import Held, LearnerView, Stamp
 #: The zone for learners whose completions name none.
 DEFAULT_ZONE: Final = "UTC"
 _RECENT: Final = 5
-#: Most learners share the newest rule book.
-_MOST_PRESENTERS: Final = 16
+#: Most learners share the newest rule book, which has a few languages.
+_MOST_PRESENTERS: Final = 64
 
 
 #: What is shown where the progress is hidden, and its measure.
@@ -70,20 +71,21 @@ def achievement_rows(stamp: Stamp) -> int:
 
 
 @lru_cache(_MOST_PRESENTERS)
-def presenter_of(book: RuleBook) -> Presenter:
-    """The presenter of the rule book."""
-    return Presenter(book)
+def presenter_of(book: RuleBook, language: str) -> Presenter:
+    """The presenter of the rule book in one of its languages."""
+    return Presenter(book, language)
 
 
 class Presenter:
-    """Answers from a learner's state by the learner's rule book."""
+    """Answers from a learner's state by the learner's rule book, in one of its languages."""
 
-    def __init__(self, book: RuleBook) -> None:
+    def __init__(self, book: RuleBook, language: str) -> None:
+        self._texts = texts = book.texts(language)
         self._conditions = book.conditions
         self._level_rules = book.levels
         # Copies of these take a sixth of the time that new ones take.
-        self._statuses = {found.id: _locked_status(found) for found in book.achievements}
-        self._badges = {found.id: _locked_badge(found) for found in book.achievements}
+        self._statuses = {found.id: _locked_status(found, texts) for found in book.achievements}
+        self._badges = {found.id: _locked_badge(found, texts) for found in book.achievements}
 
     def progress(self, view: LearnerView, now: dt.datetime) -> ProgressAnswer:
         """A learner's progress at a glance."""
@@ -233,7 +235,7 @@ class Presenter:
             recent=[
                 Unlocked(
                     id=found.id,
-                    name=found.name,
+                    name=self._texts[found.id].name,
                     tier=found.tier,
                     points=found.points,
                     icon=found.icon,
@@ -271,13 +273,14 @@ def _latest_first(
     return sorted(unlocked, key=lambda pair: pair[0], reverse=True)
 
 
-def _described(achievement: Achievement) -> dict[str, Any]:
-    return {name: getattr(achievement, name) for name in DescribedAchievement.__struct_fields__}
+def _described(achievement: Achievement, texts: Mapping[str, Texts]) -> dict[str, Any]:
+    fields = {name: getattr(achievement, name) for name in DescribedAchievement.__struct_fields__}
+    return fields | texts[achievement.id]._asdict()
 
 
-def _locked_status(achievement: Achievement) -> AchievementStatus:
+def _locked_status(achievement: Achievement, texts: Mapping[str, Texts]) -> AchievementStatus:
     return AchievementStatus(
-        **_described(achievement),
+        **_described(achievement, texts),
         unlocked=False,
         unlocked_at=None,
         occurrences=0,
@@ -287,7 +290,11 @@ def _locked_status(achievement: Achievement) -> AchievementStatus:
     )
 
 
-def _locked_badge(achievement: Achievement) -> Badge:
+def _locked_badge(achievement: Achievement, texts: Mapping[str, Texts]) -> Badge:
     return Badge(
-        **_described(achievement), status="locked", earned_at=None, occurrences=0, percent=0
+        **_described(achievement, texts),
+        status="locked",
+        earned_at=None,
+        occurrences=0,
+        percent=0,
     )

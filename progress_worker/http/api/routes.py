@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from progress_worker.http.api.presentation import achievement_rows, presenter_of
+from progress_worker.http.api.presentation import Presenter, achievement_rows, presenter_of
 from progress_worker.http.api.presentation_of_streaks import present_streak
 from progress_worker.http.api.presentation_over_time import present_history, present_statistics
 from progress_worker.http.api.responses import (
@@ -39,6 +39,7 @@ from progress_worker.http.parameters import (
     whole_number,
 )
 from progress_worker.http.problems import InvalidRequestError
+from progress_worker.storage.read.views import Stamp
 
 _PERIODS: Final[tuple[Period, ...]] = ("daily", "weekly", "monthly", "all")
 _MAX_TOPIC: Final = 128
@@ -103,7 +104,7 @@ async def progress(question: Asked) -> Response:
     """Totals, streak, latest achievements and skill levels at a glance."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: presenter_of(found.stamp.book).progress(found, question.now),
+        lambda found: _presenter(question, found.stamp).progress(found, question.now),
     )
 
 
@@ -111,7 +112,7 @@ async def achievements(question: Asked) -> Response:
     """Every achievement of the rule book, unlocked or not, with its progress."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: presenter_of(found.stamp.book).achievements(found),
+        lambda found: _presenter(question, found.stamp).achievements(found),
         rows=achievement_rows,
     )
 
@@ -120,7 +121,7 @@ async def badges(question: Asked) -> Response:
     """Badges that were earned, and those that can still be earned."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: presenter_of(found.stamp.book).badges(found),
+        lambda found: _presenter(question, found.stamp).badges(found),
         rows=achievement_rows,
     )
 
@@ -161,7 +162,7 @@ async def skill_levels(question: Asked) -> Response:
     """The skill level in every topic with a completed exercise, and the way to the next one."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: presenter_of(found.stamp.book).skill_levels(found),
+        lambda found: _presenter(question, found.stamp).skill_levels(found),
     )
 
 
@@ -170,8 +171,14 @@ async def skill_level(question: Asked) -> Response:
     topic = question.values[TOPIC]
     return await question.answer(
         lambda reads: reads.topic(question.user_id, topic),
-        lambda found: presenter_of(found.stamp.book).skill_level(topic, found.totals, found.level),
+        lambda found: _presenter(question, found.stamp).skill_level(
+            topic, found.totals, found.level
+        ),
     )
+
+
+def _presenter(question: Asked, stamp: Stamp) -> Presenter:
+    return presenter_of(stamp.book, question.language(stamp))
 
 
 def _range(question: Asked, end: Parameter[dt.date | None]) -> Range:
@@ -219,6 +226,7 @@ ENDPOINTS: Final = (
         of_learner(progress),
         answer=ProgressAnswer,
         parameters=(USER_ID,),
+        has_texts=True,
         about=_leads_to_topic("/skill_levels/0/topic"),
     ),
     _endpoint(
@@ -226,9 +234,14 @@ ENDPOINTS: Final = (
         of_learner(achievements),
         answer=AchievementsAnswer,
         parameters=(USER_ID,),
+        has_texts=True,
     ),
     _endpoint(
-        "/api/progress/badges", of_learner(badges), answer=BadgesAnswer, parameters=(USER_ID,)
+        "/api/progress/badges",
+        of_learner(badges),
+        answer=BadgesAnswer,
+        parameters=(USER_ID,),
+        has_texts=True,
     ),
     _endpoint(
         "/api/progress/statistics",

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from progress_worker.http.api.fields import Answer, Moment
 from progress_worker.http.asking import USER_ID, Authenticate, bearer, learner_asked_for
 from progress_worker.http.endpoints import Call, Endpoint
+from progress_worker.http.languages import ACCEPT_LANGUAGE, accepted_languages
 from progress_worker.http.live.events import read_position
 from progress_worker.http.live.hub import (
     STREAMS_OF_A_LEARNER,
@@ -36,6 +37,7 @@ from progress_worker.http.serving.connections import CONNECTION
 _HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
+    "Vary": ACCEPT_LANGUAGE,
     # nginx would collect events until its buffer is full.
     "X-Accel-Buffering": "no",
 }
@@ -104,6 +106,7 @@ async def stream_to(call: Call, authenticate: Authenticate) -> Response:
         read_position(last) if last else None,
         ends_at=asyncio.get_running_loop().time() + reader.ends_at - time.time(),
         heartbeat_seconds=live.heartbeat_seconds,
+        accepted_languages=accepted_languages(call.request.scope),
     )
     return EventStream(live.hub, stream)
 
@@ -209,7 +212,7 @@ ENDPOINTS: Final = (
         kept=False,
         about={
             "description": "Server-Sent Events: `achievement`, `level`, `progress` and `reset`, "
-            "each with JSON as its data."
+            "each with JSON as its data. `Accept-Language` decides the language of achievements."
         },
         statuses=(429,),
     ),

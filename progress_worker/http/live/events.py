@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from progress_worker.domain.achievements import Achievement
+from progress_worker.domain.languages import Texts
 from progress_worker.domain.occurrences import unlock_name
 from progress_worker.storage.read.changes import Change, LevelRow, UnlockRow
 
@@ -76,12 +77,16 @@ class Event(NamedTuple):
     text: bytes
 
 
-def events_of(change: Change) -> list[Event]:
-    """Everything that the change brought, in order. The last event is `progress`."""
+def events_of(change: Change, language: str) -> list[Event]:
+    """Everything that the change brought, in order. The last event is `progress`.
+
+    `language` is one of the rule book's.
+    """
     achievements = {each.id: each for each in change.book.achievements}
+    texts = change.book.texts(language)
     news = [
-        *(_unlock(row, achievements[row.achievement_id]) for row in change.unlocks
-          if row.achievement_id in achievements),
+        *(_unlock(row, achievements[row.achievement_id], texts[row.achievement_id])
+          for row in change.unlocks if row.achievement_id in achievements),
         *(_level(row) for row in change.levels),
     ]  # fmt: skip
     totals = change.exercises_completed, change.time_spent_seconds
@@ -113,12 +118,12 @@ def _position(event: Event) -> Position:
     return event.position
 
 
-def _unlock(row: UnlockRow, achievement: Achievement) -> Event:
+def _unlock(row: UnlockRow, achievement: Achievement, texts: Texts) -> Event:
     data = {
         "id": achievement.id,
         "occurrence": row.occurrence,
-        "name": achievement.name,
-        "description": achievement.description,
+        "name": texts.name,
+        "description": texts.description,
         "category": achievement.category,
         "tier": achievement.tier,
         "points": achievement.points,

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from progress_worker.errors import TransientError
+from progress_worker.http.languages import negotiate
 from progress_worker.http.live.events import (
     NOTHING_YET,
     Event,
@@ -146,8 +147,10 @@ class Hub:
             self._outage.over()
 
     def _changed(self, group: list[Stream], change: Change) -> None:
-        events = events_of(change)
+        made: dict[str, list[Event]] = {}
         for stream in group:
+            language = negotiate(stream.accepted_languages, change.book.languages)
+            events = made.get(language) or made.setdefault(language, events_of(change, language))
             if not stream.joined and stream.asked_from is None:
                 self._send(stream, events[-1:])
             elif still_holds(stream.position, change.version, change.first_version):

@@ -18,6 +18,7 @@ class Stream:
 
     `position` is None for a client that does not say what it has seen. The stream ends at `ends_at`
     of the event loop's clock, when it is closed, and when its client does not read what waits.
+    `accepted_languages` is the header of the request that opened it.
     """
 
     def __init__(
@@ -27,9 +28,11 @@ class Stream:
         *,
         ends_at: float,
         heartbeat_seconds: float,
+        accepted_languages: str = "",
     ) -> None:
         """Begin; needs a running event loop."""
         self.user_id = user_id
+        self.accepted_languages = accepted_languages
         self.asked_from = position
         self.position = position or BEGINNING
         #: Whether the client has been sent what it had missed.
