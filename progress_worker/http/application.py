@@ -27,6 +27,7 @@ from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.origins import Origins
 from progress_worker.http.page import login
 from progress_worker.http.page import routes as page
+from progress_worker.http.page.languages import Languages, shipped_languages
 from progress_worker.http.security.authentication import Authenticator
 from progress_worker.http.serving.connections import (
     HEAD_SECONDS,
@@ -71,11 +72,13 @@ def create_app(
     most_streams: int | None = None,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     metrics: ViewMetrics | None = None,
+    page_languages: Languages | None = None,
 ) -> Front:
     """The view, ready to serve. It connects to Postgres at the first request.
 
     `book` is the active rule book as long as the database has none. `clock` returns the present
     time with a zone. `most_streams` is lower than the setting where the process may open few files.
+    `page_languages` are those of the package by default.
     The application closes its connections at its shutdown.
     """
     reads = ReadConnections(settings.read_url, _limits(settings))
@@ -101,6 +104,7 @@ def create_app(
         export_seconds=settings.view_export_timeout_seconds,
         computing=computing,
         live=Live(hub, Tickets(ticket_key(settings)), heartbeat_seconds),
+        page_languages=page_languages or shipped_languages(),
         development_login=settings.view_development_login,
     )
     origins = Origins(settings.allowed_origins) if settings.allowed_origins else None

@@ -10,6 +10,7 @@ from progress_worker.http.api.spools import Spools
 from progress_worker.http.computing import Computing
 from progress_worker.http.live.parts import Live
 from progress_worker.http.metrics import ViewMetrics
+from progress_worker.http.page.languages import Languages
 from progress_worker.http.security.authentication import Authenticator
 from progress_worker.storage.read.export import ExportReads
 from progress_worker.storage.read.views import ProgressReads
@@ -31,4 +32,5 @@ class ViewContext:
     export_seconds: float
     computing: Computing
     live: Live
+    page_languages: Languages
     development_login: bool = False

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
-from progress_worker.domain.rules import Progress
 from progress_worker.domain.rulebook import read_rule_book
+from progress_worker.domain.rules import Progress
 from progress_worker.events.models import (
     NAMESPACE,
     AchievementTexts,

@@ -17,7 +17,7 @@ from progress_worker.http.api.responses_of_streaks import (
     StreakAnswer,
 )
 from progress_worker.http.api.windows import ONE_DAY
-from progress_worker.http.page.text import counted, day, number, weekday, weekday_and_day
+from progress_worker.http.page.language import Language, capitalized
 
 #: A day that ends before this hour of the next one ends tonight.
 _MORNING: Final = 6
@@ -34,89 +34,86 @@ class StreakNotes:
     habits: str
 
 
-def streak_notes(answer: StreakAnswer, clock: LocalClock, *, excused: bool) -> StreakNotes:
+def streak_notes(
+    answer: StreakAnswer, clock: LocalClock, language: Language, *, excused: bool
+) -> StreakNotes:
     """The notes to a learner's streaks.
 
     Without freezes and excused days, a streak ends with a missed day, and its first sentence says
     all of it.
     """
-    daily, habits = answer.daily, _habits(answer)
+    daily, habits = answer.daily, _habits(answer, language)
     if not daily.freezes.cap and not excused:
         return StreakNotes("", "", "", habits)
     return StreakNotes(
-        gap=_gap(daily, daily.repairable) if daily.repairable else "",
-        end=_end(daily, clock, answer.today),
-        freezes=_freezes(daily) if daily.freezes.cap else "",
+        gap=_gap(daily, daily.repairable, language) if daily.repairable else "",
+        end=_end(daily, clock, answer.today, language),
+        freezes=_freezes(daily, language) if daily.freezes.cap else "",
         habits=habits,
     )
 
 
-def end_of_days(clock: LocalClock, today: dt.date) -> str:
+def end_of_days(clock: LocalClock, today: dt.date, language: Language) -> str:
     """When the learner's days end, as in midnight in Europe/Berlin."""
-    name = clock.name
+    name, hour = clock.name, clock.hour_on(today + ONE_DAY)
     place = f"UTC{name}" if name[0] in "+-" else name
-    return f"{_time(clock.hour_on(today + ONE_DAY))} in {place}"
+    key = "end.days_at_hour" if hour else "end.days_at_midnight"
+    return language.say(key, hour=hour, place=place)
 
 
-def _gap(daily: DailyStanding, gap: RepairableGap) -> str:
-    one = weekday_and_day(gap.first_day) if gap.missed == 1 else ""
-    days = f"{day(gap.first_day)} to {day(gap.last_day)}"
-    if daily.current:
-        return (
-            f"A freeze covers {one}."
-            if one
-            else f"{number(gap.missed)} freezes cover what was missed from {days}."
-        )
-    return f"The gap since then: {counted(gap.missed, 'day')}, {one or f'from {days}'}."
+def _gap(daily: DailyStanding, gap: RepairableGap, language: Language) -> str:
+    kind = "covered" if daily.current else "open"
+    if gap.missed == 1:
+        day = language.weekday_and_day(gap.first_day)
+        return language.say(f"gap.{kind}_day", count=gap.missed, day=day)
+    first, last = language.day(gap.first_day), language.day(gap.last_day)
+    return language.say(f"gap.{kind}_days", count=gap.missed, first=first, last=last)
 
 
-def _end(daily: DailyStanding, clock: LocalClock, today: dt.date) -> str:
+def _end(daily: DailyStanding, clock: LocalClock, today: dt.date, language: Language) -> str:
     if daily.expires_at is None:
         return ""
-    until = _until(clock, clock.day_of(daily.expires_at), today)
-    if daily.state in ("at_risk", "frozen"):
-        return f"The streak can be saved until {until}."
-    return f"The streak is safe until {until}."
+    moment = _moment(clock, clock.day_of(daily.expires_at), today, language)
+    key = "end.saved" if daily.state in ("at_risk", "frozen") else "end.safe"
+    return language.say(key, moment=moment)
 
 
-def _until(clock: LocalClock, following: dt.date, today: dt.date) -> str:
+def _moment(clock: LocalClock, following: dt.date, today: dt.date, language: Language) -> str:
     """When the day before `following` ends: midnight tonight, 4:00 tonight, midnight on Friday."""
     hour = clock.hour_on(following)
-    if following == today + ONE_DAY and hour < _MORNING:
-        return f"{_time(hour)} tonight"
     date = following if hour else following - ONE_DAY
-    near = date - today < ONE_DAY * _DAYS_OF_WEEK
-    return f"{_time(hour)} on {weekday(date) if near else day(date)}"
+    when = "on_day"
+    if following == today + ONE_DAY and hour < _MORNING:
+        when = "tonight"
+    elif date - today < ONE_DAY * _DAYS_OF_WEEK:
+        when = "on_weekday"
+    key = f"end.{'hour' if hour else 'midnight'}_{when}"
+    return language.say(key, hour=hour, weekday=language.weekday(date), day=language.day(date))
 
 
-def _time(hour: int) -> str:
-    return f"{hour}:00" if hour else "midnight"
-
-
-def _freezes(daily: DailyStanding) -> str:
+def _freezes(daily: DailyStanding, language: Language) -> str:
     freezes = daily.freezes
     if not daily.current:
-        return f"{_price(freezes.earn_every)}, which covers a missed day."
-    left = counted(freezes.left, "freeze") if freezes.left else "No freeze"
-    return f"{left} left. {_next(freezes)}"
+        if freezes.earn_every == 1:
+            return language.say("freezes.price_of_one_day")
+        return language.say("freezes.price", count=freezes.earn_every)
+    left = language.say("freezes.left" if freezes.left else "freezes.none", count=freezes.left)
+    return f"{left} {_next(freezes, language)}"
 
 
-def _next(freezes: FreezeMeter) -> str:
+def _next(freezes: FreezeMeter, language: Language) -> str:
     if freezes.next_freeze_in is None:
-        return "More cannot be saved up."
-    more = counted(freezes.next_freeze_in, "more active day")
-    return f"The next one comes after {more}."
+        return language.say("freezes.full")
+    return language.say("freezes.next", count=freezes.next_freeze_in)
 
 
-def _price(days: int) -> str:
-    return "Every active day earns a freeze" if days == 1 else f"{days} active days earn a freeze"
-
-
-def _habits(answer: StreakAnswer) -> str:
+def _habits(answer: StreakAnswer, language: Language) -> str:
     """The weekly streak and the consistency, as far as there is something to be glad of."""
     weeks, lately = answer.weekly.current, answer.consistency
-    parts = [f"{counted(weeks, 'week')} in a row"] if weeks else []
+    parts = [language.say("habits.weeks", count=weeks)] if weeks else []
     if lately.active_days:
-        parts.append(f"active on {lately.active_days} of the last {lately.days} days")
-    said = ", ".join(parts)
-    return said[:1].upper() + said[1:]
+        active = language.number(lately.active_days)
+        parts.append(language.say("habits.active", active=active, count=lately.days))
+    if len(parts) > 1:
+        parts = [language.say("figures.list", first=parts[0], second=parts[1])]
+    return capitalized("".join(parts))

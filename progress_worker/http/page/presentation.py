@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
 from progress_worker.domain.calendar import LocalClock
-from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.skills import LEVELS
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
@@ -26,18 +26,20 @@ from progress_worker.http.api.responses import (
 )
 from progress_worker.http.api.windows import Range, Window, earliest_today, last_shown
 from progress_worker.http.page.freezes import StreakNotes, end_of_days, streak_notes
-from progress_worker.http.page.text import counted, duration, grade, number
+from progress_worker.http.page.language import Language
 from progress_worker.http.page.trend import Span, SpanName, draw_spans, first_with_practice
 from progress_worker.http.page.voice import Voice
 from progress_worker.http.page.year import Year, draw_year, months_until
 from progress_worker.storage.read.views import PageView, StreakView
 
-_NOUNS: Final = {
-    "exercises_completed": "exercise",
-    "distinct_topics": "topic",
-    "topics_at_level": "topic",
-    "parts_met": "step",
-    "achievements_required": "required badge",
+#: The texts for what a rule measures.
+_WAYS: Final = {
+    "longest_streak_days": "badges.longest",
+    "exercises_completed": "badges.exercises",
+    "distinct_topics": "badges.topics",
+    "topics_at_level": "badges.topics",
+    "parts_met": "badges.steps",
+    "achievements_required": "badges.required",
 }
 
 
@@ -82,9 +84,13 @@ class DifficultyShare:
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
-    """Everything that the page shows. Its addresses keep the learner whom the reader asked for."""
+    """Everything that the page shows. Its addresses keep the learner whom the reader asked for.
+
+    `texts_language` is the language of the rule book's texts.
+    """
 
     voice: Voice
+    texts_language: str
     today: dt.date
     clock: LocalClock
     days_end: str
@@ -104,6 +110,11 @@ class PageContent:
     events: str
 
     @property
+    def level_names(self) -> str:
+        """The name of each skill level, as JSON for the script."""
+        return json.dumps({level: self.voice.language.level(level) for level in LEVELS})
+
+    @property
     def is_new(self) -> bool:
         """Whether there is nothing to show yet."""
         return self.progress.exercises_completed == 0 and not self.earned
@@ -114,27 +125,43 @@ def days_to_read(now: dt.datetime) -> Window:
     return Window(months_until(earliest_today(now)).first, dt.date.max)
 
 
-def present_page(view: PageView, now: dt.datetime, voice: Voice) -> PageContent:
-    """The page of a learner; the view's days span the calendar."""
-    learner = view.learner
+def present_page(
+    view: PageView, now: dt.datetime, voice: Voice, texts_language: str
+) -> PageContent:
+    """The page of a learner; the view's days span the calendar.
+
+    `texts_language` is one of the rule book's languages.
+    """
+    language, learner = voice.language, view.learner
     stamp, streaks = learner.stamp, learner.state.streaks
     book, clock = stamp.book, stamp.clock
-    presenter = presenter_of(book)
+    presenter = presenter_of(book, texts_language)
     year = months_until(last_shown(stamp, now))
     asked = Range(start=year.first, end=year.last)
     streak = present_streak(StreakView(stamp, streaks), learner.state.user_id, asked, now)
     statuses = {day.date: day.status for day in streak.days}
     spans = draw_spans(view.days, year)
-    skills = [_skill(level, book) for level in presenter.skill_levels(learner).skill_levels]
+    skills = [
+        Skill(
+            book.topic_name(level.topic, texts_language),
+            level,
+            LEVELS.index(level.level) + 1,
+            *_way(level, language),
+        )
+        for level in presenter.skill_levels(learner).skill_levels
+    ]
     badges = presenter.badges(learner)
     standings = {found.achievement.id: found for found in presenter.standings(learner)}
     return PageContent(
         voice=voice,
+        texts_language=texts_language,
         today=streak.today,
         clock=clock,
-        days_end=end_of_days(clock, streak.today),
+        days_end=end_of_days(clock, streak.today, language),
         progress=presenter.progress(learner, now),
-        notes=streak_notes(streak, clock, excused=bool(streaks.excused_runs(book.streak_policy))),
+        notes=streak_notes(
+            streak, clock, language, excused=bool(streaks.excused_runs(book.streak_policy))
+        ),
         excused_today=statuses[streak.today] == "excused",
         spans=spans,
         chosen=first_with_practice(spans),
@@ -175,23 +202,22 @@ def _earned(badge: Badge, voice: Voice) -> EarnedBadge:
 def _open(badge: Badge, standing: Standing, voice: Voice) -> OpenBadge:
     # Descriptions speak to the learner who has the badge.
     goal = badge.goal or (badge.description if voice.about is None else "")
-    return OpenBadge(badge, goal, standing.progress, _measured(standing))
+    return OpenBadge(badge, goal, standing.progress, _measured(standing, voice.language))
 
 
-def _measured(standing: Standing) -> str:
+def _measured(standing: Standing, language: Language) -> str:
     """As in `7 of 10 exercises`. A measure may end with its limitation in brackets."""
     if standing.is_masked:
-        return "How far it is stays hidden"
+        return language.say("badges.masked")
     progress = standing.progress
     kind = standing.measure.partition("[")[0]
     if kind == "time_spent_seconds":
-        return f"{duration(progress.current)} of {duration(progress.target)}"
-    if kind == "longest_streak_days":
-        target = counted(progress.target, "day")
-        return f"Longest streak: {number(progress.current)} of {target}"
-    if kind not in _NOUNS:
-        return f"{progress.percent}%"
-    return f"{number(progress.current)} of {counted(progress.target, _NOUNS[kind])}"
+        current, target = language.duration(progress.current), language.duration(progress.target)
+        return language.say("badges.way", current=current, target=target)
+    if kind not in _WAYS:
+        return language.grade(progress.percent)
+    current = language.number(progress.current)
+    return language.say(_WAYS[kind], current=current, count=progress.target)
 
 
 def _difficulties(state: LearnerState) -> list[DifficultyShare]:
@@ -206,32 +232,27 @@ def _difficulties(state: LearnerState) -> list[DifficultyShare]:
     return shares
 
 
-def _skill(level: SkillLevelAnswer, book: RuleBook) -> Skill:
-    way, percent = _way(level)
-    return Skill(book.topic_name(level.topic), level, LEVELS.index(level.level) + 1, way, percent)
-
-
-def _way(level: SkillLevelAnswer) -> tuple[str, int]:
+def _way(level: SkillLevelAnswer, language: Language) -> tuple[str, int]:
     """What is missing to the next level in words, and how much of the way is done in percent."""
-    wanted = level.next_level
+    wanted, average = level.next_level, level.average_grade
     if wanted is None:
-        return "The highest level.", 100
-    average, needed = level.average_grade, grade(wanted.grade_needed)
-    more = counted(wanted.exercises_needed, "more exercise")
+        return language.say("topics.highest"), 100
+    is_enough = average is not None and average >= wanted.grade_needed
     if wanted.exercises_needed:
         target = level.exercises_completed + wanted.exercises_needed
         percent = level.exercises_completed * 100 // target
-        if average is None:
-            return f"{more} to {wanted.level}, with an average grade of at least {needed}.", percent
-        if average >= wanted.grade_needed:
-            return f"{more} to {wanted.level}. Keep the average at {needed} or above.", percent
-        return (
-            f"{more} to {wanted.level}, and an average of {needed} instead of {grade(average)}.",
-            percent,
-        )
-    if average is None:
-        return f"To {wanted.level} with the first grades, at an average of {needed} or more.", 0
-    if average >= wanted.grade_needed:
-        return f"The next exercise leads to {wanted.level}.", 100
-    percent = int(average * 100 / wanted.grade_needed)
-    return f"To {wanted.level}, raise the average from {grade(average)} to {needed}.", percent
+        key = "more_at_least" if average is None else "more_keep" if is_enough else "more_raise"
+    elif average is None:
+        key, percent = "first_grades", 0
+    elif is_enough:
+        key, percent = "next_exercise", 100
+    else:
+        key, percent = "raise", int(average * 100 / wanted.grade_needed)
+    text = language.say(
+        f"topics.{key}",
+        count=wanted.exercises_needed,
+        level=language.level(wanted.level),
+        needed=language.grade(wanted.grade_needed),
+        average=language.grade(average),
+    )
+    return text, percent

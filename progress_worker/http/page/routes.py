@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from starlette.responses import HTMLResponse, Response
 
@@ -16,7 +16,9 @@ from progress_worker.http.conditional import (
     matches,
 )
 from progress_worker.http.endpoints import Call, Endpoint
+from progress_worker.http.languages import accepted_languages
 from progress_worker.http.live.endpoint import LAST_EVENT_ID, stream_to
+from progress_worker.http.page.language import Language
 from progress_worker.http.page.login import token_in_cookie
 from progress_worker.http.page.presentation import days_to_read, present_page
 from progress_worker.http.page.refusal import refuse_as_page
@@ -31,9 +33,10 @@ from progress_worker.http.page.templating import (
 )
 from progress_worker.http.page.voice import Voice
 from progress_worker.http.security.authentication import Principal
+from progress_worker.storage.read.views import Stamp
 
 _A_YEAR: Final = "public, max-age=31536000, immutable"
-_VARY: Final = {"Vary": "Authorization, Cookie, Accept-Encoding"}
+_COOKIE: Final = "Cookie"
 
 
 async def reader(call: Call) -> Principal:
@@ -47,31 +50,51 @@ async def reader(call: Call) -> Principal:
 
 async def page(question: Asked) -> Response:
     """Streak, next steps, totals, trend, calendar, skill levels and badges, made to be read."""
-    view = question.view
-    voice = Voice(question.values[USER_ID])
-    headers = PAGE_HEADERS | _VARY
+    view, about = question.view, question.values[USER_ID]
     if asks_for_change(question.request):
-        unchanged = question.unchanged(await view.reads.stamp(question.user_id))
-        if unchanged:
-            unchanged.headers.update(headers)
-            return unchanged
+        spoken = _Spoken.of(question, await view.reads.stamp(question.user_id))
+        if matches(question.request, spoken.tag):
+            return Response(status_code=304, headers=spoken.headers())
     days = days_to_read(question.now)
     found = await view.reads.page(question.user_id, days.first, days.last)
+    spoken = _Spoken.of(question, found.stamp)
 
     def make() -> bytes:
-        shown = present_page(found.decode(), question.now, voice)
-        return render("progress.html", page=shown).encode()
+        voice = Voice(spoken.language, about)
+        shown = present_page(found.decode(), question.now, voice, spoken.texts_language)
+        return render(spoken.language, "progress.html", page=shown).encode()
 
     body = await view.computing.make(
         found.characters, make, rows=MAX_DAYS + achievement_rows(found.stamp)
     )
-    return HTMLResponse(body, headers=caching_headers(question.tag(found.stamp)) | headers)
+    return HTMLResponse(body, headers=spoken.headers())
+
+
+class _Spoken(NamedTuple):
+    """The languages of a page and of the rule book's texts on it, and the tag of both."""
+
+    language: Language
+    texts_language: str
+    tag: str
+
+    @classmethod
+    def of(cls, question: Asked, stamp: Stamp) -> Self:
+        accepted, default = accepted_languages(question.request.scope), stamp.book.languages[0]
+        language = question.view.page_languages.choose(accepted, default)
+        texts_language = question.language(stamp)
+        return cls(
+            language, texts_language, question.tag(stamp, f"{language.tag} {texts_language}")
+        )
+
+    def headers(self) -> dict[str, str]:
+        headers = caching_headers(self.tag, self.language.tag) | PAGE_HEADERS
+        return headers | {"Vary": f"{headers['Vary']}, {_COOKIE}"}
 
 
 async def export_from_page(question: Asked) -> Response:
     """The export, for whoever may see the page."""
     answer = await export(question)
-    answer.headers.update(_VARY)
+    answer.headers.add_vary_header(_COOKIE)
     return answer
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache, partial
 from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from progress_worker.http.page import text as page_text
+from progress_worker.http.page.language import Language, capitalized
 
 _POLICY: Final = {
     "default-src": "'none'",
@@ -30,6 +31,12 @@ PAGE_HEADERS: Final = {
 }
 _VERSION_CHARACTERS: Final = 16
 _UNKNOWN_ICON: Final = "star"
+_MOST_LANGUAGES: Final = 64
+#: How a language writes what the templates show.
+_FILTERS: Final = (
+    *("number", "between", "duration", "grade", "level", "tier", "difficulty", "visible"),
+    *("day", "short_day", "weekday_and_day", "short_weekday", "month", "short_month"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,9 @@ ICON: Final = Asset("/icon.svg", "icon.svg", "image/svg+xml")
 SPRITE: Final = Asset("/icons.svg", "icons.svg", "image/svg+xml")
 
 
-def render(template: str, **context: object) -> str:
+def render(language: Language, template: str, **context: object) -> str:
     """The template's HTML. Every value is escaped, and an unknown name is an error."""
-    return _environment().get_template(template).render(context)
+    return _environment(language).get_template(template).render(context)
 
 
 @cache
@@ -81,8 +88,8 @@ def icon_address(name: str) -> str:
     return f"{SPRITE.address}#{name if name in drawn_icons() else _UNKNOWN_ICON}"
 
 
-@cache
-def _environment() -> Environment:
+@lru_cache(_MOST_LANGUAGES)
+def _environment(language: Language) -> Environment:
     environment = Environment(
         loader=PackageLoader("progress_worker.http.page"),
         autoescape=True,
@@ -94,21 +101,18 @@ def _environment() -> Environment:
         "stylesheet": STYLESHEET.address,
         "script": SCRIPT.address,
         "icon": ICON.address,
+        "language": language,
+        "say": partial(_say, language),
     }
-    environment.filters |= {
-        "number": page_text.number,
-        "between": page_text.between,
-        "counted": page_text.counted,
-        "duration": page_text.duration,
-        "grade": page_text.grade,
-        "day": page_text.day,
-        "short_day": page_text.short_day,
-        "weekday_and_day": page_text.weekday_and_day,
-        "weekday": page_text.weekday,
-        "short_weekday": page_text.short_weekday,
-        "month": page_text.month,
-        "short_month": page_text.short_month,
-        "visible": page_text.visible,
-        "icon_address": icon_address,
-    }
+    environment.filters |= {name: getattr(language, name) for name in _FILTERS}
+    environment.filters |= {"capitalized": capitalized, "icon_address": icon_address}
     return environment
+
+
+def _say(language: Language, key: str, /, **values: object) -> str:
+    """The text, not escaped yet, also where a macro has escaped a part of it."""
+    plain = {
+        name: value.unescape() if isinstance(value, Markup) else value
+        for name, value in values.items()
+    }
+    return language.say(key, **plain)

@@ -3,106 +3,95 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from progress_worker.http.api.responses import NextLevel
 from progress_worker.http.api.responses_of_streaks import Streak
-from progress_worker.http.page.text import counted, day, grade, isolated
+from progress_worker.http.page.language import Language
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
     """Speaks to the learner. With `about`, a learner's id, it speaks about that learner."""
 
+    language: Language
     about: str | None = None
 
     @property
     def title(self) -> str:
         """What the page is."""
-        return f"Progress of {self._name}" if self.about is not None else "Your progress"
+        return self._say(f"title.{self._whose}")
 
     @property
     def welcome(self) -> str:
         """For a learner who has nothing to show yet."""
-        if self.about is not None:
-            return f"{self._name} has not finished an exercise yet."
-        return (
-            "Nothing is written here yet. Finish one exercise, and it shows up here: a day in the "
-            "calendar, the first step of a streak, and a badge."
-        )
+        return self._say(f"welcome.{self._whose}")
 
     def first_level(self, level: NextLevel) -> str:
         """How a beginner reaches the next level."""
-        return (
-            f"Every topic begins at beginner. {counted(level.exercises_needed, 'exercise')} with "
-            f"an average grade of {grade(level.grade_needed)} or more lead to {level.level}."
+        return self.language.say(
+            "welcome.first_level",
+            count=level.exercises_needed,
+            beginner=self.language.level("beginner"),
+            grade=self.language.grade(level.grade_needed),
+            level=self.language.level(level.level),
         )
 
     def streak(self, streak: Streak, excused_today: bool) -> str:
         """How the streak stands."""
+        last = streak.last_active_day
         if self.about is None:
-            return _own_streak(streak, excused_today)
-        if streak.last_active_day is None:
-            return f"{self._name} has no day of practice."
-        if not streak.current:
-            return f"{self._name} last practised on {day(streak.last_active_day)}."
-        said = f"{self._name} has practised {counted(streak.current, 'day')} in a row"
-        if streak.active_today:
-            return f"{said}, today included."
-        return f"{said}. Today is excused." if excused_today else f"{said}, but not yet today."
+            key = _own_streak(streak, excused_today)
+        elif last is None:
+            key = "never"
+        elif not streak.current:
+            key = "last"
+        elif streak.active_today:
+            key = "today"
+        else:
+            key = "excused" if excused_today else "not_yet"
+        day = self.language.day(last) if last else ""
+        return self._say(f"streak.{self._whose}.{key}", count=streak.current, day=day)
 
     def next_day(self, streak: Streak, excused_today: bool) -> str:
         """What the next day of practice does to the streak."""
-        days = counted(streak.current, "day")
-        if streak.at_risk and self.about is None:
-            return f"Practise today to keep your {days} in a row."
         if streak.at_risk:
-            return f"An exercise today keeps the {days} in a row."
-        if streak.current:
-            more = f"{counted(streak.current + 1, 'day')} in a row"
-            if excused_today and not streak.active_today:
-                return f"The streak waits. An exercise today would make it {more}."
-            when = "tomorrow" if streak.active_today else "today"
-            return (
-                f"Practise {when} to make it {more}."
-                if self.about is None
-                else f"An exercise {when} makes it {more}."
-            )
-        if self.about is not None:
-            return "The next exercise begins a new streak."
-        return "Practise today to begin a new streak."
-
-    @property
-    def no_topics(self) -> str:
-        """In place of skill levels."""
-        return "Topics and their levels show up with the next exercise."
+            return self._say(f"next.{self._whose}.keep", count=streak.current)
+        if not streak.current:
+            return self._say(f"next.{self._whose}.begin")
+        key = f"next.{self._whose}.{'tomorrow' if streak.active_today else 'today'}"
+        if excused_today and not streak.active_today:
+            key = "next.excused"
+        return self._say(key, count=streak.current + 1)
 
     @property
     def all_earned(self) -> str:
         """In place of the badges that are still open."""
-        return f"{'You have' if self.about is None else f'{self._name} has'} earned every badge."
+        return self._say(f"badges.all_{self._whose}")
 
     @property
     def new_badge(self) -> str:
-        """The news of a badge, whose name takes the place of `{}`."""
-        return "New badge: {}" if self.about is None else f"New badge of {self._name}: {{}}"
+        """The news of a badge, whose name takes the place of `{badge}`."""
+        return self._say(f"news.badge_{self._whose}", badge="{badge}")
 
     @property
     def new_level(self) -> str:
-        """The news of a level, which takes the place of `{}`."""
-        return "New level: {}" if self.about is None else f"New level of {self._name}: {{}}"
+        """The news of a level: `{level}` of `{topic}`."""
+        return self._say(f"news.level_{self._whose}", topic="{topic}", level="{level}")
 
     @property
-    def _name(self) -> str:
-        return isolated(self.about or "")
+    def _whose(self) -> Literal["own", "other"]:
+        return "own" if self.about is None else "other"
+
+    def _say(self, key: str, **values: object) -> str:
+        return self.language.say(key, name=self.language.isolated(self.about or ""), **values)
 
 
 def _own_streak(streak: Streak, excused_today: bool) -> str:
     if streak.active_today:
-        return "You have practised today."
+        return "today"
     if streak.current and excused_today:
-        return "Today is excused."
+        return "excused"
     if streak.state in ("at_risk", "safe"):
-        return "Nothing yet today."
-    if streak.last_active_day is None:
-        return "There is no day of practice yet."
-    return f"You last practised on {day(streak.last_active_day)}."
+        return "nothing_yet"
+    return "never" if streak.last_active_day is None else "last"

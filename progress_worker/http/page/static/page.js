@@ -10,8 +10,9 @@ const news = document.querySelector(".news");
 let refreshing;
 let hiding;
 
-function tell(kind, what) {
-  const said = news.dataset[kind].replace("{}", what);
+// `values` take the places of their names in the sentence, as in {badge}.
+function tell(kind, values) {
+  const said = news.dataset[kind].replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
   news.textContent = news.textContent ? `${news.textContent} · ${said}` : said;
   clearTimeout(hiding);
   hiding = setTimeout(() => news.replaceChildren(), NEWS_STAY);
@@ -55,12 +56,12 @@ function refreshSoon() {
 function listen(address) {
   const events = new EventSource(address);
   events.addEventListener("achievement", (event) => {
-    tell("achievement", JSON.parse(event.data).name);
+    tell("achievement", { badge: JSON.parse(event.data).name });
     refreshSoon();
   });
   events.addEventListener("level", (event) => {
     const { topic, level } = JSON.parse(event.data);
-    tell("level", `${nameOf(topic)}, ${level}`);
+    tell("level", { topic: nameOf(topic), level: JSON.parse(news.dataset.levels)[level] ?? level });
     refreshSoon();
   });
   events.addEventListener("progress", refreshSoon);
