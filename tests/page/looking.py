@@ -20,7 +20,10 @@ _HEIGHT = 740
 _OVERFLOWING = """
 [...document.querySelectorAll('body *')]
     .filter(element => !element.closest('.scroll'))
-    .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
+    .filter(element => {
+        const { left, right } = element.getBoundingClientRect();
+        return left < -1 || right > innerWidth + 1;
+    })
     .map(element => element.outerHTML.slice(0, 120))
 """
 _CONTRAST = "color-contrast"
@@ -83,12 +86,14 @@ async def look(
     width: int = 1440,
     scheme: Scheme = "light",
     scripts: bool = True,
+    language: str = "en-GB",
 ) -> AsyncIterator[Looked]:
-    """Open an address."""
+    """Open an address. The browser asks for pages in this language."""
     context = await browser.new_context(
         viewport={"width": width, "height": _HEIGHT},
         color_scheme=scheme,
         java_script_enabled=scripts,
+        locale=language,
     )
     context.set_default_timeout(_TIMEOUT_MILLISECONDS)
     page = await context.new_page()

@@ -15,6 +15,7 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.rulebook import RuleBook, built_in_text, read_rule_book
 from progress_worker.embedded.database import Database
 from progress_worker.http.application import create_app
+from progress_worker.http.page.languages import Languages
 from progress_worker.http.security.authentication import mint_token
 from progress_worker.settings.view import ViewSettings
 from tests.harness.served import served
@@ -43,21 +44,25 @@ class Site:
         return mint_token(self.settings, user_id, scope=scope)
 
 
-async def add(database: Database, *completions: Completion) -> None:
+async def add(database: Database, *completions: Completion, book: RuleBook = BOOK) -> None:
     """Apply completions of learners who have none."""
-    learners = Learners(database, BOOK)
+    learners = Learners(database, book)
     await learners.apply(*completions)
     await learners.close()
 
 
-async def add_pupils(database: Database) -> None:
+async def add_pupils(database: Database, book: RuleBook = BOOK) -> None:
     """Apply every pupil's progress."""
-    await add(database, *(c for pupil in PUPILS.values() for c in pupil()))
+    await add(database, *(c for pupil in PUPILS.values() for c in pupil()), book=book)
 
 
 @contextmanager
 def open_site(
-    database: Database, *, development_login: bool = True, book: RuleBook = BOOK
+    database: Database,
+    *,
+    development_login: bool = True,
+    book: RuleBook = BOOK,
+    page_languages: Languages | None = None,
 ) -> Iterator[Site]:
     """The page of the learners in the database."""
     settings = ViewSettings(
@@ -67,7 +72,7 @@ def open_site(
         jwt_secret=SecretStr("a secret for tests that is long enough"),
         view_development_login=development_login,
     )
-    with served(create_app(settings, book, _noon)) as url:
+    with served(create_app(settings, book, _noon, page_languages=page_languages)) as url:
         yield Site(url, settings)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser
 
-from progress_worker.http.page import text as page_text
+from progress_worker.http.page.languages import shipped_languages
 from tests.page import pupils
 from tests.page.looking import look
 from tests.page.site import BOOK, Site
@@ -17,6 +17,7 @@ from tests.page.site import BOOK, Site
 pytestmark = pytest.mark.integration
 
 SECONDS = 20
+ENGLISH = shipped_languages().choose("en")
 
 
 async def answer(site: Site, user_id: str, path: str = "") -> Any:
@@ -39,9 +40,9 @@ async def test_totals_and_streak_are_those_of_the_json_view(browser: Browser, si
         assert "hint" not in await looked.page.locator("main h2, main dt").all_inner_texts()
     achievements = progress["achievements"]
     assert figures == {
-        "Exercises": page_text.number(progress["exercises_completed"]),
-        "Time spent": page_text.duration(progress["time_spent_seconds"]),
-        "Average grade": page_text.grade(progress["average_grade"]),
+        "Exercises": ENGLISH.number(progress["exercises_completed"]),
+        "Time spent": ENGLISH.duration(progress["time_spent_seconds"]),
+        "Average grade": ENGLISH.grade(progress["average_grade"]),
     }
     assert f" {progress['streak']['current']} days in a row " in streak
     assert f" Longest {progress['streak']['longest']} days " in streak
@@ -121,13 +122,13 @@ async def test_the_calendar_shows_every_day_of_the_history(browser: Browser, sit
 
 
 def _said(day: dict[str, Any]) -> str:
-    date = page_text.weekday_and_day(dt.date.fromisoformat(day["date"]))
+    date = ENGLISH.weekday_and_day(dt.date.fromisoformat(day["date"]))
     if not day["exercises_completed"]:
         return f"{date}: no exercise"
     return (
-        f"{date}: {page_text.counted(day['exercises_completed'], 'exercise')}, "
-        f"{page_text.duration(day['time_spent_seconds'])}, "
-        f"average {page_text.grade(day['average_grade'])}"
+        f"{date}: {ENGLISH.say('figures.exercises', count=day['exercises_completed'])}, "
+        f"{ENGLISH.duration(day['time_spent_seconds'])}, "
+        f"average {ENGLISH.grade(day['average_grade'])}"
     )
 
 
@@ -151,8 +152,8 @@ async def test_the_trend_is_that_of_the_json_view(browser: Browser, site: Site) 
     ]
     assert summary == (
         f"Last 30 days: {month['exercises_completed']} exercises, "
-        f"{page_text.duration(month['time_spent_seconds'])}, "
-        f"average {page_text.grade(month['average_grade'])}"
+        f"{ENGLISH.duration(month['time_spent_seconds'])}, "
+        f"average {ENGLISH.grade(month['average_grade'])}"
     )
 
 
@@ -178,7 +179,7 @@ async def test_difficulties_are_those_of_the_json_view(browser: Browser, site: S
         ]
     assert said == [
         f"{each['difficulty'].capitalize()} {each['exercises_completed']} "
-        f"at {page_text.grade(each['average_grade'])}"
+        f"at {ENGLISH.grade(each['average_grade'])}"
         for each in split
     ]
     assert sum(widths) == pytest.approx(100, abs=0.1)
@@ -196,10 +197,10 @@ async def test_levels_and_the_way_on(browser: Browser, site: Site) -> None:
         (card,) = [card for card in cards if card.startswith(f"{name} ")]
         assert f" {level['level'].capitalize()} " in card
         assert f"{level['exercises_completed']} exercise" in card
-        assert page_text.grade(level["average_grade"]) in card
+        assert ENGLISH.grade(level["average_grade"]) in card
         if level["next_level"]:
             assert level["next_level"]["level"] in card
-            assert page_text.grade(level["next_level"]["grade_needed"]) in card
+            assert ENGLISH.grade(level["next_level"]["grade_needed"]) in card
 
 
 async def test_badges_are_those_of_the_json_view(browser: Browser, site: Site) -> None:
@@ -227,7 +228,7 @@ async def test_badges_are_those_of_the_json_view(browser: Browser, site: Site) -
 
 def _current(current: int, text: str) -> bool:
     """Whether the text has this progress, as a number or a time."""
-    return any(f"{value} of " in text for value in (f"{current:,}", page_text.duration(current)))
+    return any(f"{value} of " in text for value in (f"{current:,}", ENGLISH.duration(current)))
 
 
 async def test_the_page_offers_its_export(browser: Browser, site: Site) -> None:

@@ -200,3 +200,15 @@ async def test_a_view_without_events_is_asked_once(
             assert await exercises(looked) == "1"
             assert looked.complaints == []
     assert asked == ["/events"]
+
+
+async def test_news_are_in_the_readers_language(
+    browser: Browser, migrated_database: Database, learners: Learners
+) -> None:
+    with streaming(migrated_database) as (url, stream):
+        async with look(browser, url, language="de-DE") as looked:
+            news = looked.page.get_by_role("status")
+            await stream.send("achievement", id="back_again", name="Wieder $& da")
+            await expect(news).to_have_text("Neues Abzeichen: Wieder $& da")
+            await stream.send("level", topic="{level}", level="advanced")
+            await expect(news).to_contain_text("Neue Stufe: {level}, Fortgeschritten")

@@ -87,8 +87,10 @@ def _moment(clock: LocalClock, following: dt.date, today: dt.date, language: Lan
         when = "tonight"
     elif date - today < ONE_DAY * _DAYS_OF_WEEK:
         when = "on_weekday"
-    key = f"end.{'hour' if hour else 'midnight'}_{when}"
-    return language.say(key, hour=hour, weekday=language.weekday(date), day=language.day(date))
+    time = "hour" if hour else "midnight"
+    return language.say(
+        f"end.{time}_{when}", hour=hour, weekday=language.weekday(date), day=language.day(date)
+    )
 
 
 def _freezes(daily: DailyStanding, language: Language) -> str:

@@ -59,10 +59,10 @@ class Voice:
             return self._say(f"next.{self._whose}.keep", count=streak.current)
         if not streak.current:
             return self._say(f"next.{self._whose}.begin")
-        key = f"next.{self._whose}.{'tomorrow' if streak.active_today else 'today'}"
         if excused_today and not streak.active_today:
-            key = "next.excused"
-        return self._say(key, count=streak.current + 1)
+            return self._say("next.excused", count=streak.current + 1)
+        when = "tomorrow" if streak.active_today else "today"
+        return self._say(f"next.{self._whose}.{when}", count=streak.current + 1)
 
     @property
     def all_earned(self) -> str:
