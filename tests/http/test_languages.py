@@ -31,21 +31,21 @@ async def stage(migrated_database: Database, stages: StageMaker) -> Stage:
     return stage
 
 
-def asking(languages: str, **headers: str) -> dict[str, dict[str, str]]:
-    return {"headers": {"Accept-Language": languages, **headers}}
+def asking(languages: str, **headers: str) -> dict[str, str]:
+    return {"Accept-Language": languages, **headers}
 
 
 async def test_achievements_are_named_in_the_readers_language(stage: Stage) -> None:
-    progress = (await stage.get("", **asking("de-AT, en;q=0.5"))).json()
+    progress = (await stage.get("", headers=asking("de-AT, en;q=0.5"))).json()
     assert [found["name"] for found in progress["achievements"]["recent"]] == ["First", "Auch"]
-    listed = (await stage.get("/achievements", **asking("de"))).json()["achievements"]
+    listed = (await stage.get("/achievements", headers=asking("de"))).json()["achievements"]
     texts = {found["id"]: (found["name"], found["description"], found["goal"]) for found in listed}
     assert texts["also"] == ("Auch", "Noch eine.", "Fang an")
     assert texts["wide"] == ("Wide", "Four topics.", None), "the default text stands in"
-    badges = (await stage.get("/badges", **asking("de"))).json()
+    badges = (await stage.get("/badges", headers=asking("de"))).json()
     earned = [(found["name"], found["goal"]) for found in badges["earned"]]
     assert earned == [("First", None), ("Auch", "Fang an")]
-    export = (await stage.get("/export", **asking("de"))).json()
+    export = (await stage.get("/export", headers=asking("de"))).json()
     assert export["progress"] == progress | {"as_of": export["progress"]["as_of"]}
     assert export["achievements"]["achievements"] == listed
     assert export["badges"] == badges
@@ -53,7 +53,7 @@ async def test_achievements_are_named_in_the_readers_language(stage: Stage) -> N
 
 @pytest.mark.parametrize("languages", ["", "fr", "*", "en-GB", "de_AT", ";;q=,", "de;q=0"])
 async def test_everybody_else_reads_the_default_text(stage: Stage, languages: str) -> None:
-    answer = await stage.get("/badges", **asking(languages))
+    answer = await stage.get("/badges", headers=asking(languages))
     assert answer.json()["earned"][1]["name"] == "Also"
     assert answer.headers["content-language"] == "en"
     assert answer.headers["etag"] == (await stage.get("/badges")).headers["etag"]
@@ -61,21 +61,21 @@ async def test_everybody_else_reads_the_default_text(stage: Stage, languages: st
 
 @pytest.mark.parametrize("path", WITH_TEXTS)
 async def test_each_language_has_its_own_tag(stage: Stage, path: str) -> None:
-    english = await stage.get(path, **asking("en"))
-    german = await stage.get(path, **asking("de"))
+    english = await stage.get(path, headers=asking("en"))
+    german = await stage.get(path, headers=asking("de"))
     assert english.headers["content-language"] == "en"
     assert german.headers["content-language"] == "de"
     assert english.headers["etag"] != german.headers["etag"]
     vary = "Authorization, Accept-Encoding, Accept-Language"
     for languages, first, other in (("en", english, german), ("de-CH", german, english)):
         tag = first.headers["etag"]
-        again = await stage.get(path, **asking(languages, **{"If-None-Match": tag}))
+        again = await stage.get(path, headers=asking(languages, **{"If-None-Match": tag}))
         assert (again.status_code, again.content) == (304, b"")
         assert first.headers["vary"] == again.headers["vary"] == vary
         kept = ("etag", "cache-control", "content-language")
         assert [again.headers[name] for name in kept] == [first.headers[name] for name in kept]
         tag = other.headers["etag"]
-        changed = await stage.get(path, **asking(languages, **{"If-None-Match": tag}))
+        changed = await stage.get(path, headers=asking(languages, **{"If-None-Match": tag}))
         assert changed.status_code == 200
         assert changed.headers["etag"] == first.headers["etag"]
 
@@ -84,7 +84,7 @@ async def test_each_language_has_its_own_tag(stage: Stage, path: str) -> None:
 async def test_an_answer_without_texts_is_the_same_in_every_language(
     stage: Stage, path: str
 ) -> None:
-    english, german = [await stage.get(path, **asking(tag)) for tag in ("en", "de")]
+    english, german = [await stage.get(path, headers=asking(tag)) for tag in ("en", "de")]
     assert english.content == german.content
     assert english.headers["etag"] == german.headers["etag"]
     for answer in (english, german):
@@ -93,7 +93,9 @@ async def test_an_answer_without_texts_is_the_same_in_every_language(
 
 
 async def test_a_csv_export_has_no_language(stage: Stage) -> None:
-    english, german = [await stage.get("/export", format="csv", **asking(x)) for x in ("en", "de")]
+    english, german = [
+        await stage.get("/export", format="csv", headers=asking(x)) for x in ("en", "de")
+    ]
     assert len(list(csv.reader(io.StringIO(german.text)))) == 2
     assert english.headers["etag"] == german.headers["etag"]
     assert "content-language" not in german.headers
@@ -109,6 +111,6 @@ async def test_a_rule_book_may_be_written_in_another_language(
         ("en", "Auch", "en"),
         ("de", "Also", "fr"),
     ):
-        answer = await stage.get("/achievements", **asking(languages))
+        answer = await stage.get("/achievements", headers=asking(languages))
         assert answer.json()["achievements"][-1]["name"] == name
         assert answer.headers["content-language"] == language
