@@ -26,6 +26,8 @@ def arabic() -> Language:
 
 
 def _translated(key: str, text: Text) -> Text:
+    if key == "dates.short_weekday":
+        return "ccccc"  # Arabic has no shorter names, but letters.
     if key.startswith("dates."):
         return text
     if isinstance(text, Mapping):

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 BOOK: Final = read_rule_book(
     built_in_text().replace(
         "- id: first_step\n",
-        "- id: first_step\n   translations: {de: {name: Erster Schritt, goal: Löse eine}}\n",
+        "- id: first_step\n    translations: {de: {name: Erster Schritt, goal: Löse eine}}\n",
     )
     + "\ntopics:\n  algorithms: {name: Algorithms, translations: {de: {name: Algorithmen}}}\n"
 )
@@ -183,4 +183,4 @@ async def test_a_refusal_is_in_the_readers_language(
     assert f'<html lang="{tag}" dir="ltr">' in answer.text
     assert f"<h1>{title}</h1>" in answer.text
     assert answer.headers["content-language"] == tag
-    assert answer.headers["vary"] == "Accept-Language, Accept-Encoding"
+    assert "Accept-Language" in answer.headers["vary"].split(", ")

@@ -23,6 +23,7 @@ from progress_worker.events.models import (
     unlock_event_id,
 )
 from progress_worker.outbox.messages import Messages
+from progress_worker.settings.kafka import load_kafka_settings
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 
@@ -158,6 +159,15 @@ def test_an_unlock_carries_translations_if_that_is_set(
     }
     without = model.model_copy(update={"translations": {}})
     assert plain == without.model_dump_json().encode()
+
+
+def test_translations_are_a_setting() -> None:
+    for unlock_translations in (False, True):
+        settings = load_kafka_settings(
+            kafka_bootstrap="kafka.test:9092", unlock_translations=unlock_translations
+        )
+        assert Messages.of(settings).unlock_translations is unlock_translations
+    assert not load_kafka_settings(kafka_bootstrap="kafka.test:9092").unlock_translations
 
 
 @pytest.mark.parametrize("user_id", ["learner-17", "Zoë", "", "a\0b", "🦊" * 50])

@@ -14,7 +14,10 @@ from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_decimal
 
+from progress_worker.domain.totals import Totals
 from progress_worker.domain.vocabulary import Difficulty, Level, Tier
+from progress_worker.http.api.responses import Badge
+from progress_worker.http.page.year import MARKED, Day
 
 #: The categories that a text can have a form for, by Unicode (UTS 35).
 PLURALS: Final = frozenset({"zero", "one", "two", "few", "many", "other"})
@@ -90,6 +93,39 @@ class Language:
     def difficulty(self, difficulty: Difficulty) -> str:
         """The name of a difficulty."""
         return self.say(f"names.difficulties.{difficulty}")
+
+    def practised(self, exercises: int, seconds: int) -> str:
+        """As in 2 exercises, 1 h 5 min."""
+        first = self.say("figures.exercises", count=exercises)
+        return self.say("figures.list", first=first, second=self.duration(seconds))
+
+    def summed(self, totals: Totals) -> str:
+        """As in 2 exercises, 1 h 5 min, average 80%."""
+        if not totals.completions:
+            return self.say("trend.no_exercise")
+        practised = self.practised(totals.completions, totals.time_spent_seconds)
+        if not totals.graded:
+            return practised
+        average = self.say("figures.average", grade=self.grade(totals.average_grade))
+        return self.say("figures.list", first=practised, second=average)
+
+    def in_calendar(self, day: Day, today: dt.date) -> str:
+        """The day, and on the next line what was done."""
+        key = "year.today" if day.date == today else "year.day"
+        what = self.say(key, day=self.weekday_and_day(day.date))
+        done = self.summed(day.totals)
+        if not day.totals.completions and day.status in MARKED:
+            done = self.say(f"year.marked.{day.status}")
+        return f"{what}\n{done}"
+
+    def worth(self, badge: Badge) -> str:
+        """As in Gold, 10 points."""
+        points = self.say("figures.points", count=badge.points)
+        return capitalized(self.say("figures.list", first=self.tier(badge.tier), second=points))
+
+    def named(self, first: dt.date, span: str) -> str:
+        """The day of a trend, or in that of a year the month that begins with it."""
+        return self.month(first) if span == "year" else self.weekday_and_day(first)
 
     def day(self, value: dt.date) -> str:
         """As in 23 November 2026."""

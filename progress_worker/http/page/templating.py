@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from progress_worker.http.page.language import Language, capitalized
 
@@ -35,6 +34,7 @@ _MOST_LANGUAGES: Final = 64
 #: How a language writes what the templates show.
 _FILTERS: Final = (
     *("number", "between", "duration", "grade", "level", "tier", "difficulty", "visible"),
+    *("summed", "worth", "named", "in_calendar"),
     *("day", "short_day", "weekday_and_day", "short_weekday", "month", "short_month"),
 )
 
@@ -102,17 +102,9 @@ def _environment(language: Language) -> Environment:
         "script": SCRIPT.address,
         "icon": ICON.address,
         "language": language,
-        "say": partial(_say, language),
+        "say": language.say,
+        "practised": language.practised,
     }
     environment.filters |= {name: getattr(language, name) for name in _FILTERS}
     environment.filters |= {"capitalized": capitalized, "icon_address": icon_address}
     return environment
-
-
-def _say(language: Language, key: str, /, **values: object) -> str:
-    """The text, not escaped yet, also where a macro has escaped a part of it."""
-    plain = {
-        name: value.unescape() if isinstance(value, Markup) else value
-        for name, value in values.items()
-    }
-    return language.say(key, **plain)

@@ -16,7 +16,7 @@ from progress_worker.http.api.windows import ONE_DAY, Window
 MONTHS: Final = 12
 _DAYS_OF_WEEK: Final = 7
 _QUARTERS: Final = 4
-_MARKED: Final[tuple[DayStatus, ...]] = ("frozen", "excused")
+MARKED: Final[tuple[DayStatus, ...]] = ("frozen", "excused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def draw_year(
         weeks=[_week(monday, shown, statuses, steps) for monday in _mondays(year)],
         months=[_month(first, shown) for first in firsts(year)],
         legend=_legend(steps),
-        marked=[status for status in _MARKED if status in statuses.values()],
+        marked=[status for status in MARKED if status in statuses.values()],
         active_days=len(shown),
     )
 
