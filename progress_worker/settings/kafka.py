@@ -89,11 +89,6 @@ class KafkaSettings(SharedSettings):
     unlocked_topic: TopicName = Field(
         default="achievement-unlocked", description="The topic that unlocks are published to."
     )
-    unlock_translations: bool = Field(
-        default=False,
-        description="Unlocks also carry the achievement's name and description in every language "
-        "that the rule book has them in.",
-    )
     level_topic: TopicName = Field(
         default="skill-level-changed", description="The topic that level changes are published to."
     )

@@ -79,6 +79,11 @@ class Settings(KafkaSettings):
     emit_level_changes: bool = Field(
         default=False, description="Also publish `skill.level.changed.v1`."
     )
+    unlock_translations: bool = Field(
+        default=False,
+        description="Unlocks also carry the achievement's name and description in every language "
+        "that the rule book has them in.",
+    )
     emit_revocations: bool = Field(
         default=True,
         description="Publish `achievement.revoked.v1` for unlocks that are lost, which only "

@@ -23,9 +23,9 @@ from progress_worker.events.models import (
     unlock_event_id,
 )
 from progress_worker.outbox.messages import Messages
-from progress_worker.settings.kafka import load_kafka_settings
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
+from progress_worker.settings.worker import load_settings
 
 TOPICS = ("group", "unlocks", "levels", "letters", "streaks", "changes")
 MESSAGES = Messages(*TOPICS)
@@ -145,7 +145,8 @@ def test_an_unlock_carries_translations_if_that_is_set(
     trigger = Completion(
         "ada", TRIGGER, 0, False, "e", "t", "easy", None, 1, 0, NOW, None, NOW.date()
     )
-    unlock = Unlock("ada", achievement, trigger, Progress("m", 1, 1), 1, backdated=False)
+    progress = Progress("m", 1, 1)
+    unlock = Unlock("ada", achievement, trigger, progress, 1, book.digest, backdated=False)
     plain = MESSAGES.unlocked(unlock, None).value
     told = Messages(*TOPICS, unlock_translations=True).unlocked(unlock, None).value
     assert plain is not None
@@ -162,12 +163,9 @@ def test_an_unlock_carries_translations_if_that_is_set(
 
 
 def test_translations_are_a_setting() -> None:
-    for unlock_translations in (False, True):
-        settings = load_kafka_settings(
-            kafka_bootstrap="kafka.test:9092", unlock_translations=unlock_translations
-        )
-        assert Messages.of(settings).unlock_translations is unlock_translations
-    assert not load_kafka_settings(kafka_bootstrap="kafka.test:9092").unlock_translations
+    needed = {"kafka_bootstrap": "kafka.test:9092", "database_url": "postgresql://a:b@c/d"}
+    assert not Messages.of(load_settings(**needed)).unlock_translations
+    assert Messages.of(load_settings(**needed, unlock_translations=True)).unlock_translations
 
 
 @pytest.mark.parametrize("user_id", ["learner-17", "Zoë", "", "a\0b", "🦊" * 50])
