@@ -6,7 +6,8 @@ import pytest
 
 from progress_worker.domain.languages import Texts, fallbacks
 from progress_worker.domain.rulebook import RuleBook, read_rule_book
-from progress_worker.domain.rulebook_file import FORMAT, RuleBookError
+from progress_worker.domain.rulebook_file import RuleBookError
+from progress_worker.domain.rulebook_format import FORMAT
 from progress_worker.domain.suspicions import suspicions
 
 DESCRIBED = "name: First, description: Done., goal: Do it, category: c, icon: i"

@@ -14,7 +14,7 @@ import structlog
 
 from progress_worker import __version__
 from progress_worker.domain.rulebook import RuleBook
-from progress_worker.domain.rulebook_file import FORMAT
+from progress_worker.domain.rulebook_format import FORMAT
 from progress_worker.errors import FatalError
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rows import RULE_BOOK
