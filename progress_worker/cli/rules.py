@@ -1,4 +1,4 @@
-"""`progress-worker rules`: checks a rule book, tries it, and says what it would change."""
+"""`progress-worker rules`: checks a rule book, tries it, compares and activates it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 rules_cli = typer.Typer(
     cls=Commands,
-    help="Check a rule book, try it on events, and see what it would change.",
+    help="Check a rule book, try it on events, see what it would change, and activate it.",
     no_args_is_help=True,
 )
 
@@ -80,6 +80,59 @@ def diff(
 def exit_status(totals: Totals, *, allow_loss: bool) -> int:
     """What `rules diff` ends with."""
     return _LOSS if totals.lost and not allow_loss else 0
+
+
+@rules_cli.command()
+def activate(
+    file: Annotated[Path, typer.Argument(help="The rule book, with a higher version.")],
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=100_000,
+            help="Learners that the walk moves in a second, for this rule book. By default "
+            "PROGRESS_WALK_LEARNERS_PER_SECOND of the workers.",
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option(help="Wait until every learner is moved; the workers do it.")
+    ] = True,
+) -> None:
+    """Make a rule book the active one, and follow the move of all learners to it.
+
+    Workers and views use it within seconds. Stopping the command does not stop the move.
+    """
+    from progress_worker.cli.rule_activation import print_status, run_activation  # noqa: PLC0415
+    from progress_worker.walks.command import refusals_explained  # noqa: PLC0415
+
+    try:
+        with refusals_explained("rules activate"):
+            found = asyncio.run(run_activation(file, learners_per_second=rate, follow=follow))
+    except KeyboardInterrupt:
+        typer.echo(
+            "Stopped. The workers go on; `progress-worker rules status` says how far they are.",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    print_status(found)
+
+
+@rules_cli.command()
+def status(as_json: Json = False) -> None:
+    """Print which rule book is active and how many learners are complete by it."""
+    from progress_worker.cli.rule_activation import (  # noqa: PLC0415
+        print_status,
+        run_status,
+        status_content,
+    )
+    from progress_worker.walks.command import refusals_explained  # noqa: PLC0415
+
+    with refusals_explained("rules status"):
+        found = asyncio.run(run_status())
+    if as_json:
+        print_json(status_content(found))
+    else:
+        print_status(found)
 
 
 @rules_cli.command("try")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +17,8 @@ from progress_worker.storage.write import rulebooks
 from progress_worker.walks.activation import Learners, Status, activate, status
 from tests.harness.events import completed
 from tests.harness.storage import Projection, execute, fetch
-from tests.integration.test_walk import NEWER, Ruled, walk_of
+from tests.harness.worker import Deployment, run_command
+from tests.integration.test_walk import NEWER, Ruled, fill, walk_of
 
 pytestmark = pytest.mark.integration
 
@@ -90,3 +94,35 @@ async def test_learners_without_old_completions_are_counted(ruled: Ruled) -> Non
     )
     await make_active(ruled, NEWER)
     assert (await status_of(ruled)).truncated == 2
+
+
+async def test_a_rule_book_by_its_commands(deployment: Deployment, tmp_path: Path) -> None:
+    """A worker moves the learners while the command follows."""
+    file = tmp_path / "newer.yaml"
+    file.write_text(NEWER, encoding="utf-8")
+    variables = deployment.environment()
+
+    async def rules(*arguments: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(run_command, variables, "rules", *arguments)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    status, said = await rules("status")
+    assert (status, said) == (1, "No rule book was ever active: start a worker, or activate one.\n")
+    await fill(deployment)
+    async with deployment.worker(WALK_LEARNERS_PER_SECOND="5"):
+        status, said = await rules("activate", str(file), "--rate", "1000")
+        assert status == 0
+        assert "Rule book 8 (default) is active since" in said
+        assert "20 of 20 learners are complete by it." in said
+        assert "The last pass of the walk ended at" in said
+    status, said = await rules("status", "--json")
+    found = json.loads(said)
+    assert (status, found["version"], found["complete"], found["learners"]) == (0, 8, 20, 20)
+    assert found["digest"] == read_rule_book(NEWER).digest
+    assert found["by_version"] == [{"version": 8, "learners": 20, "truncated": 0}]
+    assert found["walk"]["finished_at"]
+    file.write_text(NEWER.replace("version: 8", "version: 6"), encoding="utf-8")
+    status, said = await rules("activate", str(file), "--no-follow")
+    assert status == 1
+    assert "Rule book 6 is older than the active one, 8: give it a higher version." in said

@@ -485,7 +485,7 @@ def test_verify_by_its_command(deployment: Deployment) -> None:
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout.splitlines()
 
-    asyncio.run(_fill(deployment))
+    asyncio.run(fill(deployment))
     assert verify("--all") == (0, ["20 learners compared in 0 s: 0 differ."])
     assert verify("--user", "learner-3")[0] == 0
     execute(url, "UPDATE learner_total SET hints_used = 99 WHERE user_id = 'learner-3'")
@@ -508,7 +508,7 @@ def test_verify_by_its_command(deployment: Deployment) -> None:
     )
 
 
-async def _fill(deployment: Deployment) -> None:
+async def fill(deployment: Deployment) -> None:
     async with projection(deployment.settings()) as parts:
         await parts.apply(records(*(completed(f"learner-{number}") for number in range(20))))
 
