@@ -9,6 +9,7 @@ import os
 import sys
 from typing import Annotated
 
+import structlog
 import typer
 
 from progress_worker import __version__
@@ -47,6 +48,8 @@ def main() -> None:
     """
     # The sentence says that a client cannot connect; worker and view configure their own logs.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    # What other commands log is not what they print.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         try:
             cli()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,49 @@ async def test_a_rule_book_is_refused_with_the_sentence_of_the_page(deployment: 
     assert [done.returncode for done in said] == [1] * 4
     for done, sentence in zip(said, SENTENCES, strict=True):
         assert re.search(f"^{sentence}$", done.stderr, re.MULTILINE), done.stderr
+
+
+async def test_the_page_from_the_check_to_the_status(deployment: Deployment) -> None:
+    """Its commands, one after the other, while a worker runs."""
+    url = deployment.database.owner_url
+    typed = [
+        line
+        for block in re.findall(r"```console\n(.*?)```", CHANGE, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert [line.split()[2] for line in typed] == ["check", "diff", "activate", "status"]
+    own = {
+        "id": "twice_a_day",
+        "name": "Twice a day",
+        "description": "Two in a day.",
+        "goal": "Complete two exercises in a day",
+        "category": "habits",
+        "tier": "bronze",
+        "points": 5,
+        "icon": "star",
+        "rule": {"exercises_completed": {"at_least": 2, "within": "day"}},
+    }
+    built_in = yaml.safe_load(deployment.catalogue.read_text(encoding="utf-8"))["achievements"]
+    async with deployment.worker():
+        await deployment.publish(completed("ada"), completed("ada"), completed("bob"))
+        await wait_until(partial(counted, url, 3), "the events count")
+        variables = rule_book(deployment, version=BUILT_IN + 1, achievements=[*built_in, own])
+        said = []
+        for line in typed:
+            arguments = [
+                variables["CATALOGUE_FILE"] if each == "rulebook.yaml" else each
+                for each in line.split()[1:]
+            ]
+            done = await asyncio.to_thread(run_command, deployment.environment(), *arguments)
+            assert done.returncode == 0, done.stderr
+            said.append(done.stdout)
+    assert f"is version {BUILT_IN + 1} with" in said[0]
+    assert re.search(r"twice_a_day +1 +0 +0", said[1])
+    assert "2 of 2 learners are complete by it." in said[2]
+    # The walk may have looked for more learners meanwhile.
+    assert said[3].splitlines()[:2] == said[2].splitlines()[:2]
+    unlocked = "SELECT user_id FROM achievement_unlock WHERE achievement_id = 'twice_a_day'"
+    assert fetch(url, unlocked) == [("ada",)]
 
 
 async def complete_by(url: str, version: int) -> bool:
