@@ -115,7 +115,7 @@ class _Demo:
         viewed = await self._view_one(expected)
         metrics = await self._programs.read(self._programs.worker, "/metrics")
         counted = None if self._programs.worker.restarts else metrics
-        url = self._stack.database.view_url
+        url = self._stack.database.worker_url
         found = await find(settings, self._book, url, counted, viewed)
         wrong = differences(expected, found)
         tell_totals(console, expected, found)

@@ -27,11 +27,6 @@ def achievement_of(name: str) -> str:
     return name.partition(_BY)[0]
 
 
-def id_of(name: str) -> str:
-    """The achievement's id."""
-    return name.partition(_BY)[0]
-
-
 def occurrence_of(name: str) -> int:
     """The occurrence; 1 where the name is the id."""
     return int(name.partition(_BY)[2] or 1)

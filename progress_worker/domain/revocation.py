@@ -9,8 +9,8 @@ from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.occurrences import (
     Entry,
     Weekly,
+    achievement_of,
     hold,
-    id_of,
     occurrence_of,
     release,
     unlock_name,
@@ -62,7 +62,7 @@ class Withdrawable:
         """The unlocks that are kept whatever the rules say."""
         if not self.ids:
             return set(unlocked)
-        return {name for name in unlocked if id_of(name) not in self.ids}
+        return {name for name in unlocked if achievement_of(name) not in self.ids}
 
     def take(self, state: LearnerState, reason: LossReason, rule_version: int) -> list[Loss]:
         """Take from the state what no longer holds; dependents come before what they require.
@@ -70,7 +70,9 @@ class Withdrawable:
         The state has every bucket.
         """
         losses = [
-            _lose(state, self._by_id[id_of(name)], occurrence_of(name), reason, rule_version)
+            _lose(
+                state, self._by_id[achievement_of(name)], occurrence_of(name), reason, rule_version
+            )
             for name in sorted(self._failing(state), key=self._dependents_first)
         ]
         if losses:
@@ -91,9 +93,9 @@ class Withdrawable:
             name
             for name in held
             if name not in standing
-            and id_of(name) in self.ids
+            and achievement_of(name) in self.ids
             # Of weeks, the id alone is no occurrence.
-            and (name != id_of(name) or self._by_id[name].repeat != "each_week")
+            and (name != achievement_of(name) or self._by_id[name].repeat != "each_week")
         ]
 
     def _hold_all(self, state: LearnerState) -> None:
@@ -112,7 +114,7 @@ class Withdrawable:
             ]
 
     def _dependents_first(self, name: str) -> tuple[int, str, int]:
-        return -self._depth[id_of(name)], id_of(name), -occurrence_of(name)
+        return -self._depth[achievement_of(name)], achievement_of(name), -occurrence_of(name)
 
 
 def generation_of(state: LearnerState, name: str) -> int:
