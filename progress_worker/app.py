@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -51,8 +51,9 @@ from progress_worker.storage.write.expiries import Expiries
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
 from progress_worker.walks.housekeeping import Housekeeping
-from progress_worker.walks.moving import MoveToRuleBook
-from progress_worker.walks.service import WalkService
+from progress_worker.walks.moving import MoveSchedule, MoveToRuleBook
+from progress_worker.walks.rarity import rarity_walk
+from progress_worker.walks.service import Schedule, WalkService
 from progress_worker.walks.walk import Walk
 
 if TYPE_CHECKING:
@@ -175,15 +176,22 @@ class Worker:
             obstacles.append(f"Kafka does not answer: {', '.join(silent)}.")
         return obstacles
 
-    def walk_service(self, app: faust.App) -> WalkService:
-        """The service that moves learners to the active rule book while this worker leads."""
-        return WalkService(
-            app,
-            self.walk,
-            self.books,
-            self.metrics.total_lag,
-            learners_per_second=self.settings.walk_learners_per_second,
-        )
+    def walk_services(self, app: faust.App) -> Iterator[WalkService]:
+        """The services that take the walks over all learners on while this worker leads."""
+        walks: list[tuple[Walk, Schedule]] = [(self.walk, MoveSchedule(self.books))]
+        if hours := self.settings.rarity_hours:
+            limit = self.settings.database_statement_timeout_seconds
+            walks.append(rarity_walk(self.engine, self.books, self.metrics, hours, limit))
+        rate = self.settings.walk_learners_per_second
+        for walk, schedule in walks:
+            yield WalkService(
+                app,
+                walk,
+                schedule,
+                self.books,
+                self.metrics.total_lag,
+                learners_per_second=rate,
+            )
 
     def warning_service(self, app: faust.App) -> WarningService | None:
         """The service that warns of streaks at risk while this worker leads; None where off."""
@@ -248,7 +256,8 @@ def create_app(settings: Settings) -> faust.App:
         app.service(tracing)  # type: ignore[arg-type]  # added first, so that it stops last
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
-    app.service(worker.walk_service(app))  # type: ignore[arg-type]
+    for walking in worker.walk_services(app):
+        app.service(walking)  # type: ignore[arg-type]
     if (warnings := worker.warning_service(app)) is not None:
         app.service(warnings)  # type: ignore[arg-type]
     app.service(worker.watch_kafka(partial(commands_client, app)))  # type: ignore[arg-type]

@@ -123,6 +123,14 @@ class Settings(KafkaSettings):
         description="How many learners a second the walk derives again after a change of the rule "
         "book. It waits while the lag grows.",
     )
+    rarity_hours: int = Field(
+        default=24,
+        ge=0,
+        # The view forgets a count after a month.
+        le=168,
+        description="How often it is counted how many learners hold each achievement, in hours; "
+        "also counted once everybody was moved to a changed rule book. 0 switches it off.",
+    )
 
     tracing_endpoint: HttpUrl | None = Field(
         default=None,

@@ -202,6 +202,12 @@ class Metrics:
             ["walk"],
             registry=registry,
         )
+        self.rarity_counted = Gauge(
+            "progress_rarity_counted_timestamp_seconds",
+            "When it was counted last how many learners hold each achievement, as the leader last"
+            " looked; 0 in a worker that has not led, before the first count, and where it is off.",
+            registry=registry,
+        )
         self.housekeeping_steps = Counter(
             "progress_housekeeping_steps",
             "Steps of the leader's housekeeping, by result: done or failed.",

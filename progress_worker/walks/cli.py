@@ -125,9 +125,10 @@ async def _verify(user: str | None, share: float, report: _Report, *, resume: bo
 
 async def _one(engine: AsyncEngine, passenger: Verify, user: str, limit: float) -> int:
     from progress_worker.storage.write.histories import connect_for_histories  # noqa: PLC0415
+    from progress_worker.walks.walk import Page  # noqa: PLC0415
 
     async with connect_for_histories(engine, [user], limit, snapshot=True) as connection:
-        different = await passenger.work(connection, [user])
+        different = await passenger.work(connection, Page([user]))
     passenger.committed()
     return different
 

@@ -6,8 +6,11 @@ so nobody is unlocked twice.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from typing import Final
+
+import structlog
 
 from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.replacing import Replaced, derive_and_replace
@@ -17,12 +20,19 @@ from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.learners import load_whole
 from progress_worker.storage.write.walks import RULE_BOOK
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.walks.walk import Page, Step
+
+_log = structlog.get_logger()
+
+#: How long to wait after a pass that found nobody to move, before looking again.
+_REST_SECONDS: Final = 3_600.0
 
 
 class MoveToRuleBook:
     """Completes learners by the active rule book; unlocks that they earn by it are backdated."""
 
     name = RULE_BOOK
+    derives = True
     #: A learner who was saved meanwhile is noticed by the version.
     snapshot = False
 
@@ -44,9 +54,9 @@ class MoveToRuleBook:
         """Learners who are complete by another rule book, or by none."""
         return rule_book != self.rule_book
 
-    async def work(self, connection: Connection, users: Sequence[str]) -> int:
+    async def work(self, connection: Connection, page: Page) -> int:
         """Derive and replace. Raises LearnerChangedError for a learner who was saved meanwhile."""
-        stored = await load_whole(connection, self._books, set(users))
+        stored = await load_whole(connection, self._books, set(page.users))
         self._replaced = await derive_and_replace(
             connection, self._books, self._messages, self._expiries, stored, newest=True
         )
@@ -60,3 +70,31 @@ class MoveToRuleBook:
         for loss in losses:
             self._metrics.losses.labels(loss.achievement.id, loss.reason).inc()
         self._replaced = Replaced([], [])
+
+
+class MoveSchedule:
+    """Pass after pass until one finds nobody to move; then an hour's rest, or the next book."""
+
+    def __init__(self, books: RuleBooks) -> None:
+        self._books = books
+        self._version = 0
+        self._worked = 0
+        self._rests_by: int | None = None
+        self._rests_until = 0.0
+
+    async def is_due(self) -> bool:
+        """Whether there may be learners to move."""
+        self._version = self._books.active.version
+        return self._version != self._rests_by or time.monotonic() >= self._rests_until
+
+    def stepped(self, step: Step) -> None:
+        """Rest after a pass without work. A book that came during its last step ends the rest."""
+        self._worked += step.worked
+        if not step.finished:
+            return
+        if self._worked:
+            _log.info("learners_moved", rule_book=self._version, learners=self._worked)
+        else:
+            self._rests_by = self._version
+            self._rests_until = time.monotonic() + _REST_SECONDS
+        self._worked = 0

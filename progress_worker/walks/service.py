@@ -1,4 +1,4 @@
-"""Runs the walk that moves learners to the active rule book, in the worker that leads.
+"""Runs a walk over all learners whenever a pass is due, in the worker that leads.
 
 It works in small steps at a limited rate, and waits while the leader's own lag grows. Where two
 workers take themselves for the leader, one of them finds each page done already.
@@ -6,12 +6,10 @@ workers take themselves for the leader, one of them finds each page done already
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import faust
-import structlog
 from mode import Service
 
 from progress_worker.errors import LearnerChangedError, PoisonError, TransientError
@@ -22,23 +20,30 @@ from progress_worker.telemetry.outages import Outage
 from progress_worker.walks.pacing import Pace
 from progress_worker.walks.walk import Step, Walk
 
-_log = structlog.get_logger()
-
 _LOOK_SECONDS: Final = 1.0
-#: How long to wait after a pass that found nobody to move, before looking again.
-_REST_SECONDS: Final = 3_600.0
 #: The pauses after a conflict with live traffic, and while Postgres is away.
 _CONFLICT_SECONDS: Final = 0.2
 _OUTAGE_SECONDS: Final = 5.0
 
 
+class Schedule(Protocol):
+    """Says when a walk goes on."""
+
+    async def is_due(self) -> bool:
+        """Whether a pass is under way or has to begin. Raises what a step may raise."""
+
+    def stepped(self, step: Step, /) -> None:
+        """Take note of what a step did."""
+
+
 class WalkService(WorkerService):
-    """Moves learners on while this worker leads."""
+    """Takes a walk on while this worker leads."""
 
     def __init__(
         self,
         app: faust.App,
         walk: Walk,
+        schedule: Schedule,
         books: RuleBooks,
         lag_events: Callable[[], float],
         *,
@@ -48,6 +53,7 @@ class WalkService(WorkerService):
         super().__init__()
         self._app = app
         self._walk = walk
+        self._schedule = schedule
         self._books = books
         self._pace = Pace(learners_per_second, lag_events, self.sleep)
         self._outage = Outage("walk_failed", walk=walk.passenger.name)
@@ -55,42 +61,28 @@ class WalkService(WorkerService):
     @Service.task
     async def _run(self) -> None:
         while not self.should_stop:
-            if self._books.settled and self._app.is_leader():
-                await self._pass()
-            await self.sleep(_LOOK_SECONDS)
+            step = await self._step() if self._leads else None
+            if step is None:
+                await self.sleep(_LOOK_SECONDS)
+            else:
+                self._schedule.stepped(step)
+                await self._pace.wait(step, lambda: self.should_stop)
 
-    async def _pass(self) -> None:
-        """Walk on to the end; rest if nobody had to be moved."""
-        version, worked, finished = self._books.active.version, 0, False
-        while not finished:
-            if self.should_stop or not self._app.is_leader():
-                return
-            step = await self._step()
-            worked, finished = worked + step.worked, step.finished
-            await self._pace.wait(step, lambda: self.should_stop)
-        if worked:
-            _log.info("learners_moved", rule_book=version, learners=worked)
-        else:
-            await self._rest(version)
+    @property
+    def _leads(self) -> bool:
+        return self._books.settled and self._app.is_leader()
 
-    async def _rest(self, version: int) -> None:
-        """Wait for the next rule book, or long enough to look for learners once more."""
-        until = time.monotonic() + _REST_SECONDS
-        while time.monotonic() < until and self._books.active.version == version:
-            if self.should_stop or not self._app.is_leader():
-                return
-            await self.sleep(_LOOK_SECONDS)
-
-    async def _step(self) -> Step:
+    async def _step(self) -> Step | None:
+        """The next step of the walk; None while none is due, and after one that failed."""
         try:
-            step = await self._walk.step()
+            step = await self._walk.step() if await self._schedule.is_due() else None
         except (LearnerChangedError, WalkMovedError):
             await self.sleep(_CONFLICT_SECONDS)
+            return Step(0, 0, 0, finished=False)
         except (TransientError, PoisonError) as error:
             # The cause is a learner's row at worst, and nobody else has to wait for its repair.
             self._outage.met(str(error))
             await self.sleep(_OUTAGE_SECONDS)
-        else:
-            self._outage.over()
-            return step
-        return Step(0, 0, 0, finished=False)
+            return None
+        self._outage.over()
+        return step

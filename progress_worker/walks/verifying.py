@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -13,6 +13,7 @@ from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write.histories import derive
 from progress_worker.storage.write.learners import load_whole
+from progress_worker.walks.walk import Page
 
 _PARTS: Final = 1_000_000
 
@@ -24,6 +25,7 @@ class Verify:
     """
 
     name = "verify"
+    derives = True
     snapshot = True
     rule_book = None
 
@@ -48,10 +50,10 @@ class Verify:
         """The learners of the sample."""
         return zlib.crc32(user_id.encode()) % _PARTS < self._most
 
-    async def work(self, connection: Connection, users: Sequence[str]) -> int:
+    async def work(self, connection: Connection, page: Page) -> int:
         """Compare these learners; returns how many differ."""
         self._found = []
-        stored = await load_whole(connection, self._books, set(users))
+        stored = await load_whole(connection, self._books, set(page.users))
         complete = {u: state for u, state in stored.items() if state.rule_book is not None}
         self._page = Counter(
             compared=len(complete),
@@ -68,3 +70,4 @@ class Verify:
         self.figures.update(self._page)
         for difference in self._found:
             self._report(difference)
+        self._page, self._found = Counter(), []

@@ -7,6 +7,7 @@ point. The process that goes on with it repeats nothing that was committed and l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,12 +24,26 @@ _PAGE_LEARNERS: Final = 500
 _PAGE_COMPLETIONS: Final = 20_000
 
 
+class Page(NamedTuple):
+    """The learners to work on, in the order of their keys.
+
+    `first` and `last` say whether the pass begins and ends with them.
+    """
+
+    users: Sequence[str]
+    first: bool = False
+    last: bool = False
+
+
 class Passenger(Protocol):
     """What is done with the learners of a walk."""
 
     #: The walk's name, one row of the table each.
     name: str
-    #: Whether a page is read in one snapshot.
+    #: Whether learners are derived from their completions. If not, a page takes the same time
+    #: however much they have done, and a pass that has come to its end has one more page of nobody.
+    derives: bool
+    #: Whether a page that derives is read in one snapshot.
     snapshot: bool
 
     @property
@@ -38,7 +53,7 @@ class Passenger(Protocol):
     def wants(self, user_id: str, rule_book: int | None, /) -> bool:
         """Whether a learner, complete by that rule book, has to be looked at more closely."""
 
-    async def work(self, connection: Connection, users: Sequence[str]) -> int:
+    async def work(self, connection: Connection, page: Page, /) -> int:
         """Do the work on these learners; returns how many were changed. The walk commits.
 
         Raises TransientError for what may succeed later, psycopg.Error, and FatalError.
@@ -49,7 +64,7 @@ class Passenger(Protocol):
 
 
 class Step(NamedTuple):
-    """What one step of a walk did: learners passed, those worked on, and those changed.
+    """What one step of a walk did: learners passed, those derived, and those changed.
 
     `finished` says that the end was reached. `learners_per_second` is the rate that an operator
     asked for.
@@ -116,15 +131,16 @@ class Walk:
             state = await walks.resume(connection, self.passenger.name, self.passenger.rule_book)
             found = await walks.page(connection, state.cursor.user_id, self._page_learners)
             wanted = [user_id for user_id, book in found if self.passenger.wants(user_id, book)]
-            sizes = await walks.sizes(connection, wanted[: self._most])
+            sizes = await self._sizes(connection, wanted[: self._most])
             await connection.commit()
         users, passed = self._fitting(found, sizes)
         finished = passed == len(found) < self._page_learners
         cursor = walks.Cursor(found[passed - 1][0]) if passed else state.cursor
-        async with connect_for_histories(
-            self._engine, users, self._time_limit, snapshot=self.passenger.snapshot
-        ) as connection:
-            changed = await self.passenger.work(connection, users) if users else 0
+        page = Page(users, first=state.cursor == walks.Cursor(), last=finished)
+        derives = self.passenger.derives
+        async with self._connect(users) as connection:
+            worked = users or not derives
+            changed = await self.passenger.work(connection, page) if worked else 0
             await walks.move(
                 connection,
                 self.passenger.name,
@@ -136,7 +152,20 @@ class Walk:
             )
             await connection.commit()
         self.passenger.committed()
-        return Step(passed, len(users), changed, finished, state.learners_per_second)
+        derived = len(users) if derives else 0
+        return Step(passed, derived, changed, finished, state.learners_per_second)
+
+    async def _sizes(self, connection: Connection, users: list[str]) -> Mapping[str, int]:
+        """How many completions the work on each of these learners reads."""
+        if self.passenger.derives:
+            return await walks.sizes(connection, users)
+        return dict.fromkeys(users, 0)
+
+    def _connect(self, users: Sequence[str]) -> AbstractAsyncContextManager[Connection]:
+        if not self.passenger.derives:
+            return connect_for(self._engine, self._time_limit)
+        snapshot = self.passenger.snapshot
+        return connect_for_histories(self._engine, users, self._time_limit, snapshot=snapshot)
 
     def _fitting(
         self, found: Sequence[tuple[str, int | None]], sizes: Mapping[str, int]

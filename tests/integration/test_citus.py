@@ -97,7 +97,13 @@ async def do_everything(deployment: Deployment) -> None:
     await traffic.send()
     await traffic.drained()
     execute(url, AGED)
-    for text in ("DELETE FROM learner_total", "DELETE FROM completion", "FROM streak_expiry"):
+    execute(url, "UPDATE achievement_rarity SET stored_at = '2020-01-01'")
+    for text in (
+        "DELETE FROM learner_total",
+        "DELETE FROM completion",
+        "FROM streak_expiry",
+        "count(DISTINCT user_id)",
+    ):
         await wait_until(partial(has_sent, url, text), text)
 
 

@@ -30,6 +30,7 @@ GRANTED: Final = {
         "rule_book": {"SELECT", "INSERT"},
         "running_worker": ALL,
         "walk": KEPT,
+        "achievement_rarity": KEPT,
         "alembic_version": READ,
     },
     VIEW_ROLE: {
@@ -40,6 +41,7 @@ GRANTED: Final = {
         "skill_level": READ,
         "achievement_unlock": READ,
         "rule_book": READ,
+        "achievement_rarity": READ,
         "alembic_version": READ,
     },
 }

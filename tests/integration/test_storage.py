@@ -201,7 +201,14 @@ def test_every_learner_tables_key_begins_with_the_learner(migrated_database: Dat
     )
     named = {table.name for table in LEARNER_TABLES}
     assert {keys[name] for name in named} == {"user_id"}
-    assert set(keys) - named == {"outbox", "alembic_version", "rule_book", "running_worker", "walk"}
+    assert set(keys) - named == {
+        "outbox",
+        "alembic_version",
+        "rule_book",
+        "running_worker",
+        "walk",
+        "achievement_rarity",
+    }
 
 
 async def test_the_workers_role_does_its_work_and_no_ddl(

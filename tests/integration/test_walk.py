@@ -543,3 +543,20 @@ async def _count(url: str, query: str, wanted: int) -> bool:
 
 async def _is_set(metric: Callable[[], Awaitable[float]]) -> bool:
     return await metric() > 0
+
+
+async def test_a_page_of_nobody_in_the_sample_reports_nothing_again(ruled: Ruled) -> None:
+    users = [f"learner-{number}" for number in range(20)]
+    await ruled.apply(*(completed(user) for user in users))
+    execute(ruled.url, "UPDATE learner_total SET hints_used = hints_used + 1")
+    found: list[Difference] = []
+    verify = Verify(ruled.parts.books, found.append, share=0.5)
+    sample = [user for user in users if verify.wants(user, None)]
+    assert 0 < len(sample) < len(users)
+    walk = Walk(ruled.parts.engine, verify, time_limit_seconds=20, page_learners=1)
+    await walk.start()
+    while not (await walk.step()).finished:
+        pass
+    assert verify.figures["compared"] == len(sample)
+    assert len(found) == len(set(map(str, found)))
+    assert {difference.user_id for difference in found} == set(sample)

@@ -32,6 +32,7 @@ from progress_worker.domain.totals import SUMS
 from progress_worker.storage.days import COLUMNS, bounds
 from progress_worker.storage.rows import LEVEL
 from progress_worker.storage.schema.tables import (
+    achievement_rarity,
     achievement_unlock,
     learner,
     learner_day,
@@ -238,3 +239,15 @@ READY: Final = select(learner.c.version).limit(1).prefix_with(sql("/* progress-v
 #: The rule book of a version, and the newest version.
 RULE_BOOK: Final = select(rule_book.c.content).where(rule_book.c.version == bindparam("version"))
 NEWEST_RULE_BOOK: Final = select(func.max(rule_book.c.version).label("version"))
+
+#: How many learners hold what, as it was counted last. Where nobody counts any more, this ends.
+RARITY: Final = (
+    select(
+        achievement_rarity.c.stored_at, achievement_rarity.c.learners, achievement_rarity.c.holders
+    )
+    .where(
+        achievement_rarity.c.state == literal_column("'counted'", Text),
+        achievement_rarity.c.stored_at > literal_column("now() - interval '31 days'"),
+    )
+    .prefix_with(sql("/* progress-view: rarity */"))
+)

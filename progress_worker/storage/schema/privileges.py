@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from progress_worker.storage.schema.tables import (
+    achievement_rarity,
     achievement_unlock,
     completion,
     excuse,
@@ -41,6 +42,7 @@ WORKER: Final[Privileges] = {
     rule_book.name: ("SELECT", "INSERT"),
     running_worker.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     walk.name: ("SELECT", "INSERT", "UPDATE"),
+    achievement_rarity.name: ("SELECT", "INSERT", "UPDATE"),
     REVISION_TABLE: ("SELECT",),
 }
 VIEW: Final[Privileges] = {
@@ -56,5 +58,6 @@ VIEW: Final[Privileges] = {
         )
     },
     rule_book.name: ("SELECT",),
+    achievement_rarity.name: ("SELECT",),
     REVISION_TABLE: ("SELECT",),
 }

@@ -282,6 +282,18 @@ walk: Final = Table(
     Column("learners_per_second", REAL),
 )
 
+#: How many learners have a completion, and how many of these hold each achievement, by id. The row
+#: `counted` holds the result of the last pass of the walk, and the row `counting` the sums of the
+#: learners whom the present pass has passed.
+achievement_rarity: Final = Table(
+    "achievement_rarity",
+    metadata,
+    Column("state", Text, primary_key=True),
+    Column("learners", BigInteger, nullable=False),
+    Column("holders", JSONB, nullable=False),
+    Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 #: The tables that Citus distributes by user_id; all others stay local.
 LEARNER_TABLES: Final = (
     learner,
