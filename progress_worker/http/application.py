@@ -28,6 +28,7 @@ from progress_worker.http.origins import Origins
 from progress_worker.http.page import login
 from progress_worker.http.page import routes as page
 from progress_worker.http.page.languages import Languages, shipped_languages
+from progress_worker.http.rarity import ViewRarity
 from progress_worker.http.security.authentication import Authenticator
 from progress_worker.http.serving.connections import (
     HEAD_SECONDS,
@@ -99,6 +100,7 @@ def create_app(
         metrics=metrics,
         authenticator=Authenticator(settings, metrics),
         reads=ProgressReads(reads, books, UnknownZones(metrics).note),
+        rarity=ViewRarity(reads),
         exports=ExportReads(exports, books),
         spools=Spools(),
         export_seconds=settings.view_export_timeout_seconds,

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from progress_worker.domain.rarity import HolderCounts
 from progress_worker.http.api.fields import Answer
 from progress_worker.http.conditional import (
     asks_for_change,
@@ -45,7 +46,8 @@ USER_ID: Final[Parameter[str | None]] = Parameter(
 class Asked:
     """One question about one learner, at one moment.
 
-    An answer that `has_texts` of the rule book is in the reader's language.
+    An answer that `has_texts` of the rule book is in the reader's language. `rarity` is None where
+    the answer does not say how rare achievements are, and where that is not known.
     """
 
     request: Request
@@ -54,6 +56,7 @@ class Asked:
     now: dt.datetime
     values: Values
     has_texts: bool = False
+    rarity: HolderCounts | None = None
 
     async def answer(
         self,
@@ -92,7 +95,8 @@ class Asked:
 
     def tag(self, stamp: Stamp, language: str = "") -> str:
         """The tag of the answer that belongs to the learner's stamp, in this language if any."""
-        return tag_of(self.request, self.user_id, stamp, self.now, language)
+        counted_at = self.rarity.counted_at if self.rarity else None
+        return tag_of(self.request, self.user_id, stamp, self.now, language, counted_at)
 
     def language(self, stamp: Stamp) -> str:
         """The language of the learner's rule book that the reader wants most."""
@@ -133,7 +137,10 @@ def of_learner(
     async def ask(call: Call) -> Response:
         values = call.values()
         user_id, _ = await learner_asked_for(call, values, authenticate)
-        now, has_texts = call.view.clock(), call.endpoint.has_texts
-        return await handle(Asked(call.request, call.view, user_id, now, values, has_texts))
+        now, endpoint = call.view.clock(), call.endpoint
+        rarity = await call.view.rarity.current() if endpoint.has_rarity else None
+        return await handle(
+            Asked(call.request, call.view, user_id, now, values, endpoint.has_texts, rarity)
+        )
 
     return ask

@@ -22,13 +22,19 @@ _MOST_LANGUAGES: Final = 256
 
 
 def tag_of(
-    request: Request, user_id: str, stamp: Stamp, now: dt.datetime, language: str = ""
+    request: Request,
+    user_id: str,
+    stamp: Stamp,
+    now: dt.datetime,
+    language: str = "",
+    counted_at: dt.datetime | None = None,
 ) -> str:
     """The tag of the answer to this request.
 
     An answer is a function of the release, the learner at one version, the learner's rule book and
     local day, when days start by the newest rule book, and the question. All of it is in the tag.
-    So is the language of an answer that has texts. Tags are weak, since `as_of` differs between
+    So is the language of an answer that has texts, and when it was counted how rare achievements
+    are for one that says so. Tags are weak, since `as_of` differs between
     answers that mean the same.
     """
     digest = _digest(
@@ -41,6 +47,7 @@ def tag_of(
         request.scope["path"],
         request.scope["query_string"].decode("latin-1"),
         language,
+        counted_at.isoformat() if counted_at else "",
     )
     return f'W/"{digest}"'
 

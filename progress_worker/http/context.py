@@ -11,6 +11,7 @@ from progress_worker.http.computing import Computing
 from progress_worker.http.live.parts import Live
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.page.languages import Languages
+from progress_worker.http.rarity import ViewRarity
 from progress_worker.http.security.authentication import Authenticator
 from progress_worker.storage.read.export import ExportReads
 from progress_worker.storage.read.views import ProgressReads
@@ -27,6 +28,7 @@ class ViewContext:
     metrics: ViewMetrics
     authenticator: Authenticator
     reads: ProgressReads
+    rarity: ViewRarity
     exports: ExportReads
     spools: Spools
     export_seconds: float

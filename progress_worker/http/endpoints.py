@@ -49,7 +49,8 @@ class Endpoint:
     leaves the endpoint out. `answer` is the model of its JSON, or the content by media type.
     `statuses` are those that only this endpoint has. `refuse` makes the answer of an error.
     Clients keep the answers for a learner and ask whether they still hold, except where not `kept`.
-    An answer that `has_texts` of the rule book is in the reader's language.
+    An answer that `has_texts` of the rule book is in the reader's language. One that `has_rarity`
+    says how rare achievements are, and changes when they are counted again.
     """
 
     path: str
@@ -60,6 +61,7 @@ class Endpoint:
     needs_token: bool = False
     kept: bool = True
     has_texts: bool = False
+    has_rarity: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
     statuses: tuple[int, ...] = ()
     refuse: Callable[[Call, Expected], Response] = refuse_as_problem

@@ -168,6 +168,7 @@ async def test_achievements(ada: Stage) -> None:
         "last_unlocked_at": "2026-11-21T10:00:00Z",
         "progress": {"current": 3, "target": 1, "percent": 100},
         "progress_hidden": False,
+        "rarity": None,
     }
     assert [
         (found["id"], found["unlocked"], found["unlocked_at"], found["progress"])
@@ -206,6 +207,7 @@ async def test_badges(ada: Stage) -> None:
         "earned_at": "2026-11-23T09:00:00Z",
         "occurrences": 1,
         "percent": 100,
+        "rarity": None,
     }
     assert [(badge["id"], badge["status"], badge["percent"]) for badge in answer["available"]] == [
         ("wide", "in_progress", 75),

@@ -80,7 +80,7 @@ async def test_postgres_stops_and_comes_back(
         own_postgres.start()
         assert await probes(stage) == (200, 200)
     outage = [line["event"] for line in lines if line["event"] != "view_request"]
-    assert outage == ["view_unavailable", "view_unavailable_over"]
+    assert outage == ["view_unavailable", "rarity_unreadable", "view_unavailable_over"]
     refused = [line for line in lines if line.get("status") == 503 and line["route"] != "/readyz"]
     assert len(refused) > len(PATHS)
     assert {line["reason"].partition(":")[0] for line in refused} == {"Postgres cannot be reached"}

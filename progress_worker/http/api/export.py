@@ -182,8 +182,8 @@ def _present(
     year, streaks = Range(days=MAX_DAYS), StreakView(stamp, learner.state.streaks)
     return ExportSummary(
         progress=presenter.progress(learner, now),
-        achievements=presenter.achievements(learner),
-        badges=presenter.badges(learner),
+        achievements=presenter.achievements(learner, question.rarity),
+        badges=presenter.badges(learner, question.rarity),
         statistics=ExportedStatistics(
             daily=present_statistics(statistics, user_id, "daily", now),
             weekly=present_statistics(statistics, user_id, "weekly", now),
@@ -256,6 +256,7 @@ ENDPOINTS: Final = (
         parameters=(FORMAT, USER_ID),
         needs_token=True,
         has_texts=True,
+        has_rarity=True,
         about={"description": "The export, as a file."},
         statuses=(429,),
     ),

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from msgspec.structs import asdict, replace
 
 from progress_worker.domain.achievements import Achievement
-from progress_worker.domain.languages import Texts
+from progress_worker.domain.rarity import HolderCounts
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import Condition
 from progress_worker.domain.skills import LEVELS, RANK
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
+from progress_worker.http.api.locked import NO_PROGRESS, locked_badge, locked_status
+from progress_worker.http.api.presentation_of_rarity import present_rarity
 from progress_worker.http.api.presentation_of_streaks import streak_in_short
 from progress_worker.http.api.responses import (
     AchievementCounts,
     AchievementsAnswer,
-    AchievementStatus,
     AchievementSummary,
     Badge,
     BadgesAnswer,
     BadgeStatus,
-    DescribedAchievement,
     NextLevel,
     ProgressAnswer,
     RuleProgress,
@@ -42,10 +42,8 @@ _RECENT: Final = 5
 #: Most learners share the newest rule book, which has a few languages.
 _MOST_PRESENTERS: Final = 64
 
-
-#: What is shown where the progress is hidden, and its measure.
+#: The measure where the progress is hidden.
 _HIDDEN: Final = "hidden"
-_NO_PROGRESS: Final = RuleProgress(current=0, target=1, percent=0)
 
 
 class Standing(NamedTuple):
@@ -84,8 +82,8 @@ class Presenter:
         self._conditions = book.conditions
         self._level_rules = book.levels
         # Copies of these take a sixth of the time that new ones take.
-        self._statuses = {found.id: _locked_status(found, texts) for found in book.achievements}
-        self._badges = {found.id: _locked_badge(found, texts) for found in book.achievements}
+        self._statuses = {found.id: locked_status(found, texts) for found in book.achievements}
+        self._badges = {found.id: locked_badge(found, texts) for found in book.achievements}
 
     def progress(self, view: LearnerView, now: dt.datetime) -> ProgressAnswer:
         """A learner's progress at a glance."""
@@ -111,7 +109,9 @@ class Presenter:
             ],
         )
 
-    def achievements(self, view: LearnerView) -> AchievementsAnswer:
+    def achievements(
+        self, view: LearnerView, holders: HolderCounts | None = None
+    ) -> AchievementsAnswer:
         """Every achievement that the learner may see, and the progress towards it."""
         return AchievementsAnswer(
             user_id=view.state.user_id,
@@ -125,12 +125,13 @@ class Presenter:
                     last_unlocked_at=standing.held and standing.held.last,
                     progress=standing.progress,
                     progress_hidden=standing.is_masked,
+                    rarity=present_rarity(standing.achievement, holders),
                 )
                 for standing in self.standings(view)
             ],
         )
 
-    def badges(self, view: LearnerView) -> BadgesAnswer:
+    def badges(self, view: LearnerView, holders: HolderCounts | None = None) -> BadgesAnswer:
         """Earned badges, latest first, and the others, nearest first."""
         standings = self.standings(view)
         others = [standing for standing in standings if standing.held is None]
@@ -142,14 +143,14 @@ class Presenter:
             points_available=sum(found.points for found in self._to_earn(view)),
             hidden=counts.hidden,
             earned=[
-                self._badge(standing)
+                self._badge(standing, holders)
                 for _, standing in _latest_first(
                     (standing.held.last, standing)
                     for standing in standings
                     if standing.held is not None
                 )
             ],
-            available=[self._badge(standing) for standing in others],
+            available=[self._badge(standing, holders) for standing in others],
         )
 
     def skill_levels(self, view: LearnerView) -> SkillLevelsAnswer:
@@ -210,7 +211,7 @@ class Presenter:
             if found.id not in view.unlocks and found.status != "closed"
         ]
 
-    def _badge(self, standing: Standing) -> Badge:
+    def _badge(self, standing: Standing, holders: HolderCounts | None) -> Badge:
         status: BadgeStatus = "locked"
         if standing.held is not None:
             status = "earned"
@@ -222,6 +223,7 @@ class Presenter:
             earned_at=standing.held and standing.held.first,
             occurrences=standing.held.times if standing.held else 0,
             percent=standing.progress.percent,
+            rarity=present_rarity(standing.achievement, holders),
         )
 
     def _summary(self, view: LearnerView) -> AchievementSummary:
@@ -255,7 +257,7 @@ def _topics(state: LearnerState) -> list[tuple[str, Totals]]:
 def _standing(view: LearnerView, achievement: Achievement, condition: Condition) -> Standing:
     held = view.unlocks.get(achievement.id)
     if achievement.hidden == "progress" and held is None:
-        return Standing(achievement, None, _NO_PROGRESS, _HIDDEN)
+        return Standing(achievement, None, NO_PROGRESS, _HIDDEN)
     progress = condition.progress(view.state)
     percent = progress.percent if held is None else 100
     return Standing(
@@ -271,30 +273,3 @@ def _latest_first(
 ) -> list[tuple[dt.datetime, _Earned]]:
     """Unlocks of the same moment keep the rule book's order."""
     return sorted(unlocked, key=lambda pair: pair[0], reverse=True)
-
-
-def _described(achievement: Achievement, texts: Mapping[str, Texts]) -> dict[str, Any]:
-    fields = {name: getattr(achievement, name) for name in DescribedAchievement.__struct_fields__}
-    return fields | texts[achievement.id]._asdict()
-
-
-def _locked_status(achievement: Achievement, texts: Mapping[str, Texts]) -> AchievementStatus:
-    return AchievementStatus(
-        **_described(achievement, texts),
-        unlocked=False,
-        unlocked_at=None,
-        occurrences=0,
-        last_unlocked_at=None,
-        progress=_NO_PROGRESS,
-        progress_hidden=False,
-    )
-
-
-def _locked_badge(achievement: Achievement, texts: Mapping[str, Texts]) -> Badge:
-    return Badge(
-        **_described(achievement, texts),
-        status="locked",
-        earned_at=None,
-        occurrences=0,
-        percent=0,
-    )

@@ -126,6 +126,34 @@ class DescribedAchievement(Answer, frozen=True, kw_only=True):
     icon: Annotated[str, Meta(description="The name of its icon.", examples=["footprints"])]
 
 
+class Rarity(Answer, frozen=True, kw_only=True):
+    """How many of the learners hold an achievement. It is counted now and then."""
+
+    holders: Annotated[int, Meta(ge=0, description="Learners who hold it.", examples=[3])]
+    learners: Annotated[int, Meta(ge=20, description="Learners with a completion.", examples=[120])]
+    percent: Annotated[
+        int, Meta(ge=0, le=100, description="Their share, rounded down.", examples=[2])
+    ]
+    text: Annotated[
+        str,
+        Meta(
+            description="The percent as text: `<1` where fewer than one percent hold it, but "
+            "somebody does.",
+            examples=["2", "<1"],
+        ),
+    ]
+    rare: Annotated[bool, Meta(description="Whether at most 10% hold it, by the exact share.")]
+
+
+AchievementRarity = Annotated[
+    Rarity | None,
+    Meta(
+        description="How rare it is; null for a hidden achievement, with fewer than 20 learners, "
+        "and where it was not counted yet."
+    ),
+]
+
+
 class AchievementStatus(DescribedAchievement, frozen=True, kw_only=True):
     """An achievement of the rule book, and the learner's progress towards it."""
 
@@ -159,6 +187,7 @@ class AchievementStatus(DescribedAchievement, frozen=True, kw_only=True):
         RuleProgress, Meta(description="How far its rule is met; 0 of 1 where that is hidden.")
     ]
     progress_hidden: Annotated[bool, Meta(description="Whether the progress is hidden.")]
+    rarity: AchievementRarity
 
 
 class AchievementsAnswer(Answer, frozen=True, kw_only=True):
@@ -181,6 +210,7 @@ class Badge(DescribedAchievement, frozen=True, kw_only=True):
     percent: Annotated[
         int, Meta(ge=0, le=100, description="How far it is, or 0 if hidden; 100 once earned.")
     ]
+    rarity: AchievementRarity
 
 
 class BadgesAnswer(Answer, frozen=True, kw_only=True):

@@ -112,7 +112,7 @@ async def achievements(question: Asked) -> Response:
     """Every achievement of the rule book, unlocked or not, with its progress."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: _presenter(question, found.stamp).achievements(found),
+        lambda found: _presenter(question, found.stamp).achievements(found, question.rarity),
         rows=achievement_rows,
     )
 
@@ -121,7 +121,7 @@ async def badges(question: Asked) -> Response:
     """Badges that were earned, and those that can still be earned."""
     return await question.answer(
         lambda reads: reads.learner(question.user_id),
-        lambda found: _presenter(question, found.stamp).badges(found),
+        lambda found: _presenter(question, found.stamp).badges(found, question.rarity),
         rows=achievement_rows,
     )
 
@@ -235,6 +235,7 @@ ENDPOINTS: Final = (
         answer=AchievementsAnswer,
         parameters=(USER_ID,),
         has_texts=True,
+        has_rarity=True,
     ),
     _endpoint(
         "/api/progress/badges",
@@ -242,6 +243,7 @@ ENDPOINTS: Final = (
         answer=BadgesAnswer,
         parameters=(USER_ID,),
         has_texts=True,
+        has_rarity=True,
     ),
     _endpoint(
         "/api/progress/statistics",

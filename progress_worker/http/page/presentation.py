@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from progress_worker.domain.calendar import LocalClock
+from progress_worker.domain.rarity import HolderCounts
 from progress_worker.domain.skills import LEVELS
 from progress_worker.domain.state import LearnerState, SkillLevel
 from progress_worker.domain.totals import Totals
@@ -21,6 +22,7 @@ from progress_worker.http.api.responses import (
     BadgesAnswer,
     NextLevel,
     ProgressAnswer,
+    Rarity,
     RuleProgress,
     SkillLevelAnswer,
 )
@@ -49,6 +51,7 @@ class EarnedBadge:
 
     badge: Badge
     text: str
+    rarity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class OpenBadge:
     goal: str
     progress: RuleProgress
     way: str
+    rarity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,11 @@ def days_to_read(now: dt.datetime) -> Window:
 
 
 def present_page(
-    view: PageView, now: dt.datetime, voice: Voice, texts_language: str
+    view: PageView,
+    now: dt.datetime,
+    voice: Voice,
+    texts_language: str,
+    holders: HolderCounts | None = None,
 ) -> PageContent:
     """The page of a learner; the view's days span the calendar.
 
@@ -150,7 +158,7 @@ def present_page(
         )
         for level in presenter.skill_levels(learner).skill_levels
     ]
-    badges = presenter.badges(learner)
+    badges = presenter.badges(learner, holders)
     standings = {found.achievement.id: found for found in presenter.standings(learner)}
     return PageContent(
         voice=voice,
@@ -196,13 +204,29 @@ def _nearest_skill(skills: Iterable[Skill]) -> Skill | None:
 
 def _earned(badge: Badge, voice: Voice) -> EarnedBadge:
     text = badge.description if voice.about is None else badge.goal
-    return EarnedBadge(badge, text or "")
+    # Whoever earned it first since the last count knows better than the count.
+    nobody = badge.rarity is not None and badge.rarity.holders == 0
+    rarity = "" if nobody else _rarity(badge.rarity, voice.language)
+    return EarnedBadge(badge, text or "", rarity)
 
 
 def _open(badge: Badge, standing: Standing, voice: Voice) -> OpenBadge:
     # Descriptions speak to the learner who has the badge.
     goal = badge.goal or (badge.description if voice.about is None else "")
-    return OpenBadge(badge, goal, standing.progress, _measured(standing, voice.language))
+    way, rarity = _measured(standing, voice.language), _rarity(badge.rarity, voice.language)
+    return OpenBadge(badge, goal, standing.progress, way, rarity)
+
+
+def _rarity(rarity: Rarity | None, language: Language) -> str:
+    """As in `Rare: 3% of learners`; empty where it is not known."""
+    if rarity is None:
+        return ""
+    if not rarity.holders:
+        return language.say("rarity.nobody")
+    if not rarity.percent:
+        return language.say("rarity.below", percent=language.grade(1))
+    percent = language.grade(rarity.percent)
+    return language.say("rarity.rare" if rarity.rare else "rarity.held", percent=percent)
 
 
 def _measured(standing: Standing, language: Language) -> str:

@@ -61,7 +61,9 @@ async def page(question: Asked) -> Response:
 
     def make() -> bytes:
         voice = Voice(spoken.language, about)
-        shown = present_page(found.decode(), question.now, voice, spoken.texts_language)
+        shown = present_page(
+            found.decode(), question.now, voice, spoken.texts_language, question.rarity
+        )
         return render(spoken.language, "progress.html", page=shown).encode()
 
     body = await view.computing.make(
@@ -118,11 +120,18 @@ def _file(asset: Asset) -> Endpoint:
 
 
 ENDPOINTS: Final = (
-    Endpoint("/", of_learner(page, reader), parameters=(USER_ID,), refuse=refuse_as_page),
+    Endpoint(
+        "/",
+        of_learner(page, reader),
+        parameters=(USER_ID,),
+        refuse=refuse_as_page,
+        has_rarity=True,
+    ),
     Endpoint(
         "/export",
         of_learner(export_from_page, reader),
         parameters=(USER_ID, FORMAT),
+        has_rarity=True,
         refuse=refuse_as_page,
     ),
     Endpoint("/events", events, parameters=(USER_ID, LAST_EVENT_ID)),
