@@ -25,7 +25,6 @@ STATEMENTS: dict[str, Select[Any]] = {
     "streak": view_statements.STREAK,
     "completions": COMPLETIONS,
     "changes": view_statements.CHANGES,
-    "rarity": view_statements.RARITY,
 }
 PARAMETERS = {
     "user_id": "learner-1",

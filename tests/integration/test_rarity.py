@@ -195,6 +195,22 @@ async def test_another_rule_book_starts_the_pass_over(
     assert "broad" in counted(url)[1].keys() - {"wide"}
 
 
+async def test_sums_that_somebody_deleted_are_not_taken_for_zero(
+    projected: Projection, migrated_database: Database
+) -> None:
+    """The worker goes on with everything else, and says what to do."""
+    url = migrated_database.owner_url
+    fill(url, 30)
+    walk = walk_of(projected, 10)
+    await walk.step()
+    execute(url, "DELETE FROM achievement_rarity")
+    with pytest.raises(TransientError, match="DELETE FROM walk WHERE name = 'rarity'"):
+        await walk.step()
+    execute(url, "DELETE FROM walk WHERE name = 'rarity'")
+    await count(walk)
+    assert counted(url) == expected(url)
+
+
 async def test_completions_are_not_looked_at(
     projected: Projection, migrated_database: Database
 ) -> None:

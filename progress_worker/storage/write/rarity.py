@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from progress_worker.errors import TransientError
 from progress_worker.storage.database import Connection
 
 State = Literal["counting", "counted"]
@@ -60,10 +61,13 @@ async def count(connection: Connection, first: str, last: str) -> Sums:
 
 
 async def load_sums(connection: Connection) -> Sums:
-    """The sums of the pass that is under way. Raises LookupError where no page was counted."""
+    """The sums of the pass that is under way. Raises TransientError if somebody deleted them."""
     row = await (await connection.execute(_LOAD)).fetchone()
     if row is None:
-        raise LookupError("a pass is under way, but its sums are missing")
+        raise TransientError(
+            "the sums of the count under way are missing from achievement_rarity; to begin again, "
+            "run DELETE FROM walk WHERE name = 'rarity'"
+        )
     return Sums(row[0], Counter(row[1]))
 
 
