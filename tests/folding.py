@@ -266,7 +266,7 @@ def derive(
     excuses: Iterable[Excuse] = (),
 ) -> Derived:
     """Derive a learner from completions, oldest first."""
-    derivation = Derivation(book, stored, excuses)
+    derivation = Derivation(book, stored, excused_days(excuses))
     for completion in completions:
         derivation.add(completion)
     return derivation.finish()

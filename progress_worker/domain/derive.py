@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.days import Days, union
-from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.occurrences import hold, release, unlock_name
 from progress_worker.domain.reducer import Unlock, apply, unlock_of
 from progress_worker.domain.revocation import Loss, LossReason, generation_of
@@ -46,18 +44,18 @@ class Derivation:
         self,
         book: RuleBook,
         stored: LearnerState,
-        excuses: Iterable[Excuse] = (),
+        excused: Days | None = None,
         reason: LossReason = "rules",
     ) -> None:
         """`stored` is the learner with every day and bucket; it is read, and never changed.
 
-        `excuses` are the learner's, each at its highest revision. `reason` is that of losses.
+        `excused` are the days that the learner's excuses excuse. `reason` is that of losses.
         """
         self._reason = reason
         self._book = book
         self._stored = stored
         self._state = book.new_learner(stored.user_id)
-        self._state.streaks.set_excused(excused_days(excuses))
+        self._state.streaks.set_excused(excused or Days())
         self._proofs: dict[int, dict[int, Proof]] = {}
         self._state.proofs = self._proofs
         self._met: list[Unlock] = []

@@ -59,6 +59,10 @@ class Filter(NamedTuple):
         """Under which a learner has the count or the sum."""
         return f"time_spent,{self.conditions}" if self.sums_time else self.conditions
 
+    def matches(self, completion: Completion) -> bool:
+        """Whether the completion meets the condition."""
+        return _matches(self, completion, _grade(completion))
+
     @property
     def is_plain(self) -> bool:
         """Whether it counts by topic, difficulty, grade and hints alone, as most filters do."""
@@ -86,6 +90,11 @@ def filter_of(part: Counting, week_starts_on: int, sums_time: bool = False) -> F
         given["topic"] = part.topic
     conditions = ",".join(f"{name}={value}" for name, value in given.items())
     return _filter(conditions, part, sums_time, bucketed_by, week_starts_on)
+
+
+def any_filter_of(part: Counting, week_starts_on: int, sums_time: bool = False) -> Filter:
+    """The filter that says what the rule counts, also where the learner's sums answer the rule."""
+    return filter_of(part, week_starts_on, sums_time) or _filter("", part, sums_time)
 
 
 def _bucketing(part: Counting) -> Bucketing | None:

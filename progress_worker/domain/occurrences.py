@@ -14,6 +14,7 @@ from progress_worker.domain.state import LearnerState
 
 #: Later multiples of a target unlock nothing.
 MOST_MULTIPLES: Final = 100
+_WEEKS: Final = 53
 _BY: Final = "#"
 
 
@@ -64,15 +65,27 @@ class Entry(NamedTuple):
 def entries_of(position: int, achievement: Achievement, condition: Condition) -> list[Entry]:
     """The occurrences that are known beforehand: one, or each multiple of the target."""
     times = MOST_MULTIPLES if achievement.repeat == "each_multiple" else 1
-    return [
-        _entry(position, achievement, condition if n == 1 else multiple(condition, n), n)
-        for n in range(1, times + 1)
-    ]
+    return [_entry(position, achievement, condition, n) for n in range(1, times + 1)]
+
+
+def condition_of(achievement: Achievement, condition: Condition, occurrence: int) -> Condition:
+    """The condition of one occurrence; `condition` is that of the achievement."""
+    if achievement.repeat == "each_week":
+        return of_week(condition, occurrence)
+    return condition if occurrence == 1 else multiple(condition, occurrence)
+
+
+def has_occurrence(achievement: Achievement, occurrence: int) -> bool:
+    """Whether the achievement can have it."""
+    if achievement.repeat == "each_week":
+        return 1 <= occurrence % 100 <= _WEEKS
+    return 1 <= occurrence <= (MOST_MULTIPLES if achievement.repeat else 1)
 
 
 def _entry(position: int, achievement: Achievement, condition: Condition, number: int) -> Entry:
     name = unlock_name(achievement.id, number)
-    return Entry(condition.target, position, name, achievement, condition, number)
+    own = condition_of(achievement, condition, number)
+    return Entry(own.target, position, name, achievement, own, number)
 
 
 class Weekly:
@@ -97,7 +110,7 @@ class Weekly:
         """Those of the completion's week that are due, in the order of the rule book."""
         week = week_number(completion.local_day.toordinal(), self._starts_on)
         found = (
-            _entry(position, achievement, of_week(condition, week), week)
+            _entry(position, achievement, condition, week)
             for position, achievement, condition, bits in self._all
             if bits & changed
         )
@@ -112,6 +125,6 @@ class Weekly:
         for position, achievement, condition, _ in self._all:
             (found,) = condition.filters
             for name in sorted(state.buckets.get(found.key, {})):
-                entry = _entry(position, achievement, of_week(condition, int(name)), int(name))
+                entry = _entry(position, achievement, condition, int(name))
                 if entry.condition.holds(state):
                     yield entry

@@ -72,7 +72,7 @@ class Snapshot:
     ) -> AsyncIterator[Sequence[Any]]:
         """The statement's rows in chunks, through a cursor on the server.
 
-        The cursor ends with the transaction.
+        The cursor ends with the last row, or with the transaction.
         """
         query = self._queries[statement]
         declare = b"DECLARE chunks NO SCROLL CURSOR FOR " + query.text
@@ -82,6 +82,7 @@ class Snapshot:
             fetch = f"FETCH FORWARD {size} FROM chunks".encode()
             while rows := await (await cursor.execute(fetch, prepare=False)).fetchall():
                 yield rows
+            await self._session.execute(b"CLOSE chunks")
 
 
 class ReadConnections:

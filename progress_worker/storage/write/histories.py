@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import Derivation, Derived
-from progress_worker.domain.excuses import Excuse
+from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.revocation import LossReason
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import LearnerState
@@ -111,7 +111,8 @@ def _derivation(
     by: RuleBook | None,
     reason: LossReason,
 ) -> Derivation:
-    return Derivation(by or books.by_version[stored.rule_book], stored, excuses, reason)
+    book = by or books.by_version[stored.rule_book]
+    return Derivation(book, stored, excused_days(excuses), reason)
 
 
 async def completions_of(
