@@ -6,9 +6,10 @@ It shares only the classes of facts with the worker's rules.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from progress_worker.domain.completion import Completion
@@ -191,3 +192,75 @@ def _within(shown: str | None, first: str, end: str) -> bool:
     if shown is None:
         return False
     return first <= shown < end if first < end else shown >= first or shown < end
+
+
+def naive_counted(
+    rule: Mapping[str, Any],
+    repeat: str | None,
+    occurrence: int | None,
+    done: Sequence[Completion],
+    thresholds: Thresholds = THRESHOLDS,
+    policy: NaivePolicy = NO_FREEZES,
+) -> list[tuple[tuple[int, int], set[UUID]]]:
+    """For each node of a rule's tree, in the order of writing: value and target, and what counted.
+
+    A streak counts days, so no completion counts for it.
+    """
+    ((kind, ask),) = rule.items()
+    own = measured(rule, done, thresholds, policy)
+    if kind in ("all", "any"):
+        below = [naive_counted(part, None, None, done, thresholds, policy) for part in ask]
+        return [(own, set()), *(node for part in below for node in part)]
+    if repeat == "each_week":
+        weeks = {iso_week(c, policy) for c in done}
+        found = {w: measured(rule, [c for c in done if iso_week(c, policy) == w]) for w in weeks}
+        if occurrence is None:
+            best = max((value for value, _ in found.values()), default=0)
+            names = [w for w in sorted(weeks) if found[w][0] == best and best]
+            occurrence = names[0] if names else 0
+        own = (found.get(occurrence, (0, own[1]))[0], own[1])
+        done = [c for c in done if iso_week(c, policy) == occurrence]
+    elif repeat == "each_multiple":
+        own = (own[0], own[1] * (occurrence or 1))
+    return [(own, {c.event_id for c in _counting(kind, ask, own[0], done, thresholds, policy)})]
+
+
+def _counting(
+    kind: str,
+    ask: Mapping[str, Any],
+    value: int,
+    done: Sequence[Completion],
+    thresholds: Thresholds,
+    policy: NaivePolicy,
+) -> Sequence[Completion]:
+    ordered = sorted(done, key=lambda c: (c.completed_at, c.event_id))
+    if kind == "streak":
+        return ()
+    if kind == "skill_level":
+        topics = {ask["topic"]} if "topic" in ask else {c.topic for c in done}
+        wanted = {
+            topic
+            for topic in topics
+            if "topic" in ask
+            or LEVELS.index(level(done, topic, thresholds)) >= LEVELS.index(ask["level"])
+        }
+        return [c for c in ordered if c.topic in wanted]
+    if kind in ("distinct_topics", "active_days"):
+        return _first_per(ordered, lambda c: c.topic if kind == "distinct_topics" else c.local_day)
+    matching = [c for c in ordered if _matches(c, ask)]
+    if ask.get("distinct"):
+        return _first_per(matching, lambda c: c.exercise_id)
+    if "within" not in ask:
+        return matching
+    whole = {name: given for name, given in ask.items() if name != "within"}
+    for window in sorted({_window(c, ask["within"], policy) for c in matching}):
+        inside = [c for c in matching if _window(c, ask["within"], policy) == window]
+        if value and measured({kind: whole}, inside)[0] == value:
+            return inside
+    return ()
+
+
+def _first_per(
+    ordered: Sequence[Completion], key: Callable[[Completion], object]
+) -> list[Completion]:
+    return list({key(c): c for c in reversed(ordered)}.values())

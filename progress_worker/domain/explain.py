@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -98,7 +99,8 @@ class Today(NamedTuple):
     holds: bool | None
 
 
-class Explanation(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Explanation:
     """Why an achievement was unlocked, or what is missing.
 
     `root` is the tree by the subject's rule book, over all completions that are stored. Without an
@@ -116,9 +118,10 @@ class Explanation(NamedTuple):
     #: Newest first.
     completions: list[Counted]
     has_more: bool
-    #: Whether the completion that triggered the unlock is stored and not revoked.
+    #: The completion that triggered the unlock; None if it was revoked or deleted.
     trigger: Completion | None
-    _events: list[bytes]
+    #: Event id and revision of each completion that counted.
+    events: list[bytes] = field(repr=False)
 
     @property
     def complete(self) -> bool:
@@ -130,7 +133,7 @@ class Explanation(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         """`event_id:revision` of every completion that counted, sorted."""
-        for event in sorted(self._events):
+        for event in sorted(self.events):
             revision = int.from_bytes(event[_UUID_BYTES:])
             yield f"{UUID(bytes=event[:_UUID_BYTES])}:{revision}"
 
@@ -174,9 +177,7 @@ async def explain(question: Question, read: Read) -> Explanation:
     streaks, policy = own.state.streaks, subject.book.streak_policy
     name = unlock_name(subject.achievement.id, subject.occurrence or 1)
     found = [
-        each
-        for each in own.unlocks
-        if unlock_name(each.achievement.id, each.occurrence) == name
+        each for each in own.unlocks if unlock_name(each.achievement.id, each.occurrence) == name
     ]
     return Explanation(
         question=question,
@@ -188,7 +189,7 @@ async def explain(question: Question, read: Read) -> Explanation:
         completions=list(reversed(collecting.page)),
         has_more=collecting.before > len(collecting.page),
         trigger=collecting.trigger,
-        _events=collecting.events,
+        events=collecting.events,
     )
 
 

@@ -77,9 +77,7 @@ class Trial:
     def _rederive(self, learner: TriedLearner, reason: LossReason) -> None:
         """Unlock what holds now, each by the completion that in order of work first meets it."""
         state = learner.state
-        derivation = Derivation(
-            self._book, state, excused_days(learner.excuses.values()), reason
-        )
+        derivation = Derivation(self._book, state, excused_days(learner.excuses.values()), reason)
         for completion in sorted(
             learner.completions.values(), key=lambda each: (each.completed_at, each.event_id)
         ):
