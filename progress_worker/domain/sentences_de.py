@@ -49,9 +49,11 @@ def sentence(node: Node, names: Names) -> str:
         parts = len(node.parts)
         enough = " Einer genügt." if rule is not None and rule.any and parts > 1 else ""
         held = spoken.parts_held(node)
-        verb = "ist" if parts == 1 else "sind"
+        verb = "ist" if held == 1 else "sind"
         noun = "Teil" if parts == 1 else "Teilen"
         return f"{_number(held)} von {_number(parts)} {noun} {verb} erfüllt.{enough}"
+    if counted := spec.counting(rule):
+        return _counting(node, counted, names)
     if rule.streak:
         one, many = ("Tag", "Tagen") if rule.streak.days else ("Woche", "Wochen")
         return f"Deine längste Serie hat {_of(value, target, one, many)}."
@@ -59,14 +61,14 @@ def sentence(node: Node, names: Names) -> str:
         return _level(rule.skill_level, value, target, names)
     if rule.distinct_topics:
         return f"Du hast Aufgaben in {_of(value, target, 'Thema', 'Themen')} gelöst."
-    if rule.active_days:
-        return f"Du warst an {_of(value, target, 'Tag', 'Tagen')} aktiv."
-    counted = spec.counting(rule)
-    assert counted is not None
-    where = "".join(_conditions(counted, names))
-    adjective = _DIFFICULTIES[counted.difficulty] + " " if counted.difficulty else ""
-    begin = _window(node)
-    if rule.time_spent:
+    return f"Du warst an {_of(value, target, 'Tag', 'Tagen')} aktiv."
+
+
+def _counting(node: Node, counted: spec.Counting, names: Names) -> str:
+    value, target = node.progress.current, node.progress.target
+    begin, where = _window(node), "".join(_conditions(counted, names))
+    adjective = f"{_DIFFICULTIES[counted.difficulty]} " if counted.difficulty else ""
+    if isinstance(counted, spec.TimeSpent):
         spent = f"{spoken.duration(value)} von {spoken.duration(target)}"
         return f"{begin} {spent} mit {adjective}Aufgaben{where} verbracht."
     if node.counts and node.counts.bucketed_by == "exercise":

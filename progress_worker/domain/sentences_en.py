@@ -38,19 +38,22 @@ def sentence(node: Node, names: Names) -> str:
         enough = " One is enough." if rule is not None and rule.any and node.parts[1:] else ""
         parts = _of(spoken.parts_held(node), len(node.parts), "part")
         return f"{parts} {verb}.{enough}"
+    if counted := spec.counting(rule):
+        return _counting(node, counted, names)
     if rule.streak:
-        return f"Your longest streak is {_of(value, target, 'day' if rule.streak.days else 'week')}."
+        streak = _of(value, target, "day" if rule.streak.days else "week")
+        return f"Your longest streak is {streak}."
     if rule.skill_level:
         return _level(rule.skill_level, value, target, names)
     if rule.distinct_topics:
         return f"You completed exercises in {_of(value, target, 'topic')}."
-    if rule.active_days:
-        return f"You were active on {_of(value, target, 'day')}."
-    counted = spec.counting(rule)
-    assert counted is not None
-    where = "".join(_conditions(counted, names))
-    begin = _window(node)
-    if rule.time_spent:
+    return f"You were active on {_of(value, target, 'day')}."
+
+
+def _counting(node: Node, counted: spec.Counting, names: Names) -> str:
+    value, target = node.progress.current, node.progress.target
+    begin, where = _window(node), "".join(_conditions(counted, names))
+    if isinstance(counted, spec.TimeSpent):
         spent = f"{spoken.duration(value)} of {spoken.duration(target)}"
         return f"{begin} spent {spent} on exercises{where}."
     different = "different " if node.counts and node.counts.bucketed_by == "exercise" else ""
@@ -74,7 +77,7 @@ def _window(node: Node) -> str:
     if by is None or by == "exercise":
         return "You"
     if window is None:
-        return f"In your best {by} you"
+        return f"{'On' if by == 'day' else 'In'} your best {by} you"
     if by == "day":
         return f"On {_day(dt.date.fromisoformat(window))} you"
     if by == "week":

@@ -35,6 +35,16 @@ class ViewRuleBooks:
             await self._read(version)
         return self._books.by_version[version]
 
+    async def find(self, version: int) -> RuleBook | None:
+        """The rule book of that version; None if the database does not have it.
+
+        Raises what `of` raises.
+        """
+        known = version in self._books.by_version
+        if not known and await self._connections.one(RULE_BOOK, version=version) is None:
+            return None
+        return await self.of(version)
+
     async def _refresh(self) -> None:
         now = time.monotonic()
         if now - self._looked_at < _FRESH_SECONDS:
