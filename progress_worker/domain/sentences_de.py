@@ -44,7 +44,7 @@ def sentence(node: Node, names: Names) -> str:
     rule, value, target = node.rule, node.progress.current, node.progress.target
     if node.requires is not None:
         name = names.achievement(node.requires)
-        return f"Du hast {name}." if node.holds else f"Du hast {name} noch nicht."
+        return f"Du hast „{name}“." if node.holds else f"Du hast „{name}“ noch nicht."
     if rule is None or rule.all or rule.any:
         parts = len(node.parts)
         enough = " Einer genügt." if rule is not None and rule.any and parts > 1 else ""

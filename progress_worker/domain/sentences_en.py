@@ -32,7 +32,7 @@ def sentence(node: Node, names: Names) -> str:
     rule, value, target = node.rule, node.progress.current, node.progress.target
     if node.requires is not None:
         name = names.achievement(node.requires)
-        return f"You have {name}." if node.holds else f"You do not have {name} yet."
+        return f"You have “{name}”." if node.holds else f"You do not have “{name}” yet."
     if rule is None or rule.all or rule.any:
         verb = "hold" if len(node.parts) > 1 else "holds"
         enough = " One is enough." if rule is not None and rule.any and node.parts[1:] else ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.http import probes
-from progress_worker.http.api import documentation, export, routes
+from progress_worker.http.api import achievement, documentation, export, routes
 from progress_worker.http.api.openapi import describe
 from progress_worker.http.api.spools import Spools
 from progress_worker.http.api.zones import UnknownZones
@@ -42,12 +42,19 @@ from progress_worker.http.shared_metrics import shared_metrics
 from progress_worker.settings.view import ViewSettings
 from progress_worker.storage.read.changes import ChangeReads
 from progress_worker.storage.read.connections import Limits, ReadConnections
+from progress_worker.storage.read.explanations import ExplanationReads
 from progress_worker.storage.read.export import ExportReads
 from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.views import ProgressReads
 from progress_worker.telemetry.logs import configure_logs
 
-_ENDPOINTS = (*routes.ENDPOINTS, *export.ENDPOINTS, *live.ENDPOINTS, *probes.ENDPOINTS)
+_ENDPOINTS = (
+    *routes.ENDPOINTS,
+    *achievement.ENDPOINTS,
+    *export.ENDPOINTS,
+    *live.ENDPOINTS,
+    *probes.ENDPOINTS,
+)
 
 
 def utc_now() -> dt.datetime:
@@ -104,6 +111,7 @@ def create_app(
         exports=ExportReads(exports, books),
         spools=Spools(),
         export_seconds=settings.view_export_timeout_seconds,
+        explanations=ExplanationReads(exports, books, settings.view_export_timeout_seconds),
         computing=computing,
         live=Live(hub, Tickets(ticket_key(settings)), heartbeat_seconds),
         page_languages=page_languages or shipped_languages(),

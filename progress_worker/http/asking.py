@@ -88,15 +88,18 @@ class Asked:
         headers = caching_headers(self.tag(found.stamp, language), language)
         return Response(body, media_type="application/json", headers=headers)
 
-    def unchanged(self, stamp: Stamp, language: str = "") -> Response | None:
+    def unchanged(self, stamp: Stamp, language: str = "", *, also: str = "") -> Response | None:
         """304 if the client already has the answer that belongs to the stamp."""
-        tag = self.tag(stamp, language)
+        tag = self.tag(stamp, language, also=also)
         return not_modified(tag, language) if matches(self.request, tag) else None
 
-    def tag(self, stamp: Stamp, language: str = "") -> str:
-        """The tag of the answer that belongs to the learner's stamp, in this language if any."""
+    def tag(self, stamp: Stamp, language: str = "", *, also: str = "") -> str:
+        """The tag of the answer that belongs to the learner's stamp, in this language if any.
+
+        `also` is what the answer depends on beside them.
+        """
         counted_at = self.rarity.counted_at if self.rarity else None
-        return tag_of(self.request, self.user_id, stamp, self.now, language, counted_at)
+        return tag_of(self.request, self.user_id, stamp, self.now, language, counted_at, also)
 
     def language(self, stamp: Stamp) -> str:
         """The language of the learner's rule book that the reader wants most."""

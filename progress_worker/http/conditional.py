@@ -28,14 +28,15 @@ def tag_of(
     now: dt.datetime,
     language: str = "",
     counted_at: dt.datetime | None = None,
+    also: str = "",
 ) -> str:
     """The tag of the answer to this request.
 
     An answer is a function of the release, the learner at one version, the learner's rule book and
     local day, when days start by the newest rule book, and the question. All of it is in the tag.
-    So is the language of an answer that has texts, and when it was counted how rare achievements
-    are for one that says so. Tags are weak, since `as_of` differs between
-    answers that mean the same.
+    So is the language of an answer that has texts, when it was counted how rare achievements are
+    for one that says so, and `also`: what else it depends on. Tags are weak, since `as_of` differs
+    between answers that mean the same.
     """
     digest = _digest(
         __version__,
@@ -48,6 +49,7 @@ def tag_of(
         request.scope["query_string"].decode("latin-1"),
         language,
         counted_at.isoformat() if counted_at else "",
+        also,
     )
     return f'W/"{digest}"'
 

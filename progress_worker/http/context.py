@@ -13,6 +13,7 @@ from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.page.languages import Languages
 from progress_worker.http.rarity import ViewRarity
 from progress_worker.http.security.authentication import Authenticator
+from progress_worker.storage.read.explanations import ExplanationReads
 from progress_worker.storage.read.export import ExportReads
 from progress_worker.storage.read.views import ProgressReads
 
@@ -32,6 +33,7 @@ class ViewContext:
     exports: ExportReads
     spools: Spools
     export_seconds: float
+    explanations: ExplanationReads
     computing: Computing
     live: Live
     page_languages: Languages

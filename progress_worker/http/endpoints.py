@@ -45,8 +45,8 @@ def refuse_as_problem(call: Call, error: Expected) -> Response:
 class Endpoint:
     """A path, its handler, and what the OpenAPI document says about it.
 
-    The path may end with a placeholder, which stands for any text. Without a tag, the document
-    leaves the endpoint out. `answer` is the model of its JSON, or the content by media type.
+    The path may have a placeholder, which stands for any text; where two paths match, the one that
+    has more after it counts. Without a tag, the document leaves the endpoint out. `answer` is the model of its JSON, or the content by media type.
     `statuses` are those that only this endpoint has. `refuse` makes the answer of an error.
     Clients keep the answers for a learner and ask whether they still hold, except where not `kept`.
     An answer that `has_texts` of the rule book is in the reader's language. One that `has_rarity`
@@ -66,25 +66,34 @@ class Endpoint:
     statuses: tuple[int, ...] = ()
     refuse: Callable[[Call, Expected], Response] = refuse_as_problem
 
+    @property
+    def has_placeholder(self) -> bool:
+        """Whether one path stands for many."""
+        return _PLACEHOLDER in self.path
+
 
 class Endpoints:
     """Finds the endpoint of a path. Paths match exactly, from their first to their last byte."""
 
     def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
         self.all = endpoints
-        self._exact = {found.path: found for found in endpoints if _PLACEHOLDER not in found.path}
-        self._with_text = {
-            found.path.partition(_PLACEHOLDER)[0]: found
-            for found in endpoints
-            if _PLACEHOLDER in found.path
-        }
+        self._exact = {found.path: found for found in endpoints if not found.has_placeholder}
+        around = [(*_around(found.path), found) for found in endpoints if found.has_placeholder]
+        #: What is before the placeholder, and what is after it.
+        self._with_text = sorted(around, key=lambda each: -len(each[1]))
 
     def find(self, path: str) -> tuple[Endpoint | None, str | None]:
         """The endpoint, and the text in the place of its path's parameter."""
         endpoint = self._exact.get(path)
         if endpoint is not None:
             return endpoint, None
-        for beginning, found in self._with_text.items():
-            if path.startswith(beginning):
-                return found, path.removeprefix(beginning)
+        for before, after, found in self._with_text:
+            end = len(path) - len(after)
+            if len(before) <= end and path.startswith(before) and path.endswith(after):
+                return found, path[len(before) : end]
         return None, None
+
+
+def _around(path: str) -> tuple[str, str]:
+    before, _, placeholder = path.partition(_PLACEHOLDER)
+    return before, placeholder.partition("}")[2]

@@ -37,4 +37,5 @@ def unlock_record(row: Sequence[Any]) -> UnlockRecord:
     """The unlock of a row."""
     *first, measure, value, target, parts, version, digest, backdated, learner_version = row
     progress = Progress(measure, value, target, read_parts(parts))
-    return UnlockRecord(*first, progress, version, digest, backdated, learner_version)
+    fields = (*first, progress, version, digest, backdated, learner_version)
+    return UnlockRecord._make(fields)

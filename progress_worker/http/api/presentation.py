@@ -116,19 +116,22 @@ class Presenter:
         return AchievementsAnswer(
             user_id=view.state.user_id,
             totals=self._counts(view),
-            achievements=[
-                replace(
-                    self._statuses[standing.achievement.id],
-                    unlocked=standing.held is not None,
-                    unlocked_at=standing.held and standing.held.first,
-                    occurrences=standing.held.times if standing.held else 0,
-                    last_unlocked_at=standing.held and standing.held.last,
-                    progress=standing.progress,
-                    progress_hidden=standing.is_masked,
-                    rarity=present_rarity(standing.achievement, holders),
-                )
-                for standing in self.standings(view)
-            ],
+            achievements=[self.status(standing, holders) for standing in self.standings(view)],
+        )
+
+    def status(
+        self, standing: Standing, holders: HolderCounts | None = None
+    ) -> AchievementStatus:
+        """One achievement, and the progress towards it."""
+        return replace(
+            self._statuses[standing.achievement.id],
+            unlocked=standing.held is not None,
+            unlocked_at=standing.held and standing.held.first,
+            occurrences=standing.held.times if standing.held else 0,
+            last_unlocked_at=standing.held and standing.held.last,
+            progress=standing.progress,
+            progress_hidden=standing.is_masked,
+            rarity=present_rarity(standing.achievement, holders),
         )
 
     def badges(self, view: LearnerView, holders: HolderCounts | None = None) -> BadgesAnswer:
@@ -191,8 +194,15 @@ class Presenter:
         return [
             _standing(view, achievement, condition)
             for achievement, condition in self._conditions
-            if achievement.id in view.unlocks or achievement.is_open
+            if _is_seen(view, achievement)
         ]
+
+    def standing(self, view: LearnerView, achievement_id: str) -> Standing | None:
+        """The same for one achievement; None where the learner may not know of it."""
+        for achievement, condition in self._conditions:
+            if achievement.id == achievement_id and _is_seen(view, achievement):
+                return _standing(view, achievement, condition)
+        return None
 
     def _counts(self, view: LearnerView) -> AchievementCounts:
         unlocked = [found for found, _ in self._conditions if found.id in view.unlocks]
@@ -252,6 +262,10 @@ def _topics(state: LearnerState) -> list[tuple[str, Totals]]:
     return sorted(
         (topic, totals) for topic, totals in state.topics.items() if totals.completions > 0
     )
+
+
+def _is_seen(view: LearnerView, achievement: Achievement) -> bool:
+    return achievement.id in view.unlocks or achievement.is_open
 
 
 def _standing(view: LearnerView, achievement: Achievement, condition: Condition) -> Standing:
