@@ -18,7 +18,14 @@ from uuid import UUID
 from progress_worker.domain.buckets import bucket_of
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import Derivation
-from progress_worker.domain.explained_tree import Node, Subject, status_in, subject_of, tree_of
+from progress_worker.domain.explained_tree import (
+    Node,
+    RuleStatus,
+    Subject,
+    status_in,
+    subject_of,
+    tree_of,
+)
 from progress_worker.domain.filters import Filter
 from progress_worker.domain.occurrences import unlock_name
 from progress_worker.domain.reducer import Unlock
@@ -95,7 +102,7 @@ class Today(NamedTuple):
     """
 
     rule_version: int
-    status: str
+    status: RuleStatus
     holds: bool | None
 
 

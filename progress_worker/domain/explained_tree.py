@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from progress_worker.domain import rule_kinds as spec
 from progress_worker.domain.achievements import Achievement, Retired
@@ -48,8 +48,12 @@ def subject_of(book: RuleBook, achievement_id: str, occurrence: int | None) -> S
     return None
 
 
-def status_in(book: RuleBook, achievement_id: str) -> str:
-    """active, retired, closed, paused or withdrawn; absent if the rule book does not have it."""
+#: `absent` is what a rule book does not have.
+RuleStatus = Literal["active", "retired", "paused", "closed", "withdrawn", "absent"]
+
+
+def status_in(book: RuleBook, achievement_id: str) -> RuleStatus:
+    """The achievement's status in the rule book."""
     for each in book.content.each_achievement():
         if each.id == achievement_id:
             return "retired" if isinstance(each.status, Retired) else each.status

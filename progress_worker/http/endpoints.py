@@ -45,8 +45,9 @@ def refuse_as_problem(call: Call, error: Expected) -> Response:
 class Endpoint:
     """A path, its handler, and what the OpenAPI document says about it.
 
-    The path may have a placeholder, which stands for any text; where two paths match, the one that
-    has more after it counts. Without a tag, the document leaves the endpoint out. `answer` is the model of its JSON, or the content by media type.
+    The path may have a placeholder, which stands for any text. Where two paths match, the one that
+    has more after it counts. Without a tag, the document leaves the endpoint out. `answer` is the
+    model of its JSON, or the content by media type.
     `statuses` are those that only this endpoint has. `refuse` makes the answer of an error.
     Clients keep the answers for a learner and ask whether they still hold, except where not `kept`.
     An answer that `has_texts` of the rule book is in the reader's language. One that `has_rarity`

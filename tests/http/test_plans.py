@@ -24,11 +24,14 @@ STATEMENTS: dict[str, Select[Any]] = {
     "history": view_statements.HISTORY,
     "streak": view_statements.STREAK,
     "completions": COMPLETIONS,
+    "explanation": view_statements.LEARNER_AND_RETENTION,
+    "unlocks": view_statements.UNLOCKS,
     "changes": view_statements.CHANGES,
 }
 PARAMETERS = {
     "user_id": "learner-1",
     "topic": "topic",
+    "achievement_id": "first",
     "first_day": dt.date(2026, 11, 1),
     "last_day": dt.date(2026, 11, 23),
     "user_ids": "{learner-1,learner-2}",

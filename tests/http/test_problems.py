@@ -16,6 +16,8 @@ pytestmark = pytest.mark.integration
 PATHS = (
     "/api/progress",
     "/api/progress/achievements",
+    "/api/progress/achievements/first",
+    "/api/progress/achievements/first/explanation",
     "/api/progress/badges",
     "/api/progress/statistics",
     "/api/progress/history",

@@ -25,7 +25,6 @@ from progress_worker.http.api.responses_of_explanations import (
 from progress_worker.http.languages import negotiate
 
 _SPOKEN = tuple(SENTENCES)
-_INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _BY = "~"
 
 
@@ -67,7 +66,7 @@ def present_explanation(
     say = SENTENCES[spoken.sentences]
 
     def node_of(node: Node) -> ExplainedNode:
-        days = found.days.get(node.number)
+        days = [ExplainedDays(**alike._asdict()) for alike in found.days.get(node.number, ())]
         return ExplainedNode(
             node=node.number,
             sentence=say(node, names),
@@ -79,7 +78,7 @@ def present_explanation(
             missing=node.missing,
             holds=node.holds,
             window=node.window,
-            days=days and [ExplainedDays(**alike._asdict()) for alike in days],
+            days=days or None,
             parts=[node_of(part) for part in node.parts],
         )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta
 
+from progress_worker.domain.explained_tree import RuleStatus
 from progress_worker.domain.streak_reading import DayStatus
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.http.api.fields import (
@@ -29,7 +30,6 @@ _Measure = Annotated[
         examples=["exercises_completed[difficulty=hard]", "parts_met"],
     ),
 ]
-_RuleStatus = Literal["active", "retired", "paused", "closed", "withdrawn", "absent"]
 _EventId = Annotated[UUID, Meta(description="The completion's event id.")]
 
 
@@ -139,7 +139,7 @@ class StillHolds(Answer, frozen=True, kw_only=True):
     ]
     todays_rule_version: Annotated[int, Meta(description="The version of the active rule book.")]
     todays_status: Annotated[
-        _RuleStatus, Meta(description="The achievement's status in the active rule book.")
+        RuleStatus, Meta(description="The achievement's status in the active rule book.")
     ]
 
 
@@ -213,9 +213,7 @@ class ExplanationAnswer(Answer, frozen=True, kw_only=True):
     unlock: Annotated[UnlockExplained | None, Meta(description="The unlock; null while locked.")]
     still_holds: Annotated[
         StillHolds | None,
-        Meta(
-            description="Whether it holds today. The unlock is kept all the same; null while locked."
-        ),
+        Meta(description="Whether the rule holds today; null while locked."),
     ]
     progress_hidden: Annotated[
         bool,
