@@ -237,8 +237,10 @@ def _unlock_lines(found: Explanation) -> list[str]:
 
 
 def _grow(tree: Tree, found: Explanation, node: Node) -> None:
+    from rich.text import Text  # noqa: PLC0415
+
     mark = "yes" if node.holds else "no"
-    branch = tree.add(f"{node.number} [{mark}] {_say(found, node)}".replace("[", r"\["))
+    branch = tree.add(Text(f"{node.number} [{mark}] {_say(found, node)}"))
     for part in node.parts:
         _grow(branch, found, part)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ Read = Callable[[], AsyncIterator[Iterable[Completion]]]
 
 _REVISION_BYTES: Final = 4
 _UUID_BYTES: Final = 16
+_SORTED_AT_ONCE: Final = 1_000
 _Counts = Callable[[Completion], bool]
 
 
@@ -140,7 +142,10 @@ class Explanation:
 
     def lines(self) -> Iterator[str]:
         """`event_id:revision` of every completion that counted, sorted."""
-        for event in sorted(self.events):
+        # One sort of all would keep the interpreter's lock from other threads.
+        starts = range(0, len(self.events), _SORTED_AT_ONCE)
+        runs = [sorted(self.events[start : start + _SORTED_AT_ONCE]) for start in starts]
+        for event in heapq.merge(*runs):
             revision = int.from_bytes(event[_UUID_BYTES:])
             yield f"{UUID(bytes=event[:_UUID_BYTES])}:{revision}"
 

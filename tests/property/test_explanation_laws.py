@@ -118,3 +118,12 @@ def test_pages_are_all_that_counted(arrivals: list[Any], limit: int) -> None:
         assert len(page.completions) == limit
         before = page.completions[-1].position
     assert pages == whole.completions
+
+
+def test_the_digest_of_many() -> None:
+    """Event ids in no order, more than are sorted at once."""
+    done = [completion(n * 7_919 % 10_007, exercise_id=str(n)) for n in range(1, 3_500)]
+    store = Store(every_rule.BOOK)
+    store.apply(done)
+    found = explained(store, "ada", "rule_0")
+    agree(found, naive_counted(WRITTEN[0], None, None, done), done)

@@ -26,8 +26,8 @@ from progress_worker.storage.read.views import (
 )
 from progress_worker.storage.unlock_records import unlock_record
 
-#: Deriving by two rule books takes 40 µs a completion, so the event loop waits 8 ms for a chunk.
-_CHUNK_ROWS: Final = 200
+#: Deriving by two rule books takes 40 µs a completion, so the event loop waits 4 ms for a chunk.
+_CHUNK_ROWS: Final = 100
 
 
 class ExplanationReads:
