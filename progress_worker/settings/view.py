@@ -90,13 +90,14 @@ class ViewSettings(TokenSettings):
         default=10,
         ge=1,
         le=200,
-        description="Connections to Postgres for all reads except exports.",
+        description="Connections to Postgres for all reads except exports and explanations.",
     )
     view_export_pool_size: int = Field(
         default=2,
         ge=1,
         le=50,
-        description="How many exports are read at the same time. Each has its own connection.",
+        description="How many exports and explanations are read at the same time. Each has its own "
+        "connection.",
     )
     view_pool_timeout_seconds: Seconds = Field(
         default=2.0,
@@ -113,7 +114,7 @@ class ViewSettings(TokenSettings):
         default=300.0,
         gt=0,
         description="Time limit of a whole export: for reading it from Postgres and until its "
-        "client has it.",
+        "client has it. Time limit of reading an explanation.",
     )
     view_max_streams: int = Field(
         default=5_000,

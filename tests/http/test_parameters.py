@@ -22,6 +22,9 @@ GOOD = {
     "format": "csv",
     "ticket": "a",
     "last_event_id": "5",
+    "occurrence": "1",
+    "limit": "5",
+    "before": "2026-11-23T10:00:00.000000Z~00000000-0000-0000-0000-000000000001",
 }
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
@@ -29,7 +32,10 @@ FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 def query_parameters() -> list[tuple[str, str]]:
     """Every path and each of its query parameters."""
     return [
-        (path.replace("{topic}", "graphs").removeprefix(PREFIX), parameter["name"])
+        (
+            path.replace("{topic}", "graphs").replace("{id}", "first").removeprefix(PREFIX),
+            parameter["name"],
+        )
         for path, operations in openapi_document()["paths"].items()
         for parameter in operations["get"].get("parameters", ())
         if parameter["in"] == "query"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+import random
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from progress_worker.embedded.database import Database
@@ -436,3 +440,47 @@ async def test_many_at_once_take_turns(ruled: Ruled, stage: Stage) -> None:
     asked = [stage.get("/achievements/first/explanation") for _ in range(12)]
     answers: list[httpx.Response] = await asyncio.gather(*asked)
     assert [answer.status_code for answer in answers] == [200] * 12
+
+
+PAGE = Path("docs/explanations.md").read_text("utf-8")
+#: Each filter of the documentation, and the condition that it gives an auditor.
+FILTERS = re.findall(r"^\| `(.+?: .+?)` \| `(.+)` \|$", PAGE, re.MULTILINE)
+
+
+async def test_an_auditor_finds_the_digests(ruled: Ruled, stage: Stage) -> None:
+    """By the conditions of the documentation, each for a rule of its own."""
+    assert len(FILTERS) == 10
+    entries = [
+        f"  - {{id: of_{n}, name: N, description: D, category: c, tier: gold, points: 1, icon: i,\n"
+        f"     rule: {{exercises_completed: {{at_least: 1, {asked}}}}}}}\n"
+        for n, (asked, _) in enumerate(FILTERS)
+    ]
+    await ruled.activate(RULES.replace("version: 8", "version: 9") + "".join(entries))
+    rng = random.Random(5)
+    await ruled.apply(
+        *(
+            completed(
+                "ada",
+                topic=rng.choice(["algorithms", "databases"]),
+                difficulty=rng.choice(["easy", "hard"]),
+                grade=rng.choice([None, 59.99, 60, 90]),
+                hints_used=rng.choice([0, 1, 2]),
+                time_spent_seconds=rng.choice([0, 600, 601]),
+                completed_at=f"2026-{rng.choice(['03-28', '03-30', '04-01', '04-02'])}"
+                f"T{rng.choice(['02:59', '03:00', '11:00', '12:30'])}:00+02:00",
+                timezone=rng.choice([None, "Europe/Berlin", "Asia/Tokyo"]),
+            )
+            for _ in range(60)
+        )
+    )
+    for n, (asked, condition) in enumerate(FILTERS):
+        query = f"""
+        SELECT event_id || ':' || revision FROM completion
+        WHERE user_id = 'ada' AND NOT revoked AND {condition} ORDER BY event_id
+        """
+        with psycopg.connect(ruled.url) as connection:
+            lines = [line for (line,) in connection.execute(query.encode()).fetchall()]
+        assert 0 < len(lines) < 60, asked
+        printed = "".join(f"{line}\n" for line in lines)
+        found = await explained(stage, f"of_{n}", limit=100)
+        assert found["evidence"]["sha256"] == hashlib.sha256(printed.encode()).hexdigest(), asked
