@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.every_rule import THRESHOLDS, WRITTEN
 from tests.explaining import counted, explained
 from tests.folding import Store, stored
 from tests.histories import completion, cuts, histories
-from tests.naive import counting
+from tests.naive import counting, days_of, most_weeks
 from tests.naive_rules import iso_week, naive_counted, naive_occurrences
 from tests.property import test_repeat_laws as repeats
 
@@ -127,3 +128,35 @@ def test_the_digest_of_many() -> None:
     store.apply(done)
     found = explained(store, "ada", "rule_0")
     agree(found, naive_counted(WRITTEN[0], None, None, done), done)
+
+
+STREAKS = {10: "days", 11: "days", 17: "weeks", 18: "weeks"}
+
+
+@given(histories(), cuts(), st.sampled_from([*STREAKS]))
+def test_the_days_of_a_streak_make_the_streak(
+    arrivals: list[Any], lengths: list[int], position: int
+) -> None:
+    store = stored(every_rule.BOOK, arrivals, lengths)
+    policy = every_rule.POLICY
+    for user_id, rows in store.learners.items():
+        found = explained(store, user_id, f"rule_{position}")
+        value = found.root.progress.current
+        alike = found.days.get(0, [])
+        statuses = {
+            each.first_day + dt.timedelta(days=n): each.status
+            for each in alike
+            for n in range((each.last_day - each.first_day).days + 1)
+        }
+        lived, excused = days_of(counting(rows.completions.values()), policy)
+        active = {day.toordinal() for day, status in statuses.items() if status == "active"}
+        assert active <= lived
+        assert bool(active) == bool(value)
+        if not active:
+            continue
+        if STREAKS[position] == "days":
+            assert (len(active), "missed" in statuses.values()) == (value, False)
+            assert {min(statuses), max(statuses)} <= {dt.date.fromordinal(day) for day in active}
+        else:
+            weeks = policy.week_starts_on, policy.week_days
+            assert most_weeks(frozenset(active), excused, *weeks) == value
