@@ -29,12 +29,18 @@ exercises_completed: {at_least: 1, difficulty: hard}
 exercises_completed: {at_least: 2, topic: databases, min_grade: 89.5, max_hints: 0}
   You completed 0 of 2 exercises in Databases with a grade of at least 89.5% without hints.
   Du hast 0 von 2 Aufgaben in Databases mit mindestens 89,5 % ohne Hinweise gelöst.
-exercises_completed: {at_least: 2, max_hints: 1, max_seconds: 90, between: "22:00-04:30"}
-  You completed 0 of 2 exercises with at most 1 hint in at most 1 min 30 s each between 22:00 and 04:30.
-  Du hast 0 von 2 Aufgaben mit höchstens 1 Hinweis in jeweils höchstens 1 min 30 s zwischen 22:00 und 04:30 Uhr gelöst.
-exercises_completed: {at_least: 2, weekdays: [sat, sun], from: 2026-03-28, until: 2026-04-01}
-  You completed 3 of 2 exercises on a Saturday or Sunday from 28 March 2026 on until 1 April 2026.
-  Du hast 3 von 2 Aufgaben an einem Samstag oder Sonntag ab dem 28. März 2026 bis zum 1. April 2026 gelöst.
+exercises_completed: {at_least: 2, max_hints: 1, max_seconds: 90}
+  You completed 0 of 2 exercises with at most 1 hint in at most 1 min 30 s each.
+  Du hast 0 von 2 Aufgaben mit höchstens 1 Hinweis in jeweils höchstens 1 min 30 s gelöst.
+exercises_completed: {at_least: 2, between: "22:00-04:30"}
+  You completed 0 of 2 exercises between 22:00 and 04:30.
+  Du hast 0 von 2 Aufgaben zwischen 22:00 und 04:30 Uhr gelöst.
+exercises_completed: {at_least: 2, weekdays: [sat, sun]}
+  You completed 3 of 2 exercises on a Saturday or Sunday.
+  Du hast 3 von 2 Aufgaben an einem Samstag oder Sonntag gelöst.
+exercises_completed: {at_least: 2, from: 2026-03-28, until: 2026-04-01}
+  You completed 3 of 2 exercises from 28 March 2026 on until 1 April 2026.
+  Du hast 3 von 2 Aufgaben ab dem 28. März 2026 bis zum 1. April 2026 gelöst.
 exercises_completed: {at_least: 1, "on": "12-24"}
   You completed 0 of 1 exercise on 24 December.
   Du hast 0 von 1 Aufgabe am 24. Dezember gelöst.

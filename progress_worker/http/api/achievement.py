@@ -17,6 +17,8 @@ from progress_worker.domain.explained_tree import Subject, subject_of
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.http.api.presentation import Standing, presenter_of
 from progress_worker.http.api.presentation_of_explanations import (
+    BY,
+    EPOCH,
     Spoken,
     languages_of,
     present_explanation,
@@ -29,7 +31,6 @@ from progress_worker.http.conditional import caching_headers
 from progress_worker.http.endpoints import Endpoint
 from progress_worker.http.languages import accepted_languages
 from progress_worker.http.parameters import Parameter, whole_number
-from progress_worker.http.problems import InvalidRequestError
 from progress_worker.storage.read.explanations import OpenExplanation
 from progress_worker.storage.read.views import LearnerView, Stamp, StoredRow
 
@@ -37,17 +38,15 @@ _MOST_COMPLETIONS: Final = 100
 _LAST_OCCURRENCE: Final = 999_953
 #: Characters whose decoding takes as long as one line of a digest.
 _CHARACTERS_PER_LINE: Final = 20
-_POSITION: Final = re.compile(r"([0-9]{4}-[0-9-]{5}T[0-9:.]{15}Z)~([0-9a-f-]{36})")
+#: Microseconds since 1970, and the event id.
+_POSITION: Final = r"^[0-9]{1,16}~[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 def _read_position(text: str) -> Position:
-    found = _POSITION.fullmatch(text)
-    try:
-        if found:
-            return dt.datetime.fromisoformat(found[1]), UUID(found[2])
-    except ValueError:
-        pass
-    raise ValueError("send the `next` of the page before it")
+    if not re.fullmatch(_POSITION, text):
+        raise ValueError("send the `next` of the page before it")
+    microseconds, _, event_id = text.partition(BY)
+    return EPOCH + dt.timedelta(microseconds=int(microseconds)), UUID(event_id)
 
 
 ID: Final[Parameter[str]] = Parameter(
@@ -78,7 +77,7 @@ BEFORE: Final[Parameter[Position | None]] = Parameter(
     "before",
     "For the next page of completions: the `next` of the page before it.",
     _read_position,
-    {"type": "string"},
+    {"type": "string", "pattern": _POSITION},
     None,
 )
 
@@ -130,8 +129,7 @@ async def _choose(
     of_that_day = unlock is None or subject is not None
     subject = subject or subject_of(stamp.book, wanted, occurrence)
     if subject is None:
-        message = "the achievement has no such occurrence"
-        raise InvalidRequestError([OCCURRENCE.invalid(message)])
+        raise HTTPException(404, "The achievement has no such occurrence.")
     page = Page(values[LIMIT], values[BEFORE])
     active = await source.active()
     return _Chosen(Question(subject, learner.state, unlock, active, page), of_that_day)

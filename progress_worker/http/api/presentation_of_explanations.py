@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import datetime as dt
+from typing import Final, NamedTuple
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.explain import Counted, Explanation, Position, Question, UnlockRecord
@@ -24,8 +25,11 @@ from progress_worker.http.api.responses_of_explanations import (
 )
 from progress_worker.http.languages import negotiate
 
-_SPOKEN = tuple(SENTENCES)
-_BY = "~"
+_SPOKEN: Final = tuple(SENTENCES)
+#: Between the two parts of a written position.
+BY: Final = "~"
+EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
 class Spoken(NamedTuple):
@@ -51,7 +55,7 @@ def languages_of(accepted: str, book: RuleBook) -> Spoken:
 def written_position(position: Position) -> str:
     """The place of a completion in the order of work, for the parameter `before`."""
     completed_at, event_id = position
-    return f"{completed_at:%Y-%m-%dT%H:%M:%S.%fZ}{_BY}{event_id}"
+    return f"{(completed_at - EPOCH) // _MICROSECOND}{BY}{event_id}"
 
 
 def present_explanation(
