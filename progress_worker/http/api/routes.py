@@ -218,6 +218,18 @@ def _leads_to_topic(topic: str) -> dict[str, Any]:
     return {"links": {"skill_level": link}}
 
 
+#: The same from the first achievement of an answer.
+_LEADS_TO_ACHIEVEMENT: Final = {
+    "links": {
+        operation: {
+            "operationId": operation,
+            "parameters": {"id": "$response.body#/achievements/0/id"},
+            "description": "An achievement of the answer. Pass the same `user_id`, if any.",
+        }
+        for operation in ("achievement", "explanation")
+    }
+}
+
 _endpoint = partial(Endpoint, tag="progress", needs_token=True)
 
 ENDPOINTS: Final = (
@@ -236,6 +248,7 @@ ENDPOINTS: Final = (
         parameters=(USER_ID,),
         has_texts=True,
         has_rarity=True,
+        about=_LEADS_TO_ACHIEVEMENT,
     ),
     _endpoint(
         "/api/progress/badges",
