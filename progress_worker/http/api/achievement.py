@@ -89,7 +89,8 @@ async def achievement(question: Asked) -> Response:
     language = question.language(found.stamp)
     if unchanged := question.unchanged(found.stamp, language):
         return unchanged
-    body = msgspec.json.encode(presenter_of(found.stamp.book, language).status(standing))
+    presenter = presenter_of(found.stamp.book, language)
+    body = msgspec.json.encode(presenter.status(standing, question.rarity))
     return _json(body, question.tag(found.stamp, language), language)
 
 
@@ -193,6 +194,7 @@ ENDPOINTS: Final = (
         of_learner(achievement),
         answer=AchievementStatus,
         parameters=(ID, USER_ID),
+        has_rarity=True,
     ),
     _endpoint(
         "/api/progress/achievements/{id}/explanation",

@@ -22,6 +22,7 @@ from progress_worker.http.api.presentation_of_streaks import streak_in_short
 from progress_worker.http.api.responses import (
     AchievementCounts,
     AchievementsAnswer,
+    AchievementStatus,
     AchievementSummary,
     Badge,
     BadgesAnswer,
@@ -119,9 +120,7 @@ class Presenter:
             achievements=[self.status(standing, holders) for standing in self.standings(view)],
         )
 
-    def status(
-        self, standing: Standing, holders: HolderCounts | None = None
-    ) -> AchievementStatus:
+    def status(self, standing: Standing, holders: HolderCounts | None = None) -> AchievementStatus:
         """One achievement, and the progress towards it."""
         return replace(
             self._statuses[standing.achievement.id],
