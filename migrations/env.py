@@ -7,11 +7,11 @@ migration.
 
 from alembic import context
 
-from progress_worker.storage.schema.tables import metadata
+from progress_worker.storage.schema.local_tables import all_tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=all_tables,
     transaction_per_migration=True,
     compare_server_default=True,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,10 +18,8 @@ from aiokafka.client import AIOKafkaClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 from yarl import URL
 
-from progress_worker.at_risk.service import WarningService
-from progress_worker.at_risk.warner import Warner
-from progress_worker.commands.agent import CommandHandler
-from progress_worker.commands.excusing import Excusing
+from progress_worker.at_risk.building import warning_service
+from progress_worker.commands.building import command_handler
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.errors import ProgressError
 from progress_worker.http.serving.probes import ProbeServer, add_probes
@@ -43,17 +41,17 @@ from progress_worker.runtime.service import WorkerApp
 from progress_worker.runtime.starting import check_kafka, check_port, data_directory
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.worker import Settings, load_settings
-from progress_worker.storage.database import create_engine
+from progress_worker.storage.database import Connection, create_engine
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import rulebooks
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.expiries import Expiries
 from progress_worker.telemetry.logs import configure_logs
 from progress_worker.telemetry.metrics import Metrics
+from progress_worker.walks.building import walk_services
 from progress_worker.walks.housekeeping import Housekeeping
-from progress_worker.walks.moving import MoveSchedule, MoveToRuleBook
-from progress_worker.walks.rarity import rarity_walk
-from progress_worker.walks.service import Schedule, WalkService
+from progress_worker.walks.moving import MoveToRuleBook
 from progress_worker.walks.walk import Walk
 
 if TYPE_CHECKING:
@@ -79,18 +77,18 @@ class Worker:
         self.retry = RetryPolicy(settings.retry_max_wait_seconds, self.metrics)
         rules = load_rules(settings)
         self.books = RuleBooks(rules.book)
-        settle_rules = partial(
-            rulebooks.settle, books=self.books, content=rules.text, built_in=rules.file is None
-        )
+        self._rules = rules
+        pepper = settings.erasure_pepper
+        self.erasures = Erasures(pepper.get_secret_value() if pepper else None)
         self.expiries = None if settings.streak_at_risk_hours is None else Expiries(self.books)
-        self._messages = messages = Messages.of(settings)
+        self.messages = messages = Messages.of(settings)
         self.decoder = Decoder(
             max_value_bytes=settings.max_value_bytes,
             max_future_seconds=settings.max_future_seconds,
             day_starts=lambda: self.books.active.day_starts,
         )
         self.cache = LearnerCache(settings.cached_learners)
-        self._outbox_filled = outbox_filled = asyncio.Event()
+        self.outbox_filled = outbox_filled = asyncio.Event()
         self.observer = new_observers(self.metrics, tracing)
         self.projector = Projector(
             self.engine,
@@ -102,12 +100,10 @@ class Worker:
             time_limit_seconds=limit,
             cache=self.cache,
             expiries=self.expiries,
+            erasures=self.erasures,
             emit_level_changes=settings.emit_level_changes,
         )
         self.recalculation = Recalculation(
-            self.engine, self.books, messages, self.expiries, time_limit_seconds=limit
-        )
-        excusing = Excusing(
             self.engine, self.books, messages, self.expiries, time_limit_seconds=limit
         )
         self.ingest = IngestService(
@@ -117,7 +113,7 @@ class Worker:
             self.retry,
             self.metrics,
             self.observer,
-            settle_rules,
+            self.settle,
         )
         self.dead_letters = DeadLetterWriter(
             self.engine,
@@ -127,18 +123,22 @@ class Worker:
                 dead_letter_topic=settings.commands_dead_letter_topic,
             ),
             self.observer,
+            self.erasures,
             outbox_filled=outbox_filled,
             time_limit_seconds=limit,
         )
-        self.commands = CommandHandler(
+        self.commands = command_handler(
+            settings,
+            self.engine,
+            self.books,
+            messages,
+            self.expiries,
+            self.erasures,
             self.recalculation,
-            excusing,
             self.dead_letters,
             self.retry,
             self.ingest.crash,
-            at_once=settings.commands_at_once,
-            drain_timeout_seconds=settings.drain_timeout_seconds,
-            max_future_seconds=settings.max_future_seconds,
+            outbox_filled,
         )
         self.relay = RelayService(
             settings, self.engine, self.retry, self.metrics, self.observer, outbox_filled
@@ -147,7 +147,7 @@ class Worker:
             self.engine,
             self.metrics,
             self.books,
-            settle_rules,
+            self.settle,
             time_limit_seconds=limit,
             instance=f"{settings.instance}/{os.getpid()}",
         )
@@ -176,38 +176,14 @@ class Worker:
             obstacles.append(f"Kafka does not answer: {', '.join(silent)}.")
         return obstacles
 
-    def walk_services(self, app: faust.App) -> Iterator[WalkService]:
-        """The services that take the walks over all learners on while this worker leads."""
-        walks: list[tuple[Walk, Schedule]] = [(self.walk, MoveSchedule(self.books))]
-        if hours := self.settings.rarity_hours:
-            limit = self.settings.database_statement_timeout_seconds
-            walks.append(rarity_walk(self.engine, self.books, self.metrics, hours, limit))
-        rate = self.settings.walk_learners_per_second
-        for walk, schedule in walks:
-            yield WalkService(
-                app,
-                walk,
-                schedule,
-                self.books,
-                self.metrics.total_lag,
-                learners_per_second=rate,
-            )
+    async def settle(self, connection: Connection) -> None:
+        """Find out which rule book is active, and that erased learners are recognised.
 
-    def warning_service(self, app: faust.App) -> WarningService | None:
-        """The service that warns of streaks at risk while this worker leads; None where off."""
-        hours = self.settings.streak_at_risk_hours
-        if self.expiries is None or hours is None:
-            return None
-        warner = Warner(
-            self.engine,
-            self.books,
-            self.expiries,
-            self._messages,
-            hours=hours,
-            outbox_filled=self._outbox_filled,
-            time_limit_seconds=self.settings.database_statement_timeout_seconds,
-        )
-        return WarningService(app, warner, self.books, self.metrics)
+        The caller commits. Raises FatalError, with one sentence, where one of both is refused.
+        """
+        rules = self._rules
+        await rulebooks.settle(connection, self.books, rules.text, built_in=rules.file is None)
+        await self.erasures.check(connection)
 
     def watch_kafka(self, commands_client: Callable[[], AIOKafkaClient | None]) -> KafkaWatch:
         """The service that checks that Kafka answers every part's client, Faust's included."""
@@ -256,9 +232,22 @@ def create_app(settings: Settings) -> faust.App:
         app.service(tracing)  # type: ignore[arg-type]  # added first, so that it stops last
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
-    for walking in worker.walk_services(app):
+    for walking in walk_services(
+        app, settings, worker.engine, worker.books, worker.walk, worker.metrics
+    ):
         app.service(walking)  # type: ignore[arg-type]
-    if (warnings := worker.warning_service(app)) is not None:
+    if worker.expiries is not None and (hours := settings.streak_at_risk_hours) is not None:
+        warnings = warning_service(
+            app,
+            worker.engine,
+            worker.books,
+            worker.expiries,
+            worker.messages,
+            worker.metrics,
+            worker.outbox_filled,
+            hours=hours,
+            time_limit_seconds=settings.database_statement_timeout_seconds,
+        )
         app.service(warnings)  # type: ignore[arg-type]
     app.service(worker.watch_kafka(partial(commands_client, app)))  # type: ignore[arg-type]
     app.stop_together(

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     REJECTED_BY_DATABASE = "rejected_by_database"
     BEYOND_RETENTION = "beyond_retention"
     NOT_FINISHED = "not_finished"
+    ERASURE_NOT_CONFIGURED = "erasure_not_configured"
 
 
 class ProgressError(Exception):

@@ -16,6 +16,7 @@ from progress_worker import __version__
 from progress_worker.cli.checking import checking_cli
 from progress_worker.cli.common import Commands, console
 from progress_worker.cli.dlq import dlq_cli
+from progress_worker.cli.erasures import erasing_cli
 from progress_worker.cli.explain import explain
 from progress_worker.cli.migrating import migrating_cli
 from progress_worker.cli.publishing import publishing_cli
@@ -37,7 +38,7 @@ cli = typer.Typer(
 )
 cli.add_typer(dlq_cli, name="dlq")
 cli.add_typer(rules_cli, name="rules")
-for commands in (running_cli, migrating_cli, checking_cli, publishing_cli):
+for commands in (running_cli, migrating_cli, checking_cli, erasing_cli, publishing_cli):
     cli.add_typer(commands)
 cli.command()(verify)
 cli.command()(explain)

@@ -1,4 +1,4 @@
-"""Carries out commands: derives a learner again from the stored completions.
+"""Carries out commands: recalculations, excuses and erasures.
 
-May import: errors, events, domain, storage, runtime, outbox.
+May import: errors, events, domain, settings, storage, runtime, outbox.
 """

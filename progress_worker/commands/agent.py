@@ -14,7 +14,8 @@ from weakref import WeakValueDictionary
 import faust
 from faust.types import TP
 
-from progress_worker.commands.decode import excuse_of
+from progress_worker.commands.decode import erasure_of, excuse_of
+from progress_worker.commands.erasing import Erasing
 from progress_worker.commands.excusing import Excusing
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.errors import (
@@ -27,7 +28,9 @@ from progress_worker.errors import (
 from progress_worker.events.cloudevents import Envelope, Headers
 from progress_worker.events.commands import (
     DAYS_EXCUSED,
+    ERASURE_REQUESTED,
     RECALCULATION_REQUESTED,
+    LearnerErasureRequested,
     RecalculationRequested,
     StreakDaysExcused,
 )
@@ -115,6 +118,7 @@ class CommandHandler:
         self,
         recalculation: Recalculation,
         excusing: Excusing,
+        erasing: Erasing,
         dead_letters: DeadLetterWriter,
         retry: RetryPolicy,
         fail: Callable[[BaseException], Awaitable[None]],
@@ -130,6 +134,7 @@ class CommandHandler:
         """
         self._recalculation = recalculation
         self._excusing = excusing
+        self._erasing = erasing
         self._max_future_seconds = max_future_seconds
         self._dead_letters = dead_letters
         self._retry = retry
@@ -145,6 +150,7 @@ class CommandHandler:
             {
                 RECALCULATION_REQUESTED: decoder_of(RecalculationRequested, self._recalculate),
                 DAYS_EXCUSED: decoder_of(StreakDaysExcused, self._excuse),
+                ERASURE_REQUESTED: decoder_of(LearnerErasureRequested, self._erase),
             },
             bare=RECALCULATION_REQUESTED,
         )
@@ -210,6 +216,12 @@ class CommandHandler:
     def _excuse(self, event: StreakDaysExcused, _envelope: Envelope, now: dt.datetime) -> Command:
         excuse = excuse_of(event, now, self._max_future_seconds)
         return Command(event.user_id, "excuse", partial(self._excusing.excuse, excuse))
+
+    def _erase(
+        self, event: LearnerErasureRequested, _envelope: Envelope, now: dt.datetime
+    ) -> Command:
+        erasure = erasure_of(event, now, self._max_future_seconds)
+        return Command(event.user_id, "erasure", partial(self._erasing.erase, erasure))
 
 
 def _record(message: faust.types.Message) -> CommandRecord:

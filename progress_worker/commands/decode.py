@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 
+from progress_worker.commands.erasing import Erasure
 from progress_worker.domain.excuses import Excuse
-from progress_worker.events.commands import StreakDaysExcused
+from progress_worker.events.commands import LearnerErasureRequested, StreakDaysExcused
 from progress_worker.events.decoding import utc_within
+
+
+def erasure_of(
+    event: LearnerErasureRequested, now: dt.datetime, max_future_seconds: float
+) -> Erasure:
+    """The request; `now` is aware. Raises PoisonError for one further in the future."""
+    requested_at = utc_within(event.requested_at, "requested_at", now, max_future_seconds)
+    return Erasure(event.user_id, event.erasure_id, requested_at)
 
 
 def excuse_of(event: StreakDaysExcused, now: dt.datetime, max_future_seconds: float) -> Excuse:

@@ -22,6 +22,7 @@ from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.replacing import derive_and_replace
 from progress_worker.storage.database import Connection
 from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.excuses import load_excuses, store_excuse
 from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.histories import connect_for_histories
@@ -40,6 +41,7 @@ class Excusing:
         books: RuleBooks,
         messages: Messages,
         expiries: Expiries | None,
+        erasures: Erasures,
         *,
         time_limit_seconds: float,
     ) -> None:
@@ -47,10 +49,13 @@ class Excusing:
         self._books = books
         self._messages = messages
         self._expiries = expiries
+        self._erasures = erasures
         self._time_limit = time_limit_seconds
 
     async def excuse(self, excuse: Excuse) -> list[Unlock]:
         """Return the unlocks that were added; nothing changes for a revision that is not higher.
+
+        Nor does it for an excuse that was issued before the learner was erased.
 
         Raises TransientError, PoisonError and FatalError as a batch does.
         """
@@ -62,6 +67,9 @@ class Excusing:
             # later one makes the save fail.
             whole = await load_whole(connection, self._books, set(users))
             state = whole.get(excuse.user_id) or self._books.active.new_learner(excuse.user_id)
+            await self._erasures.recall(connection, [state])
+            if state.is_erased(excuse.issued_at):
+                return []
             excuses = (await load_excuses(connection, users))[excuse.user_id]
             known = {other.excuse_id: other for other in excuses}
             stored = known.get(excuse.excuse_id)
@@ -93,5 +101,6 @@ class Excusing:
             )
             return replaced.unlocks
         state.dirty.changed = state.dirty.excused_days = state.dirty.expiry = True
-        await save(connection, Changes([state]), expiries=self._expiries)
+        changes = Changes([state])
+        await save(connection, changes, expiries=self._expiries, erasures=self._erasures)
         return []

@@ -113,6 +113,7 @@ def replacement(
     state, dirty = derived.state, derived.state.dirty
     state.version = stored.version
     state.kept_from = stored.kept_from
+    state.erased_until = stored.erased_until
     if only_topic is not None:
         state.rule_book = stored.rule_book  # levels that are kept may be by no rule book
     dirty.changed = True

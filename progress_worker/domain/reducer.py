@@ -36,6 +36,8 @@ class Outcome(StrEnum):
     REVISED = "revised"
     REVOKED = "revoked"
     DUPLICATE = "duplicate"
+    #: It was done before the learner was erased.
+    ERASED = "erased"
 
     # The hash of an enumeration runs in Python; outcomes are counted event by event.
     __hash__ = str.__hash__
@@ -88,6 +90,8 @@ def apply(
     book: RuleBook, state: LearnerState, arrival: Completion, stored: Completion | None
 ) -> Effects:
     """Fold one arriving revision in; `stored` is the completion's revision until now."""
+    if state.erased_until is not None and state.is_erased(arrival.completed_at):
+        return _NOTHING_TO_PUBLISH[Outcome.ERASED]
     if stored is not None and not supersedes(arrival.revision, stored.revision):
         return _NOTHING_TO_PUBLISH[Outcome.DUPLICATE]
     state.dirty.changed = True

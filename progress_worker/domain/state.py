@@ -80,6 +80,7 @@ class LearnerState:
     `unlocked` holds the ids of achievements that are unlocked, and `id#occurrence` for every
     occurrence but the first. `lost` has, for unlocks that were lost, the last generation.
     `kept_from` is set once completions were deleted: those before it may be missing.
+    `erased_until` is the barrier of the learner's last erasure: facts up to it do not count.
     `zone`, `offset` (in minutes, while no completion names a zone) and `day_start` (the hour) make
     the learner's clock. `complete` says that all of this release's parts were derived; a learner
     whom an older release saved last is not.
@@ -100,6 +101,7 @@ class LearnerState:
     unlocked: set[str] = field(default_factory=set)
     lost: dict[str, int] = field(default_factory=dict)
     kept_from: dt.datetime | None = None
+    erased_until: dt.datetime | None = None
     complete: bool = True
     #: The bounds of how far the learner's days were ahead of days in UTC, in minutes; see `travel`.
     #: After a revision they may be wider than they are by the completions that are left.
@@ -119,6 +121,10 @@ class LearnerState:
         for cell, totals in self.totals.items():
             self.overall.merge(totals)
             self.topics.setdefault(cell[0], Totals()).merge(totals)
+
+    def is_erased(self, instant: dt.datetime) -> bool:
+        """Whether what was done or issued at this instant is erased."""
+        return self.erased_until is not None and instant <= self.erased_until
 
     @property
     def active_days(self) -> Days:

@@ -15,6 +15,7 @@ from progress_worker.events.models import IncomingEvent
 
 RECALCULATION_REQUESTED: Final = "progress.recalculation.requested.v1"
 DAYS_EXCUSED: Final = "streak.days.excused.v1"
+ERASURE_REQUESTED: Final = "learner.erasure.requested.v1"
 
 MOST_EXCUSED_DAYS: Final = 366
 
@@ -24,6 +25,21 @@ class RecalculationRequested(IncomingEvent):
 
     user_id: UserId
     topic: Topic | None = Field(default=None, description="Only this topic's skill level.")
+
+
+class LearnerErasureRequested(IncomingEvent):
+    """Delete everything about a learner that was done until now."""
+
+    erasure_id: UUID = Field(
+        description="The request's identity; sent again, it carries the same id and does nothing.",
+        examples=["3d813cbb-47fb-42ba-91df-831e1593ac29"],
+    )
+    user_id: UserId
+    requested_at: Instant = Field(
+        description="What was done until this instant is deleted, and dropped if it arrives later: "
+        "RFC 3339 with an offset, not more than 5 minutes (a setting) in the future.",
+        examples=["2026-12-01T09:00:00+01:00"],
+    )
 
 
 class StreakDaysExcused(IncomingEvent):

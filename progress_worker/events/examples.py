@@ -7,12 +7,17 @@ from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
-from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
+from progress_worker.events.commands import (
+    DAYS_EXCUSED,
+    ERASURE_REQUESTED,
+    RECALCULATION_REQUESTED,
+)
 from progress_worker.events.models import (
     ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
     ACHIEVEMENTS_BACKFILLED,
     EXERCISE_COMPLETED,
+    LEARNER_ERASED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
     backfilled_event_id,
@@ -145,6 +150,14 @@ _EXCUSED: Final = {
     "last_day": "2026-12-26",
 }
 
+_ERASURE: Final = "3d813cbb-47fb-42ba-91df-831e1593ac29"
+_ERASURE_REQUESTED: Final = {
+    "erasure_id": _ERASURE,
+    "user_id": EXAMPLE_LEARNER,
+    "requested_at": "2026-12-01T09:00:00+01:00",
+}
+_ERASED: Final = {"erasure_id": _ERASURE, "erased_at": "2026-12-01T08:00:01Z"}
+
 _STRUCTURED: Final = {
     "headers": {"content-type": STRUCTURED_JSON},
     "payload": {
@@ -174,5 +187,7 @@ EXAMPLES: Final[dict[str, _Object]] = {
     "recalculationRequested": _binary(
         RECALCULATION_REQUESTED, _COMMAND, "/operations", {"user_id": EXAMPLE_LEARNER}
     ),
+    "learnerErasureRequested": _binary(ERASURE_REQUESTED, _COMMAND, _PLATFORM, _ERASURE_REQUESTED),
+    "learnerErased": _binary(LEARNER_ERASED, _ERASURE, _WORKER, _ERASED),
     "streakDaysExcused": _binary(DAYS_EXCUSED, _COMMAND, _PLATFORM, _EXCUSED),
 }

@@ -19,6 +19,7 @@ SKILL_LEVEL_CHANGED: Final = "skill.level.changed.v1"
 STREAK_AT_RISK: Final = "streak.at_risk.v1"
 ACHIEVEMENT_REVOKED: Final = "achievement.revoked.v1"
 ACHIEVEMENTS_BACKFILLED: Final = "achievements.backfilled.v1"
+LEARNER_ERASED: Final = "learner.erased.v1"
 
 #: The namespace of every derived identifier. It may never change.
 NAMESPACE: Final = UUID("6f5d1d0e-9d52-5b0c-8a4e-2f6a0c7d3b11")
@@ -253,6 +254,13 @@ class SkillLevelChanged(OutgoingEvent):
     average_grade: float | None = Field(
         description="Over the topic's graded exercises, in percent; null without any."
     )
+
+
+class LearnerErased(OutgoingEvent):
+    """Everything about a learner was deleted. Delete what you have of the record key's learner."""
+
+    erasure_id: UUID = Field(description="Also `ce_id`: that of the request.")
+    erased_at: AwareDatetime = Field(description="When it was deleted.")
 
 
 class StreakAtRisk(OutgoingEvent):

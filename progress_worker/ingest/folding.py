@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Outcome, Unlock, apply
@@ -21,6 +21,7 @@ from progress_worker.storage.write.saving import Changes
 
 #: A record and what it says.
 Arrival: TypeAlias = tuple[Record, Decoded]
+_NOT_STORED: Final = frozenset({Outcome.DUPLICATE, Outcome.ERASED})
 #: Learner, achievement, occurrence and generation.
 _UnlockKey: TypeAlias = tuple[str, str, int, int]
 
@@ -67,7 +68,7 @@ def fold(
             continue
         effects = apply(by_version[state.rule_book], state, completion, stored)
         folded.outcomes[effects.outcome] += 1
-        if effects.outcome is Outcome.DUPLICATE:
+        if effects.outcome in _NOT_STORED:
             continue
         latest[key] = decided[key] = completion
         if effects.losses:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from progress_worker.domain.reducer import Outcome
 from progress_worker.errors import LearnerChangedError, PoisonError, ProgressError
 from progress_worker.ingest.batch_steps import (
     BatchDecoded,
@@ -23,11 +24,13 @@ from progress_worker.ingest.batch_steps import (
 )
 from progress_worker.ingest.decode import Decoder
 from progress_worker.ingest.folding import Arrival, Fold, fold
+from progress_worker.outbox.letters import letters_kept
 from progress_worker.outbox.messages import DeadLetter, Messages, Record
 from progress_worker.storage.database import Connection, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import batches
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.saving import save
 from progress_worker.telemetry.observer import Observer
@@ -48,6 +51,7 @@ class Projector:
         time_limit_seconds: float,
         cache: LearnerCache,
         expiries: Expiries | None,
+        erasures: Erasures,
         emit_level_changes: bool = False,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -62,6 +66,7 @@ class Projector:
         self._emit_level_changes = emit_level_changes
         self._cache = cache
         self._expiries = expiries
+        self._erasures = erasures
         self._clock = clock
 
     def decode(self, records: Sequence[Record]) -> tuple[list[Arrival], list[DeadLetter]]:
@@ -103,7 +108,9 @@ class Projector:
         completions = [decoded.completion for _, decoded in arrivals]
         async with connect_for(self._engine, self._time_limit) as connection:
             started = time.perf_counter()
-            loaded = await batches.load(connection, self._books, self._cache, completions)
+            loaded = await batches.load(
+                connection, self._books, self._cache, self._erasures, completions
+            )
             self._observer.done(LearnersLoaded(time.perf_counter() - started))
             return await self._save(connection, arrivals, letters, loaded)
 
@@ -126,10 +133,13 @@ class Projector:
         )
         seconds = time.perf_counter() - started
         self._observer.done(BatchFolded(folded, len(loaded.learners), seconds))
-        folded.letters += letters
+        kept = await letters_kept(connection, self._erasures, letters)
+        folded.letters += kept
+        if len(kept) < len(letters):
+            folded.outcomes[Outcome.ERASED] += len(letters) - len(kept)
         folded.messages += [self._messages.dead_letter(letter, now) for letter in folded.letters]
         started = time.perf_counter()
-        await save(connection, folded.changes, folded.messages, self._expiries)
+        await save(connection, folded.changes, folded.messages, self._expiries, self._erasures)
         with self._observer.around(CommitTransaction()):
             await connection.commit()
         self._cache.put(loaded.learners.values())

@@ -50,6 +50,7 @@ def wanted_topics(settings: KafkaSettings) -> list[TopicSpec]:
         TopicSpec(settings.level_topic, partitions, month),
         TopicSpec(settings.streaks_topic, partitions, month),
         TopicSpec(settings.changes_topic, partitions, month),
+        TopicSpec(settings.erased_topic, partitions, month),
         TopicSpec(settings.dead_letter_topic, partitions, year),
         TopicSpec(settings.commands_topic, partitions, month),
         TopicSpec(settings.commands_dead_letter_topic, partitions, year),

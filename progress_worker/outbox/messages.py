@@ -23,11 +23,13 @@ from progress_worker.events.models import (
     ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
     ACHIEVEMENTS_BACKFILLED,
+    LEARNER_ERASED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
     AchievementRevoked,
     AchievementsBackfilled,
     BackfilledUnlock,
+    LearnerErased,
     SkillLevelChanged,
     StreakAtRisk,
     backfilled_event_id,
@@ -80,6 +82,7 @@ class Messages:
     dead_letter_topic: str
     streaks_topic: str
     changes_topic: str
+    erased_topic: str
     emit_revocations: bool = True
     unlock_translations: bool = False
     _descriptions: dict[tuple[str, int], str] = field(default_factory=dict, init=False)
@@ -94,6 +97,7 @@ class Messages:
             dead_letter_topic=settings.dead_letter_topic,
             streaks_topic=settings.streaks_topic,
             changes_topic=settings.changes_topic,
+            erased_topic=settings.erased_topic,
             emit_revocations=settings.emit_revocations,
             unlock_translations=settings.unlock_translations,
         )
@@ -183,6 +187,13 @@ class Messages:
         return OutboxRecord(
             topic, event.user_id.encode(), event.model_dump_json().encode(), headers
         )
+
+    def erased(self, user_id: str, erasure_id: UUID, at: dt.datetime) -> OutboxRecord:
+        """The LearnerErased event of an erasure at this instant (aware)."""
+        event = LearnerErased(erasure_id=erasure_id, erased_at=at)
+        headers = binary_headers(str(erasure_id), EVENT_SOURCE, LEARNER_ERASED, utc_text(at), None)
+        value = event.model_dump_json().encode()
+        return OutboxRecord(self.erased_topic, user_id.encode(), value, headers)
 
     def level_changed(self, change: LevelChange, traceparent: str | None) -> OutboxRecord:
         """The SkillLevelChanged event of a level that rose or fell."""

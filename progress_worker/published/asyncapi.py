@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias
 
 from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JSON
-from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
+from progress_worker.events.commands import (
+    DAYS_EXCUSED,
+    ERASURE_REQUESTED,
+    RECALCULATION_REQUESTED,
+)
 from progress_worker.events.examples import EXAMPLE_LEARNER, EXAMPLES
 from progress_worker.events.models import (
     ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
     ACHIEVEMENTS_BACKFILLED,
     EXERCISE_COMPLETED,
+    LEARNER_ERASED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
 )
@@ -85,6 +90,11 @@ def _channels() -> _Object:
             "achievementRevoked",
             "achievementsBackfilled",
         ),
+        "learnerErased": _channel(
+            "learner-erased",
+            "Learners of whom everything was deleted, for all who have copies.",
+            "learnerErased",
+        ),
         "deadLetter": _channel(
             "exercise-completed.dlq",
             "Records that could not be applied, for operators.",
@@ -95,6 +105,7 @@ def _channels() -> _Object:
             "Commands of operators and of the platform to the worker.",
             "recalculationRequested",
             "streakDaysExcused",
+            "learnerErasureRequested",
         ),
         "commandDeadLetter": _channel(
             "progress-commands.dlq",
@@ -143,6 +154,9 @@ def _operations() -> _Object:
             "achievementChanges",
             "At least once per learner and rule book that asks for it, always with the same id.",
         ),
+        "sendLearnerErased": _operation(
+            "send", "learnerErased", "At least once per erasure, always with the same id."
+        ),
         "sendDeadLetter": _operation(
             "send", "deadLetter", "The record with its key, value and headers untouched."
         ),
@@ -176,6 +190,8 @@ def _messages() -> _Object:
         "recalculationRequested": _event(
             RECALCULATION_REQUESTED, "recalculation-requested.v1.json"
         ),
+        "learnerErasureRequested": _event(ERASURE_REQUESTED, "learner-erasure-requested.v1.json"),
+        "learnerErased": _event(LEARNER_ERASED, "learner-erased.v1.json"),
         "streakDaysExcused": _event(DAYS_EXCUSED, "streak-days-excused.v1.json"),
         "deadLetter": _dead_letter(),
     }

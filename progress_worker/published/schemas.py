@@ -12,7 +12,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from progress_worker.events.commands import (
     DAYS_EXCUSED,
+    ERASURE_REQUESTED,
     RECALCULATION_REQUESTED,
+    LearnerErasureRequested,
     RecalculationRequested,
     StreakDaysExcused,
 )
@@ -21,12 +23,14 @@ from progress_worker.events.models import (
     ACHIEVEMENT_UNLOCKED,
     ACHIEVEMENTS_BACKFILLED,
     EXERCISE_COMPLETED,
+    LEARNER_ERASED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
     AchievementRevoked,
     AchievementsBackfilled,
     AchievementUnlocked,
     ExerciseCompleted,
+    LearnerErased,
     SkillLevelChanged,
     StreakAtRisk,
 )
@@ -57,6 +61,10 @@ _PUBLISHED: Final = {
     "recalculation-requested.v1.json": _Published(
         RecalculationRequested, RECALCULATION_REQUESTED, "validation"
     ),
+    "learner-erasure-requested.v1.json": _Published(
+        LearnerErasureRequested, ERASURE_REQUESTED, "validation"
+    ),
+    "learner-erased.v1.json": _Published(LearnerErased, LEARNER_ERASED, "serialization"),
     "streak-days-excused.v1.json": _Published(StreakDaysExcused, DAYS_EXCUSED, "validation"),
 }
 

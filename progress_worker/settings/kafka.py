@@ -19,6 +19,7 @@ TOPIC_SETTINGS: Final = (
     "level_topic",
     "streaks_topic",
     "changes_topic",
+    "erased_topic",
     "dead_letter_topic",
     "commands_topic",
     "commands_dead_letter_topic",
@@ -99,6 +100,10 @@ class KafkaSettings(SharedSettings):
     changes_topic: TopicName = Field(
         default="achievement-changes",
         description="The topic that lost unlocks and digests of back-fills are published to.",
+    )
+    erased_topic: TopicName = Field(
+        default="learner-erased",
+        description="The topic that completed erasures are published to.",
     )
     dead_letter_topic: TopicName = Field(
         default="exercise-completed.dlq",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from progress_worker.settings.addresses import HttpUrl, PostgresUrl
 from progress_worker.settings.base import Seconds, load
@@ -88,6 +88,13 @@ class Settings(KafkaSettings):
         default=True,
         description="Publish `achievement.revoked.v1` for unlocks that are lost, which only "
         "achievements with `revocation: withdraw` can be.",
+    )
+    erasure_pepper: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="A secret of 16 characters or more. The list of erased learners holds their "
+        "ids only as HMAC-SHA256 with it. Without it, no learner can be erased. It can never be "
+        "changed: keep it as long as the list.",
     )
     streak_at_risk_hours: int | None = Field(
         default=None,

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
 from progress_worker.domain.totals import SUMS
-from progress_worker.storage.schema import tables
+from progress_worker.storage.schema import local_tables, tables
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -141,11 +141,12 @@ LEARNER: Final = Rows(
         "least_day_offset",
         "most_day_offset",
         "lost_unlocks",
+        "erased_until",
     ),
 )
 EXCUSE: Final = Rows(tables.excuse, Excuse._fields)
 #: What a save writes of a streak's expiry, and all of it.
 SAVED_EXPIRY: Final = Rows(tables.streak_expiry, ("user_id", "expires_at"))
 EXPIRY: Final = Rows(tables.streak_expiry, (*SAVED_EXPIRY.columns, "warned_for", "warned_on"))
-OUTBOX: Final = Rows(tables.outbox, ("topic", "key", "value", "headers"))
-RULE_BOOK: Final = Rows(tables.rule_book, ("version", "name", "digest", "format", "content"))
+OUTBOX: Final = Rows(local_tables.outbox, ("topic", "key", "value", "headers"))
+RULE_BOOK: Final = Rows(local_tables.rule_book, ("version", "name", "digest", "format", "content"))

@@ -15,12 +15,17 @@ from referencing import Registry, Resource
 
 from progress_worker.errors import PoisonError
 from progress_worker.events.cloudevents import read_envelope
-from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
+from progress_worker.events.commands import (
+    DAYS_EXCUSED,
+    ERASURE_REQUESTED,
+    RECALCULATION_REQUESTED,
+)
 from progress_worker.events.models import (
     ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
     ACHIEVEMENTS_BACKFILLED,
     EXERCISE_COMPLETED,
+    LEARNER_ERASED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
     ExerciseCompleted,
@@ -120,6 +125,8 @@ def test_every_message_is_one_of_ours() -> None:
         STREAK_AT_RISK,
         ACHIEVEMENT_REVOKED,
         ACHIEVEMENTS_BACKFILLED,
+        ERASURE_REQUESTED,
+        LEARNER_ERASED,
         RECALCULATION_REQUESTED,
         DAYS_EXCUSED,
     }

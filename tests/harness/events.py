@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from progress_worker.events import cloudevents
-from progress_worker.events.commands import DAYS_EXCUSED, RECALCULATION_REQUESTED
+from progress_worker.events.commands import DAYS_EXCUSED, ERASURE_REQUESTED, RECALCULATION_REQUESTED
 from progress_worker.generator.wire import Wire, WireHeaders
 
 Event = dict[str, Any]
@@ -78,6 +78,18 @@ def excuse(user_id: str, first_day: str, last_day: str | None = None, **fields: 
             "first_day": first_day,
             "last_day": last_day or first_day,
             **fields,
+        },
+    )
+
+
+def erasure(user_id: str, requested_at: str, erasure_id: str | None = None) -> Wire:
+    """A command to erase what that learner did until then."""
+    return _command(
+        ERASURE_REQUESTED,
+        {
+            "erasure_id": erasure_id or str(uuid4()),
+            "user_id": user_id,
+            "requested_at": requested_at,
         },
     )
 

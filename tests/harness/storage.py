@@ -119,6 +119,7 @@ async def settle(worker: Worker) -> None:
         if await migrated.fetchone() == (True,):
             text = load_rules(worker.settings).text
             await rulebooks.settle(connection, worker.books, text)
+            await worker.erasures.check(connection)
             await connection.commit()
 
 

@@ -154,6 +154,7 @@ class Deployment:
         self.levels = f"{self.prefix}levels"
         self.streaks = f"{self.prefix}streaks"
         self.changes = f"{self.prefix}changes"
+        self.erased = f"{self.prefix}erased"
         self.dead_letters = f"{self.prefix}completed.dlq"
         self.commands = f"{self.prefix}commands"
         self.command_dead_letters = f"{self.prefix}commands.dlq"
@@ -168,6 +169,7 @@ class Deployment:
             self.levels,
             self.streaks,
             self.changes,
+            self.erased,
             self.dead_letters,
             self.commands,
             self.command_dead_letters,
@@ -192,6 +194,7 @@ class Deployment:
                 "LEVEL_TOPIC": self.levels,
                 "STREAKS_TOPIC": self.streaks,
                 "CHANGES_TOPIC": self.changes,
+                "ERASED_TOPIC": self.erased,
                 "DEAD_LETTER_TOPIC": self.dead_letters,
                 "COMMANDS_TOPIC": self.commands,
                 "COMMANDS_DEAD_LETTER_TOPIC": self.command_dead_letters,

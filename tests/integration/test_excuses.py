@@ -21,6 +21,7 @@ from progress_worker.generator.wire import Wire
 from progress_worker.ingest.decode import Decoder
 from progress_worker.storage.write.batches import load
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.excuses import store_excuse
 from progress_worker.storage.write.saving import Changes, save
 from progress_worker.walks.housekeeping import Housekeeping
@@ -183,7 +184,7 @@ async def save_first(connection: psycopg.AsyncConnection, event: Event) -> None:
     decoder = Decoder(max_value_bytes=65_536, max_future_seconds=300)
     now = dt.datetime.now(dt.UTC)
     arrival = decoder.decode(record.key, record.value, record.headers, now).completion
-    loaded = await load(connection, BOOKS, LearnerCache(0), [arrival])
+    loaded = await load(connection, BOOKS, LearnerCache(0), Erasures(None), [arrival])
     state = loaded.learners[arrival.user_id]
     unlocks = list(apply(BOOK, state, arrival, None).unlocks)
     await save(connection, Changes([state], added=[arrival], unlocks=unlocks))
@@ -298,7 +299,7 @@ async def longest(fair: Fair, version: int) -> int:
         now = dt.datetime.now(dt.UTC)
         decoded = fair.parts.decoder.decode(record.key, record.value, record.headers, now)
         books, cache = fair.parts.books, LearnerCache(0)
-        loaded = await load(connection, books, cache, [decoded.completion])
+        loaded = await load(connection, books, cache, Erasures(None), [decoded.completion])
     policy = read_rule_book(content).streak_policy
     return loaded.learners["ada"].streaks.longest_days(policy)
 

@@ -17,6 +17,7 @@ from progress_worker.errors import LearnerChangedError
 from progress_worker.ingest.decode import Decoder
 from progress_worker.storage.write.batches import key_of, load
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.saving import Changes, save
 from tests.harness.events import Event, completed, records, wire
 from tests.harness.storage import BOOK, BOOKS, Projection, fetch
@@ -41,7 +42,7 @@ def week(user_id: str) -> list[Event]:
 async def commit(connection: psycopg.AsyncConnection, events: list[Event]) -> None:
     """Apply the events as another worker would, on this connection."""
     arrivals = decoded(events)
-    loaded = await load(connection, BOOKS, LearnerCache(0), arrivals)
+    loaded = await load(connection, BOOKS, LearnerCache(0), Erasures(None), arrivals)
     unlocks = [
         unlock
         for arrival in arrivals

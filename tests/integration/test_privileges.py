@@ -17,16 +17,19 @@ READ, KEPT = {"SELECT"}, {"SELECT", "INSERT", "UPDATE"}
 ALL = KEPT | {"DELETE"}
 GRANTED: Final = {
     WORKER_ROLE: {
-        "learner": KEPT,
+        "learner": ALL,
         "completion": ALL,
-        "excuse": KEPT,
+        "excuse": ALL,
         "learner_total": ALL,
         "learner_day": ALL,
-        "skill_level": KEPT,
+        "skill_level": ALL,
         "learner_counter": ALL,
         "achievement_unlock": {"SELECT", "INSERT", "DELETE"},
         "streak_expiry": ALL,
         "outbox": ALL,
+        "erasure": KEPT,
+        "erasure_receipt": {"SELECT", "INSERT"},
+        "erasure_pepper": {"SELECT", "INSERT"},
         "rule_book": {"SELECT", "INSERT"},
         "running_worker": ALL,
         "walk": KEPT,
@@ -98,8 +101,9 @@ def test_the_roles_are_nothing_else(migrated_database: Database) -> None:
 
 REFUSED: Final[dict[str, tuple[LiteralString, ...]]] = {
     WORKER_ROLE: (
-        "DELETE FROM learner",
-        "DELETE FROM skill_level",
+        "DELETE FROM erasure",
+        "UPDATE erasure_receipt SET deleted = '{}'",
+        "DELETE FROM erasure_pepper",
         "UPDATE achievement_unlock SET backdated = true",
         "TRUNCATE outbox",
         "DELETE FROM alembic_version",
@@ -132,6 +136,8 @@ REFUSED: Final[dict[str, tuple[LiteralString, ...]]] = {
         "UPDATE alembic_version SET version_num = 'x'",
         "DELETE FROM skill_level",
         "SELECT 1 FROM walk",
+        "SELECT 1 FROM erasure",
+        "SELECT 1 FROM erasure_receipt",
         "INSERT INTO rule_book SELECT * FROM rule_book",
         "TRUNCATE completion",
         "SELECT 1 FROM learner FOR UPDATE",

@@ -34,13 +34,15 @@ from progress_worker.outbox.messages import Messages
 from progress_worker.storage.database import check_migrated, connect
 from progress_worker.storage.days import bounds, format_runs, read_runs
 from progress_worker.storage.schema import privileges
+from progress_worker.storage.schema.local_tables import all_tables
 from progress_worker.storage.schema.migrate import migrate
 from progress_worker.storage.schema.revisions import head_revision
-from progress_worker.storage.schema.tables import LEARNER_TABLES, metadata
+from progress_worker.storage.schema.tables import LEARNER_TABLES
 from progress_worker.storage.sessions import connect_owner
 from progress_worker.storage.write import outbox
 from progress_worker.storage.write.batches import load
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.learners import load_whole
 from progress_worker.storage.write.outbox import OutboxRecord
@@ -73,7 +75,7 @@ def tables(database: Database) -> set[str]:
 
 
 def test_migrations_go_up_down_and_up_again(database: Database) -> None:
-    ours = set(metadata.tables)
+    ours = set(all_tables.tables)
     migrate(database.owner_url)
     assert revision(database) == [(head_revision(),)]
     assert ours <= tables(database)
@@ -94,7 +96,7 @@ def test_the_migrated_database_is_what_the_tables_say(migrated_database: Databas
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, all_tables) == []
     engine.dispose()
 
 
@@ -208,6 +210,9 @@ def test_every_learner_tables_key_begins_with_the_learner(migrated_database: Dat
         "running_worker",
         "walk",
         "achievement_rarity",
+        "erasure",
+        "erasure_receipt",
+        "erasure_pepper",
     }
 
 
@@ -296,7 +301,7 @@ async def test_a_learner_comes_back_as_saved(projected: Projection) -> None:
         await save(connection, Changes([state], added=[stored]))
         await connection.commit()
     async with connect(projected.engine) as connection:
-        loaded = await load(connection, BOOKS, LearnerCache(0), [stored])
+        loaded = await load(connection, BOOKS, LearnerCache(0), Erasures(None), [stored])
     assert loaded.stored == {(state.user_id, stored.event_id.int): stored}
     back = loaded.learners[state.user_id]
     state.dirty = back.dirty
@@ -328,7 +333,7 @@ async def test_rows_are_the_same_however_many_there_are(projected: Projection, c
         )
         await connection.commit()
     async with connect(projected.engine) as connection:
-        loaded = await load(connection, BOOKS, LearnerCache(0), stored)
+        loaded = await load(connection, BOOKS, LearnerCache(0), Erasures(None), stored)
         pending = await outbox.next_records(connection, count + 1)
     assert sorted(loaded.stored.values()) == sorted(stored)
     assert [waiting.record for waiting in pending[:-1]] == owed
@@ -338,7 +343,7 @@ async def test_rows_are_the_same_however_many_there_are(projected: Projection, c
 async def test_a_learner_never_seen_is_a_new_one(projected: Projection) -> None:
     state = LearnerState("nobody")
     async with connect(projected.engine) as connection:
-        loaded = await load(connection, BOOKS, LearnerCache(0), [arrival(state)])
+        loaded = await load(connection, BOOKS, LearnerCache(0), Erasures(None), [arrival(state)])
         assert await load_whole(connection, BOOKS, {"nobody"}) == {}
     new = loaded.learners["nobody"]
     assert (new.version, new.totals, new.unlocked, new.counters) == (

@@ -28,6 +28,7 @@ from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, connect
 from progress_worker.storage.write import batches
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.expiries import DUE, NO_EXPIRY, Expiries
 from progress_worker.storage.write.saving import save
 from tests.harness.events import CATALOGUE, Event, completed, records
@@ -90,6 +91,7 @@ class Watched:
             self.parts.books,
             Messages.of(self.settings),
             self.expiries,
+            Erasures(None),
             time_limit_seconds=8,
         )
 
@@ -402,7 +404,7 @@ async def test_without_the_setting_nothing_reads_or_writes_expiries(
         await activate(off, CATALOGUE.replace("version: 7", "version: 8"))
         assert (await off.walk.step()).changed == 1
         excusing = Excusing(
-            off.engine, off.books, Messages.of(settings), None, time_limit_seconds=8
+            off.engine, off.books, Messages.of(settings), None, Erasures(None), time_limit_seconds=8
         )
         day = dt.date(2026, 3, 11)
         await excusing.excuse(
@@ -436,7 +438,11 @@ async def save_without_commit(watched: Watched, connection: Connection, *events:
         for record in records(*events)
     ]
     loaded = await batches.load(
-        connection, parts.books, LearnerCache(0), [decoded.completion for _, decoded in arrivals]
+        connection,
+        parts.books,
+        LearnerCache(0),
+        Erasures(None),
+        [decoded.completion for _, decoded in arrivals],
     )
     messages = Messages.of(watched.settings)
     now = dt.datetime.now(dt.UTC)

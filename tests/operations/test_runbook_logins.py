@@ -61,6 +61,7 @@ class Administration(Terminal):
             "skill-level-changed": deployment.levels,
             "learner-streaks": deployment.streaks,
             "achievement-changes": deployment.changes,
+            "learner-erased": deployment.erased,
         }
 
     def administer(self, typed: str) -> str:

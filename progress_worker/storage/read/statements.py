@@ -31,13 +31,12 @@ from sqlalchemy import text as sql
 from progress_worker.domain.totals import SUMS
 from progress_worker.storage.days import COLUMNS, bounds
 from progress_worker.storage.rows import LEVEL
+from progress_worker.storage.schema.local_tables import achievement_rarity, rule_book
 from progress_worker.storage.schema.tables import (
-    achievement_rarity,
     achievement_unlock,
     learner,
     learner_day,
     learner_total,
-    rule_book,
     skill_level,
 )
 from progress_worker.storage.unlock_records import UNLOCK_RECORD

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from progress_worker.storage.schema.tables import (
+from progress_worker.storage.schema.local_tables import (
     achievement_rarity,
+    erasure,
+    erasure_pepper,
+    erasure_receipt,
+    outbox,
+    rule_book,
+    running_worker,
+    walk,
+)
+from progress_worker.storage.schema.tables import (
     achievement_unlock,
     completion,
     excuse,
@@ -14,31 +23,30 @@ from progress_worker.storage.schema.tables import (
     learner_counter,
     learner_day,
     learner_total,
-    outbox,
-    rule_book,
-    running_worker,
     skill_level,
     streak_expiry,
-    walk,
 )
 
 Privileges = Mapping[str, tuple[str, ...]]
 
 REVISION_TABLE: Final = "alembic_version"
 
-#: Nobody can delete learners, not even the worker. It deletes completions only if a retention is
-#: set, and unlocks only where the rule book says that they can be lost.
+#: The worker deletes learners when they are erased. It deletes completions also if a retention is
+#: set, and unlocks where the rule book says that they can be lost.
 WORKER: Final[Privileges] = {
-    learner.name: ("SELECT", "INSERT", "UPDATE"),
+    learner.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     completion.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    excuse.name: ("SELECT", "INSERT", "UPDATE"),
+    excuse.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_total.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_day.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_counter.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    skill_level.name: ("SELECT", "INSERT", "UPDATE"),
+    skill_level.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     achievement_unlock.name: ("SELECT", "INSERT", "DELETE"),
     streak_expiry.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     outbox.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    erasure.name: ("SELECT", "INSERT", "UPDATE"),
+    erasure_receipt.name: ("SELECT", "INSERT"),
+    erasure_pepper.name: ("SELECT", "INSERT"),
     rule_book.name: ("SELECT", "INSERT"),
     running_worker.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     walk.name: ("SELECT", "INSERT", "UPDATE"),

@@ -1,4 +1,4 @@
-"""The tables; every one that belongs to a learner has a primary key that begins with user_id."""
+"""The tables of learners: the primary key of every one begins with user_id."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from typing import Final
 
 from sqlalchemy import (
     JSON,
-    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Date,
     DateTime,
-    Identity,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -64,6 +61,7 @@ def _totals() -> list[Column[int]]:
 #: learner's days were ahead of days in UTC, in minutes. All of these are complete while
 #: `complete_at` is the row's version: a release before 0007 raises the version alone.
 #: `lost_unlocks` has the last generation of unlocks that were lost, by achievement and occurrence.
+#: `erased_until` is the barrier of the last erasure: what was done up to it is not stored again.
 #: `first_version` is the version with which the learner began, or began again after an erasure. It
 #: is null if a release before 0006 added the learner.
 learner: Final = Table(
@@ -90,6 +88,7 @@ learner: Final = Table(
     Column("most_day_offset", SmallInteger),
     Column("complete_at", BigInteger),
     Column("lost_unlocks", JSONB),
+    Column("erased_until", DateTime(timezone=True)),
     postgresql_with={"fillfactor": "80"},
 )
 
@@ -224,74 +223,6 @@ streak_expiry: Final = Table(
         "expires_at",
         postgresql_where=text("warned_for IS DISTINCT FROM expires_at"),
     ),
-)
-
-#: Records that wait to be published; a row is deleted once Kafka has acknowledged it. Row ids are
-#: not in commit order, so the relay takes what is there and never skips ahead. `headers` is a list
-#: of [name, content], the content's bytes as Latin-1 text or null. `parked` says why Kafka refused
-#: a record for good; such a row waits for an operator.
-outbox: Final = Table(
-    "outbox",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("topic", Text, nullable=False),
-    Column("key", LargeBinary),
-    Column("value", LargeBinary),
-    Column("headers", JSON, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("parked", Text),
-)
-
-#: Every rule book that was ever active, as it was written; the highest version is the active one.
-rule_book: Final = Table(
-    "rule_book",
-    metadata,
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("name", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("format", Integer, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("activated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-)
-
-#: The workers that run now, and which format of rule books each can read.
-running_worker: Final = Table(
-    "running_worker",
-    metadata,
-    Column("instance", Text, primary_key=True),
-    Column("release", Text, nullable=False),
-    Column("reads_format", Integer, nullable=False),
-    Column("seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-)
-
-#: How far each walk over all learners has come. A pass that has ended has `finished_at`; the next
-#: one starts over. `rule_book` is the version that a pass moves learners to. `learners_per_second`
-#: is the rate that an operator asked for, null where the settings decide.
-walk: Final = Table(
-    "walk",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("rule_book", Integer),
-    Column("after_user_id", Text, nullable=False, server_default=""),
-    Column("after_event_id", Uuid),
-    Column("examined", BigInteger, nullable=False, server_default="0"),
-    Column("changed", BigInteger, nullable=False, server_default="0"),
-    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("moved_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("finished_at", DateTime(timezone=True)),
-    Column("learners_per_second", REAL),
-)
-
-#: How many learners have a completion, and how many of these hold each achievement, by id. The row
-#: `counted` holds the result of the last pass of the walk, and the row `counting` the sums of the
-#: learners whom the present pass has passed.
-achievement_rarity: Final = Table(
-    "achievement_rarity",
-    metadata,
-    Column("state", Text, primary_key=True),
-    Column("learners", BigInteger, nullable=False),
-    Column("holders", JSONB, nullable=False),
-    Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
 #: The tables that Citus distributes by user_id; all others stay local.

@@ -23,6 +23,7 @@ from progress_worker.storage.rows import COMPLETION, DAY
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import buckets
 from progress_worker.storage.write.cache import LearnerCache
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.learners import (
     VERSIONS,
     ask_for_learners,
@@ -47,7 +48,11 @@ class Loaded:
 
 
 async def load(
-    connection: Connection, books: RuleBooks, cache: LearnerCache, arrivals: Sequence[Completion]
+    connection: Connection,
+    books: RuleBooks,
+    cache: LearnerCache,
+    erasures: Erasures,
+    arrivals: Sequence[Completion],
 ) -> Loaded:
     """Load every learner, stored completion and day snapshot that the arrivals concern.
 
@@ -57,7 +62,9 @@ async def load(
     save does that. Waits no longer than the connection's statement timeout per statement.
     """
     with values_refused():
-        return await _load(connection, books, cache, arrivals)
+        loaded = await _load(connection, books, cache, arrivals)
+        await erasures.recall(connection, loaded.learners.values())
+    return loaded
 
 
 async def _load(

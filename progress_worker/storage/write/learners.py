@@ -30,6 +30,7 @@ _OTHERS: Final = (
     "least_day_offset",
     "most_day_offset",
     "lost_unlocks",
+    "erased_until",
     *CLOCK,
 )
 _LEARNERS: Final = f"""
@@ -140,9 +141,10 @@ def _read_learner(
 ) -> LearnerState:
     """The state from a row of `_LEARNERS` and the learner's rows of other tables."""
     user_id, *days = row[: 1 + len(COLUMNS)]
-    version, counters, kept_from, rule_book, complete, least, most, lost, *clock = row[
+    version, counters, kept_from, rule_book, complete, least, most, *others = row[
         1 + len(COLUMNS) :
     ]
+    lost, erased_until, *clock = others
     state = learner_state(
         user_id,
         version=version,
@@ -157,6 +159,7 @@ def _read_learner(
         hold(state.unlocked, achievement_id, occurrence)
     if lost:
         state.lost = lost
+    state.erased_until = erased_until
     state.kept_from = kept_from
     state.complete = complete
     set_clock(state, clock)

@@ -35,6 +35,7 @@ def learner_row(state: LearnerState) -> Row:
         state.least_day_offset,
         state.most_day_offset,
         to_json(state.lost).decode() if state.lost else None,
+        state.erased_until,
     )
 
 

@@ -33,6 +33,7 @@ from progress_worker.storage.rows import (
 )
 from progress_worker.storage.write import outbox
 from progress_worker.storage.write.bulk import BulkWriter, CombinedQuery, Row
+from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.outbox import OutboxRecord
 from progress_worker.storage.write.row_values import learner_row, unlock_row
@@ -127,10 +128,12 @@ async def save(
     changes: Changes,
     messages: Iterable[OutboxRecord] = (),
     expiries: Expiries | None = None,
+    erasures: Erasures | None = None,
 ) -> None:
     """Write the changes, and messages to the outbox in their order; the caller commits.
 
-    `expiries` writes when streaks are lost; None writes nothing of that.
+    `expiries` writes when streaks are lost; None writes nothing of that. `erasures` is needed where
+    a learner may be new.
 
     Raises LearnerChangedError when another transaction changed one of the learners since it was
     loaded, PoisonError for a value that cannot be sent, and psycopg.Error. Blocks on row locks up
@@ -138,7 +141,10 @@ async def save(
     """
     with values_refused():
         learners = sorted(changes.learners, key=_user_id)
+        added = [state for state in learners if not state.version]
         await _save_learners(connection, learners)
+        if erasures is not None:
+            await erasures.confirm(connection, added)
         await _forget_empty_sums(connection, learners)
         await _forget_losses(connection, changes.losses)
         await _save_parts(connection, learners, changes, messages)

@@ -1,0 +1,113 @@
+"""Erases a learner: everything up to the instant of the request, and all that follows from it.
+
+It is one transaction. It locks the learner's row first, so whoever saves the learner meanwhile
+fails and loads again. What is left, usually nothing, is derived again. What arrives later and was
+done before the request is counted as erased and not stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import NamedTuple
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from progress_worker.domain.derive import replacement
+from progress_worker.domain.state import LearnerState
+from progress_worker.errors import PoisonError, Reason, TransientError
+from progress_worker.outbox.messages import Messages
+from progress_worker.storage.database import Connection
+from progress_worker.storage.rulebooks import RuleBooks
+from progress_worker.storage.write import erasing, outbox
+from progress_worker.storage.write.erasures import Erasures, Receipt, is_done, write_receipt
+from progress_worker.storage.write.expiries import Expiries
+from progress_worker.storage.write.histories import connect_for_histories, derive
+from progress_worker.storage.write.saving import Changes, save
+
+_log = structlog.get_logger()
+
+
+class Erasure(NamedTuple):
+    """A request to erase a learner; `requested_at` is aware."""
+
+    user_id: str
+    erasure_id: UUID
+    requested_at: dt.datetime
+
+
+class Erasing:
+    """Erases learners on request."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        books: RuleBooks,
+        messages: Messages,
+        expiries: Expiries | None,
+        erasures: Erasures,
+        *,
+        outbox_filled: asyncio.Event,
+        time_limit_seconds: float,
+    ) -> None:
+        self._engine = engine
+        self._books = books
+        self._messages = messages
+        self._expiries = expiries
+        self._erasures = erasures
+        self._outbox_filled = outbox_filled
+        self._time_limit = time_limit_seconds
+
+    async def erase(self, erasure: Erasure) -> Receipt | None:
+        """Return the receipt; None if the erasure was done before.
+
+        Raises TransientError, PoisonError and FatalError as a batch does.
+        """
+        if not self._erasures.is_configured:
+            raise PoisonError(
+                Reason.ERASURE_NOT_CONFIGURED, "no learner can be erased without a pepper"
+            )
+        if not self._books.settled:
+            raise TransientError("The rule books in the database have not been read yet.")
+        users = [erasure.user_id]
+        async with connect_for_histories(self._engine, users, self._time_limit) as connection:
+            locked = await erasing.lock(connection, erasure.user_id)
+            if await is_done(connection, erasure.erasure_id):
+                await connection.rollback()
+                return None
+            receipt = await self._erase(connection, erasure, locked)
+            await connection.commit()
+        self._outbox_filled.set()
+        _log.info("learner_erased", erasure_id=str(receipt.erasure_id), **receipt.deleted)
+        return receipt
+
+    async def _erase(
+        self, connection: Connection, erasure: Erasure, locked: erasing.LockedLearner
+    ) -> Receipt:
+        user_id = erasure.user_id
+        known = await self._erasures.barriers(connection, [user_id])
+        barrier = max([erasure.requested_at, *known.values(), *_given(locked.erased_until)])
+        await self._erasures.add(connection, user_id, barrier, erasure.erasure_id)
+        deleted = await erasing.delete(connection, user_id, barrier)
+        left = await erasing.remove_or_reset(connection, user_id, barrier, locked.rule_book)
+        if left is not None:
+            await self._derive(connection, left)
+        receipt = Receipt(erasure.erasure_id, barrier, deleted)
+        await write_receipt(connection, receipt)
+        erased_at = dt.datetime.now(dt.UTC)
+        record = self._messages.erased(user_id, erasure.erasure_id, erased_at)
+        await outbox.add(connection, [record])
+        return receipt
+
+    async def _derive(self, connection: Connection, left: LearnerState) -> None:
+        """Save what follows from the facts that are left. What was published is not repeated."""
+        async for stored, derived in derive(connection, self._books, {left.user_id: left}):
+            state, unlocks = replacement(stored, derived)
+            changes = Changes([state], unlocks=unlocks)
+            await save(connection, changes, expiries=self._expiries)
+
+
+def _given(instant: dt.datetime | None) -> list[dt.datetime]:
+    return [] if instant is None else [instant]
