@@ -20,6 +20,8 @@ _HOT: Final = (
     "domain/buckets",
     "domain/clocks",
     "domain/days",
+    "domain/counters",
+    "domain/filter_index",
     "domain/filters",
     "domain/threshold_index",
     "domain/derive",

@@ -1,13 +1,11 @@
-"""Counts completions that match the filters of a rule book, or sums up the time spent on them."""
+"""The filters of a rule book: conditions on single completions, and what is counted by them."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from progress_worker.domain.buckets import Bucketing, Buckets, add_to_bucket, best, bucket_of
-from progress_worker.domain.clocks import clock_offset
+from progress_worker.domain.buckets import Bucketing
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.completion_filters import (
     CompletionFilters,
@@ -15,15 +13,11 @@ from progress_worker.domain.completion_filters import (
     month_and_day,
 )
 from progress_worker.domain.rule_kinds import Counting, ExercisesCompleted
-from progress_worker.domain.state import LearnerState
-from progress_worker.domain.vocabulary import DIFFICULTIES, WEEKDAYS, Difficulty
+from progress_worker.domain.vocabulary import WEEKDAYS, Difficulty
 
 _NOT_GRADED: Final = -1
 _NO_LIMIT: Final = float("inf")
 _EVERY_DAY: Final = (1 << len(WEEKDAYS)) - 1
-_DAY_MINUTES: Final = 24 * 60
-_MINUTE: Final = dt.timedelta(minutes=1)
-_MIDNIGHT: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 class Filter(NamedTuple):
@@ -62,6 +56,14 @@ class Filter(NamedTuple):
     def matches(self, completion: Completion) -> bool:
         """Whether the completion meets the condition."""
         return _matches(self, completion, _grade(completion))
+
+    def takes(self, day: dt.date) -> bool:
+        """Whether completions of this local day can match."""
+        return (
+            self.first_day <= day <= self.last_day
+            and bool(self.weekdays & 1 << day.weekday())
+            and (self.on is None or self.on == (day.month, day.day))
+        )
 
     @property
     def is_plain(self) -> bool:
@@ -138,141 +140,7 @@ def _filter(
     )
 
 
-class Counters:
-    """What each filter counts or sums up; every filter has a bit of its own."""
-
-    def __init__(self, filters: Iterable[Filter], first_bit: int) -> None:
-        self._bits = {found: first_bit << n for n, found in enumerate(dict.fromkeys(filters))}
-        self._zero = {found.key: 0 for found in self._bits}
-        self._plain = {
-            difficulty: [
-                (bit, found.key, found.topic, found.min_grade, found.max_hints)
-                for found, bit in self._bits.items()
-                if found.is_plain and found.difficulty in {None, difficulty}
-            ]
-            for difficulty in DIFFICULTIES
-        }
-        self._others = [
-            (bit, found.key, found) for found, bit in self._bits.items() if not found.is_plain
-        ]
-        self._bucketed = [
-            (key, found, found.bucketed_by)
-            for _, key, found in self._others
-            if found.bucketed_by is not None
-        ]
-
-    def bits_of(self, filters: Iterable[Filter]) -> int:
-        """The bits of these filters, together."""
-        return sum(self._bits[found] for found in set(filters))
-
-    def zero(self) -> dict[str, int]:
-        """The counts before the first completion."""
-        return dict(self._zero)
-
-    def known(self, counts: dict[str, int]) -> dict[str, int]:
-        """The counts of these filters only; others would not be counted further."""
-        return {key: counts[key] for key in self._zero if key in counts}
-
-    def buckets_of(self, completion: Completion) -> list[tuple[str, str]]:
-        """The buckets that a completion is counted in, each by its filter's key and its name."""
-        grade = _grade(completion)
-        return [
-            (key, bucket_of(by, found.week_starts_on, completion))
-            for key, found, by in self._bucketed
-            if _matches(found, completion, grade)
-        ]
-
-    @property
-    def has_buckets(self) -> bool:
-        """Whether any filter counts in buckets."""
-        return bool(self._bucketed)
-
-    @property
-    def windows(self) -> list[str]:
-        """The keys of the filters whose buckets are days, weeks or months."""
-        return [key for key, _, by in self._bucketed if by != "exercise"]
-
-    def known_buckets(self, buckets: Buckets) -> Buckets:
-        """Those of the buckets that these filters count in."""
-        return {key: dict(buckets[key]) for key, _, _ in self._bucketed if key in buckets}
-
-    def count(self, state: LearnerState, completion: Completion, sign: int) -> int:
-        """Count the completion under every filter that it matches; returns the filters' bits.
-
-        A filter that has no count is left out: it was not counted from the beginning. The state has
-        every bucket of the completion that is stored, and all buckets where a count may fall.
-        """
-        counts = state.counters
-        grade = _grade(completion)
-        topic, hints = completion.topic, completion.hints_used
-        matched = 0
-        for bit, key, of_topic, least, most in self._plain[completion.difficulty]:
-            if grade >= least and hints <= most and (of_topic is None or of_topic == topic):
-                before = counts.get(key)
-                if before is not None:
-                    counts[key] = before + sign
-                    matched |= bit
-        if self._others:
-            matched |= self._count_others(state, completion, sign, grade)
-        return matched
-
-    def _count_others(
-        self, state: LearnerState, completion: Completion, sign: int, grade: int
-    ) -> int:
-        counts = state.counters
-        matched = 0
-        for bit, key, found in self._others:
-            before = counts.get(key)
-            if before is not None and _matches(found, completion, grade):
-                amount = sign * (completion.time_spent_seconds if found.sums_time else 1)
-                if found.bucketed_by is None:
-                    counts[key] = before + amount
-                elif amount:
-                    name = bucket_of(found.bucketed_by, found.week_starts_on, completion)
-                    counts[key] = _count_in_bucket(state, found, name, amount)
-                matched |= bit
-        return matched
-
-
-def _count_in_bucket(state: LearnerState, found: Filter, name: str, amount: int) -> int:
-    """Add to a bucket; returns the learner's count."""
-    key = found.key
-    buckets = state.buckets.setdefault(key, {})
-    state.dirty.buckets.setdefault((key, name), name not in buckets)
-    before, after = add_to_bucket(buckets, name, amount)
-    count = state.counters[key]
-    if found.bucketed_by == "exercise":
-        return count + (after > 0) - (before > 0)
-    if amount > 0:
-        return max(count, after)
-    return best(buckets.values()) if before == count else count
-
-
-def _grade(completion: Completion) -> int:
+def grade_of(completion: Completion) -> int:
+    """The grade as `min_grade` is compared with it, in hundredths of a percent."""
     grade = completion.grade_hundredths
     return _NOT_GRADED if grade is None else grade
-
-
-def _matches(asked: Filter, done: Completion, grade: int) -> bool:
-    day = done.local_day
-    return (
-        (asked.topic is None or asked.topic == done.topic)
-        and (asked.difficulty is None or asked.difficulty == done.difficulty)
-        and grade >= asked.min_grade
-        and done.hints_used <= asked.max_hints
-        and done.time_spent_seconds <= asked.max_seconds
-        and asked.first_day <= day <= asked.last_day
-        and bool(asked.weekdays & 1 << day.weekday())
-        and (asked.on is None or asked.on == (day.month, day.day))
-        and (asked.between is None or _is_between(asked.between, done))
-    )
-
-
-def _is_between(asked: tuple[int, int], done: Completion) -> bool:
-    """Whether the learner's clock showed a time between these; no where it is not known."""
-    offset = clock_offset(done)
-    if offset is None:
-        return False
-    first, end = asked
-    minute = ((done.completed_at - _MIDNIGHT) // _MINUTE + offset) % _DAY_MINUTES
-    return first <= minute < end if first < end else not end <= minute < first

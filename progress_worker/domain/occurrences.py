@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.buckets import week_number
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.filters import Counters
+from progress_worker.domain.counters import Counters
 from progress_worker.domain.rules import Condition, multiple, of_week
 from progress_worker.domain.state import LearnerState
 

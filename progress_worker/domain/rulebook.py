@@ -10,8 +10,8 @@ from importlib.resources import files
 
 from progress_worker.domain.achievements import Achievement
 from progress_worker.domain.calendar import DayStarts
+from progress_worker.domain.counters import Counters
 from progress_worker.domain.days import union
-from progress_worker.domain.filters import Counters
 from progress_worker.domain.languages import Texts, fallbacks
 from progress_worker.domain.occurrences import Entry, Weekly, entries_of, hold
 from progress_worker.domain.revocation import Withdrawable

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
-from progress_worker.domain.filters import Counters
+from progress_worker.domain.counters import Counters
 from progress_worker.domain.occurrences import Entry
 from progress_worker.domain.rules import COMBINED, Value
 from progress_worker.domain.state import LearnerState
