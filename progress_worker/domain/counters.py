@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from progress_worker.domain.buckets import Buckets, add_to_bucket, best, bucket_of
+from progress_worker.domain.buckets import Bucketing, Buckets, add_to_bucket, best, bucket_of
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.filter_index import FilterIndex, NumberedFilter
+from progress_worker.domain.filter_index import FilterIndex, matching
 from progress_worker.domain.filters import Filter, grade_of
 from progress_worker.domain.state import LearnerState
-from progress_worker.domain.vocabulary import DIFFICULTIES
 
 
 class Counters:
@@ -18,22 +17,9 @@ class Counters:
     def __init__(self, filters: Iterable[Filter], first_bit: int) -> None:
         self._bits = {found: first_bit << n for n, found in enumerate(dict.fromkeys(filters))}
         self._zero = {found.key: 0 for found in self._bits}
-        self._plain = {
-            difficulty: [
-                (bit, found.key, found.topic, found.min_grade, found.max_hints)
-                for found, bit in self._bits.items()
-                if found.is_plain and found.difficulty in {None, difficulty}
-            ]
-            for difficulty in DIFFICULTIES
-        }
-        others = [
-            NumberedFilter(bit, found.key, found)
-            for found, bit in self._bits.items()
-            if not found.is_plain
-        ]
-        self._bucketed = [each for each in others if each.filter.bucketed_by is not None]
-        self._others = FilterIndex(others) if others else None
-        self._in_buckets = FilterIndex(self._bucketed)
+        self._index = FilterIndex(self._bits.items())
+        self._bucketed = [each for each in self._bits if each.bucketed_by is not None]
+        self._in_buckets = FilterIndex((each, self._bits[each]) for each in self._bucketed)
 
     def bits_of(self, filters: Iterable[Filter]) -> int:
         """The bits of these filters, together."""
@@ -49,10 +35,13 @@ class Counters:
 
     def buckets_of(self, completion: Completion) -> list[tuple[str, str]]:
         """The buckets that a completion is counted in, each by its filter's key and its name."""
+        _, asked = self._in_buckets.of(completion.local_day, completion.difficulty)
         return [
-            (key, bucket_of(found.bucketed_by, found.week_starts_on, completion))
-            for _, key, found in self._in_buckets.matching(completion, grade_of(completion))
-            if found.bucketed_by is not None
+            (key, bucket_of(bucketed_by, week_starts_on, completion))
+            for _, key, _, bucketed_by, week_starts_on in matching(
+                asked, completion, grade_of(completion)
+            )
+            if bucketed_by is not None
         ]
 
     @property
@@ -63,7 +52,7 @@ class Counters:
     @property
     def windows(self) -> list[str]:
         """The keys of the filters whose buckets are days, weeks or months."""
-        return [each.key for each in self._bucketed if each.filter.bucketed_by != "exercise"]
+        return [each.key for each in self._bucketed if each.bucketed_by != "exercise"]
 
     def known_buckets(self, buckets: Buckets) -> Buckets:
         """Those of the buckets that these filters count in."""
@@ -79,39 +68,37 @@ class Counters:
         grade = grade_of(completion)
         topic, hints = completion.topic, completion.hints_used
         matched = 0
-        for bit, key, of_topic, least, most in self._plain[completion.difficulty]:
+        plain, others = self._index.of(completion.local_day, completion.difficulty)
+        for least, most, of_topic, bit, key in plain:
             if grade >= least and hints <= most and (of_topic is None or of_topic == topic):
                 before = counts.get(key)
                 if before is not None:
                     counts[key] = before + sign
                     matched |= bit
-        if self._others is None:
+        if not others:
             return matched
-        for bit, key, found in self._others.matching(completion, grade):
-            if key in counts:
-                _count_other(state, found, key, completion, sign)
+        for bit, key, sums_time, bucketed_by, week_starts_on in matching(others, completion, grade):
+            before = counts.get(key)
+            if before is not None:
+                amount = sign * completion.time_spent_seconds if sums_time else sign
+                if bucketed_by is None:
+                    counts[key] = before + amount
+                elif amount:
+                    name = bucket_of(bucketed_by, week_starts_on, completion)
+                    counts[key] = _count_in_bucket(state, key, name, bucketed_by, amount)
                 matched |= bit
         return matched
 
 
-def _count_other(
-    state: LearnerState, found: Filter, key: str, completion: Completion, sign: int
-) -> None:
-    amount = sign * (completion.time_spent_seconds if found.sums_time else 1)
-    if found.bucketed_by is None:
-        state.counters[key] += amount
-    elif amount:
-        name = bucket_of(found.bucketed_by, found.week_starts_on, completion)
-        state.counters[key] = _count_in_bucket(state, found, key, name, amount)
-
-
-def _count_in_bucket(state: LearnerState, found: Filter, key: str, name: str, amount: int) -> int:
+def _count_in_bucket(
+    state: LearnerState, key: str, name: str, bucketed_by: Bucketing, amount: int
+) -> int:
     """Add to a bucket; returns the learner's count."""
     buckets = state.buckets.setdefault(key, {})
     state.dirty.buckets.setdefault((key, name), name not in buckets)
     before, after = add_to_bucket(buckets, name, amount)
     count = state.counters[key]
-    if found.bucketed_by == "exercise":
+    if bucketed_by == "exercise":
         return count + (after > 0) - (before > 0)
     if amount > 0:
         return max(count, after)

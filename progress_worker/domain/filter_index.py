@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from progress_worker.domain.buckets import Bucketing
 from progress_worker.domain.clocks import clock_offset
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.filters import Filter
@@ -14,89 +15,102 @@ from progress_worker.domain.vocabulary import DIFFICULTIES, Difficulty
 _DAY_MINUTES: Final = 24 * 60
 #: A learner's clock that is not known matches no time of day.
 _UNKNOWN: Final = -1
-#: Completions of one time are of few days. Days of all times are not kept.
+_NOT_READ: Final = -2
+#: No filter names two times that are equal.
+_ANY_TIME: Final = (0, 0)
+#: The completions of a batch are of few days. Those of all times are not kept.
 _MOST_DAYS: Final = 1_024
 
 
-class NumberedFilter(NamedTuple):
-    """A filter with its bit and its key."""
+class Counted(NamedTuple):
+    """A filter whose count is more than a number of completions, or asks for more to be checked."""
 
     bit: int
     key: str
-    filter: Filter
+    sums_time: bool
+    bucketed_by: Bucketing | None
+    week_starts_on: int
 
 
-#: What is left to check once day and difficulty are right: topic, grade, hints, seconds, and the
-#: time of day. It is a plain tuple because every event takes some apart.
-_Rest = tuple[str | None, int, float, float, tuple[int, int] | None, NumberedFilter]
+# Plain tuples, because every event takes some apart. What is left to check is in the order in which
+# it is checked.
+#: Grade, hints, topic; bit and key.
+_Plain = tuple[int, float, str | None, int, str]
+#: Grade, hints, topic, seconds, first minute of the day and the one after the last; what it is.
+_Other = tuple[int, float, str | None, float, int, int, Counted]
+OfDay = tuple[list[_Plain], list[_Other]]
 
 
 class FilterIndex:
     """Filters by the day and the difficulty of the completions that they can match."""
 
-    def __init__(self, filters: Iterable[NumberedFilter]) -> None:
+    def __init__(self, filters: Iterable[tuple[Filter, int]]) -> None:
         self._filters = list(filters)
-        self._by_day: dict[dt.date, dict[Difficulty, list[_Rest]]] = {}
+        self._by_day: dict[dt.date, dict[Difficulty, OfDay]] = {}
 
-    def matching(self, completion: Completion, grade: int) -> list[NumberedFilter]:
-        """The filters that the completion matches; its grade is as `grade_of` says."""
-        found: list[NumberedFilter] = []
-        of_day = self._by_day.get(completion.local_day)
+    def of(self, day: dt.date, difficulty: Difficulty) -> OfDay:
+        """Those to check: first those that count completions, of any length and time of day."""
+        of_day = self._by_day.get(day)
         if of_day is None:
-            of_day = self._of(completion.local_day)
-        minute: int | None = None
-        for topic, least, most, seconds, between, numbered in of_day[completion.difficulty]:
-            if (
-                grade < least
-                or completion.hints_used > most
-                or completion.time_spent_seconds > seconds
-                or (topic is not None and topic != completion.topic)
-            ):
+            if len(self._by_day) >= _MOST_DAYS:
+                self._by_day.clear()
+            of_day = self._by_day[day] = {each: self._find(day, each) for each in DIFFICULTIES}
+        return of_day[difficulty]
+
+    def _find(self, day: dt.date, difficulty: Difficulty) -> OfDay:
+        plain: list[_Plain] = []
+        others: list[_Other] = []
+        for found, bit in self._filters:
+            if not found.takes(day, difficulty):
                 continue
-            if between is not None:
-                if minute is None:
-                    minute = _minute_of_day(completion)
-                if not _is_between(minute, between[0], between[1]):
-                    continue
-            found.append(numbered)
-        return found
-
-    def _of(self, day: dt.date) -> dict[Difficulty, list[_Rest]]:
-        if len(self._by_day) >= _MOST_DAYS:
-            self._by_day.clear()
-        taking = [each for each in self._filters if each.filter.takes(day)]
-        of_day = self._by_day[day] = {
-            difficulty: [
-                _rest(each) for each in taking if each.filter.difficulty in {None, difficulty}
-            ]
-            for difficulty in DIFFICULTIES
-        }
-        return of_day
+            if found.is_plain:
+                plain.append((found.min_grade, found.max_hints, found.topic, bit, found.key))
+            else:
+                others.append(_other(found, bit))
+        return plain, others
 
 
-def _rest(numbered: NumberedFilter) -> _Rest:
-    asked = numbered.filter
+def _other(found: Filter, bit: int) -> _Other:
+    first, end = found.between or _ANY_TIME
     return (
-        asked.topic,
-        asked.min_grade,
-        asked.max_hints,
-        asked.max_seconds,
-        asked.between,
-        numbered,
+        found.min_grade,
+        found.max_hints,
+        found.topic,
+        found.max_seconds,
+        first,
+        end,
+        Counted(bit, found.key, found.sums_time, found.bucketed_by, found.week_starts_on),
     )
+
+
+def matching(others: list[_Other], completion: Completion, grade: int) -> list[Counted]:
+    """Those that the completion matches. They are of its day and difficulty."""
+    found: list[Counted] = []
+    minute = _NOT_READ
+    for least, most, topic, seconds, first, end, counted in others:
+        if grade < least or completion.hints_used > most:
+            continue
+        if topic is not None and topic != completion.topic:
+            continue
+        if first != end:
+            if minute == _NOT_READ:
+                minute = _minute_of_day(completion)
+            if first < end:
+                if not first <= minute < end:
+                    continue
+            elif end <= minute < first or minute == _UNKNOWN:
+                continue
+        if completion.time_spent_seconds <= seconds:
+            found.append(counted)
+    return found
 
 
 def _minute_of_day(done: Completion) -> int:
     """What the learner's clock showed."""
-    offset = clock_offset(done)
+    offset = done.utc_offset_minutes
     if offset is None:
-        return _UNKNOWN
+        offset = clock_offset(done)
+        if offset is None:
+            return _UNKNOWN
     at = done.completed_at  # in UTC
     return (at.hour * 60 + at.minute + offset) % _DAY_MINUTES
-
-
-def _is_between(minute: int, first: int, end: int) -> bool:
-    """Midnight may lie between the first minute and the one after the last."""
-    if minute == _UNKNOWN:
-        return False
-    return first <= minute < end if first < end else not end <= minute < first

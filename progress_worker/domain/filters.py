@@ -53,24 +53,24 @@ class Filter(NamedTuple):
         """Under which a learner has the count or the sum."""
         return f"time_spent,{self.conditions}" if self.sums_time else self.conditions
 
-    def matches(self, completion: Completion) -> bool:
-        """Whether the completion meets the condition."""
-        return _matches(self, completion, _grade(completion))
-
-    def takes(self, day: dt.date) -> bool:
-        """Whether completions of this local day can match."""
+    @property
+    def is_plain(self) -> bool:
+        """Whether it counts completions, of any length, at any time of some days."""
         return (
-            self.first_day <= day <= self.last_day
+            not self.sums_time
+            and self.bucketed_by is None
+            and self.between is None
+            and self.max_seconds == _NO_LIMIT
+        )
+
+    def takes(self, day: dt.date, difficulty: Difficulty) -> bool:
+        """Whether completions of this local day and this difficulty can match."""
+        return (
+            self.difficulty in {None, difficulty}
+            and self.first_day <= day <= self.last_day
             and bool(self.weekdays & 1 << day.weekday())
             and (self.on is None or self.on == (day.month, day.day))
         )
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it counts by topic, difficulty, grade and hints alone, as most filters do."""
-        return self._replace(
-            conditions="", topic=None, difficulty=None, min_grade=_NOT_GRADED, max_hints=_NO_LIMIT
-        ) == _filter("", CompletionFilters(), False)
 
 
 def filter_of(part: Counting, week_starts_on: int, sums_time: bool = False) -> Filter | None:

@@ -98,33 +98,31 @@ class Weekly:
         week_starts_on: int,
     ) -> None:
         self._all = [
-            (position, achievement, condition, counters.bits_of(condition.filters))
+            (position, achievement, condition, counters.bits_of([counted]), counted.key)
             for position, achievement, condition in found
+            for counted in condition.filters
         ]
-        self.achievements = [achievement for _, achievement, _, _ in self._all]
+        self.achievements = [achievement for _, achievement, *_ in self._all]
         #: The filters that any of them reads.
-        self.reads = sum({bits for *_, bits in self._all})
+        self.reads = sum({bits for *_, bits, _ in self._all})
         self._starts_on = week_starts_on
 
     def due(self, state: LearnerState, changed: int, completion: Completion) -> list[Entry]:
         """Those of the completion's week that are due, in the order of the rule book."""
         week = week_number(completion.local_day.toordinal(), self._starts_on)
-        found = (
-            _entry(position, achievement, condition, week)
-            for position, achievement, condition, bits in self._all
-            if bits & changed
-        )
+        name, unlocked = str(week), state.unlocked
         return [
-            entry
-            for entry in found
-            if entry.name not in state.unlocked and entry.condition.holds(state)
+            _entry(position, achievement, condition, week)
+            for position, achievement, condition, bits, key in self._all
+            if bits & changed
+            and state.buckets.get(key, {}).get(name, 0) >= condition.target
+            and unlock_name(achievement.id, week) not in unlocked
         ]
 
     def holding(self, state: LearnerState) -> Iterator[Entry]:
         """The weeks in which an achievement's rule holds; the state has every bucket."""
-        for position, achievement, condition, _ in self._all:
-            (found,) = condition.filters
-            for name in sorted(state.buckets.get(found.key, {})):
+        for position, achievement, condition, _, key in self._all:
+            for name in sorted(state.buckets.get(key, {})):
                 entry = _entry(position, achievement, condition, int(name))
                 if entry.condition.holds(state):
                     yield entry

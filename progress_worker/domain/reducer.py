@@ -114,7 +114,9 @@ def apply(
         losses = book.withdrawable.take(state, reason, book.version)
     due = book.index.due(state, changed)
     if changed & book.weekly.reads and not arrival.revoked:
-        due = _in_order([*due, *book.weekly.due(state, changed, arrival)])
+        weekly = book.weekly.due(state, changed, arrival)
+        if weekly:
+            due = _in_order([*due, *weekly])
     if due or losses:
         return Effects(outcome, _unlock(book, state, arrival, due), level_changes, losses)
     return Effects(outcome, (), level_changes) if level_changes else _NOTHING_TO_PUBLISH[outcome]
