@@ -110,14 +110,15 @@ class Weekly:
     def due(self, state: LearnerState, changed: int, completion: Completion) -> list[Entry]:
         """Those of the completion's week that are due, in the order of the rule book."""
         week = week_number(completion.local_day.toordinal(), self._starts_on)
-        name, unlocked = str(week), state.unlocked
-        return [
-            _entry(position, achievement, condition, week)
-            for position, achievement, condition, bits, key in self._all
-            if bits & changed
-            and state.buckets.get(key, {}).get(name, 0) >= condition.target
-            and unlock_name(achievement.id, week) not in unlocked
-        ]
+        name, due = str(week), list[Entry]()
+        for position, achievement, condition, bits, key in self._all:
+            if bits & changed and (weeks := state.buckets.get(key)):
+                # Most weeks have not come that far, or have been unlocked long since.
+                if weeks.get(name, 0) < condition.target:
+                    continue
+                if unlock_name(achievement.id, week) not in state.unlocked:
+                    due.append(_entry(position, achievement, condition, week))
+        return due
 
     def holding(self, state: LearnerState) -> Iterator[Entry]:
         """The weeks in which an achievement's rule holds; the state has every bucket."""
