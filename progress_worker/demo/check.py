@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from progress_worker.demo.sent import EarnedAchievement, Expectation, RefusedRecord
 from progress_worker.domain.compare import compare
 from progress_worker.domain.derive import Derived
+from progress_worker.domain.occurrences import unlock_name
 from progress_worker.domain.state import LearnerState
 from progress_worker.events.models import unlock_event_id
 
@@ -81,9 +82,10 @@ def _counts(what: str, expected: Counter[_Key], found: Counter[_Key]) -> Iterato
 
 
 def _name(key: object) -> str:
-    return (
-        f"{key.achievement_id} of {key.user_id}" if isinstance(key, EarnedAchievement) else str(key)
-    )
+    if not isinstance(key, EarnedAchievement):
+        return str(key)
+    name = unlock_name(key.achievement_id, key.occurrence)
+    return f"{name} of {key.user_id}"
 
 
 def learner_differences(
@@ -101,7 +103,9 @@ def learner_differences(
 
 def _identities(announcements: Iterable[Announcement]) -> Iterator[str]:
     for key, ce_id, event_id, unlock in announcements:
-        identity = unlock_event_id(unlock.user_id, unlock.achievement_id)
+        identity = unlock_event_id(
+            unlock.user_id, unlock.achievement_id, unlock.occurrence, unlock.generation
+        )
         if not (event_id == identity and ce_id == identity):
             yield (
                 f"The announcement of {_name(unlock)} has the ids {event_id} and {ce_id}, "
@@ -127,6 +131,11 @@ def _letters(expected: Counter[RefusedRecord], found: Iterable[RefusedRecord]) -
             yield f"A dead letter with reason {letter.reason} {what} on the dead-letter topic."
 
 
+def achievements_of(user_id: str, unlocks: Iterable[EarnedAchievement]) -> int:
+    """How many achievements the learner has; one that was earned again counts once."""
+    return len({unlock.achievement_id for unlock in unlocks if unlock.user_id == user_id})
+
+
 def _viewed(expected: Expectation, viewed: ViewedLearner) -> Iterator[str]:
     derived = expected.learners.get(viewed.user_id)
     state = derived.state if derived else LearnerState(viewed.user_id)
@@ -137,7 +146,7 @@ def _viewed(expected: Expectation, viewed: ViewedLearner) -> Iterator[str]:
         hints_used=state.overall.hints_used,
         average_grade=state.overall.average_grade,
         longest_streak=state.streaks.longest_days(expected.book.streak_policy),
-        achievements=sum(unlock.user_id == viewed.user_id for unlock in expected.unlocks),
+        achievements=achievements_of(viewed.user_id, expected.unlocks),
     )
     for name, value, right in zip(ViewedLearner._fields, viewed, wanted, strict=True):
         if value != right:

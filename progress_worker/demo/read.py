@@ -32,7 +32,10 @@ _FETCH_MS: Final = 100
 
 _SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 _LEARNERS: Final = "SELECT user_id FROM learner"
-_UNLOCKS: Final = "SELECT user_id, achievement_id, triggering_event_id FROM achievement_unlock"
+_UNLOCKS: Final = (
+    "SELECT user_id, achievement_id, occurrence, generation, triggering_event_id "
+    "FROM achievement_unlock"
+)
 _FIRST_COMMIT: Final = "SELECT extract(epoch FROM min(stored_at))::float FROM completion"
 
 
@@ -125,7 +128,13 @@ async def _at_end(consumer: AIOKafkaConsumer) -> bool:
 def announcement(record: ConsumerRecord) -> Announcement:
     """What a record of the achievement-unlocked topic says."""
     event = AchievementUnlocked.model_validate_json(record.value)
-    unlock = EarnedAchievement(event.user_id, event.achievement_id, event.triggering_event_id)
+    unlock = EarnedAchievement(
+        event.user_id,
+        event.achievement_id,
+        event.occurrence,
+        event.generation,
+        event.triggering_event_id,
+    )
     ce_id = dict(record.headers).get("ce_id", b"").decode()
     return Announcement(record.key, ce_id, str(event.event_id), unlock)
 

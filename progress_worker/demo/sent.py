@@ -39,10 +39,12 @@ class RefusedRecord(NamedTuple):
 
 
 class EarnedAchievement(NamedTuple):
-    """An achievement unlocked by an event."""
+    """An achievement unlocked by an event: once, or again as another occurrence."""
 
     user_id: str
     achievement_id: str
+    occurrence: int
+    generation: int
     triggering_event_id: UUID
 
 
@@ -108,4 +110,10 @@ def earned(said: Iterable[Completion], book: RuleBook) -> Iterator[EarnedAchieve
         if effects.outcome is not Outcome.DUPLICATE:
             stored[key] = completion
         for unlock in effects.unlocks:
-            yield EarnedAchievement(user_id, unlock.achievement.id, completion.event_id)
+            yield EarnedAchievement(
+                user_id,
+                unlock.achievement.id,
+                unlock.occurrence,
+                unlock.generation,
+                completion.event_id,
+            )

@@ -15,9 +15,10 @@ from progress_worker.demo.check import (
     Announcement,
     Findings,
     ViewedLearner,
+    achievements_of,
     differences,
 )
-from progress_worker.demo.sent import Expectation, expect
+from progress_worker.demo.sent import EarnedAchievement, Expectation, expect
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import Totals
 from progress_worker.domain.vocabulary import Level
@@ -27,6 +28,13 @@ from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 
 END = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
+
+
+def identity(unlock: EarnedAchievement) -> str:
+    """The id of the event that announces it."""
+    return unlock_event_id(
+        unlock.user_id, unlock.achievement_id, unlock.occurrence, unlock.generation
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +64,8 @@ def found(expected: Expectation) -> Findings:
         announcements=[
             Announcement(
                 unlock.user_id.encode(),
-                unlock_event_id(unlock.user_id, unlock.achievement_id),
-                unlock_event_id(unlock.user_id, unlock.achievement_id),
+                identity(unlock),
+                identity(unlock),
                 unlock,
             )
             for unlock in unlocks
@@ -70,7 +78,7 @@ def found(expected: Expectation) -> Findings:
             hints_used=overall.hints_used,
             average_grade=overall.grade_hundredths / overall.graded / 100,
             longest_streak=state.streaks.longest_days(expected.book.streak_policy),
-            achievements=sum(unlock.user_id == user_id for unlock in unlocks),
+            achievements=achievements_of(user_id, unlocks),
         ),
         seconds=1.0,
     )
@@ -83,6 +91,9 @@ def test_what_was_sent_is_varied_enough_to_be_a_check(
     assert len(expected.learners) == 20
     assert expected.unlocks.total() > 100
     assert expected.letters.total() >= 5
+    earned = {unlock.achievement_id for unlock in expected.unlocks}
+    assert {"early_bird", "weekender", "four_weeks"} <= earned
+    assert any(unlock.occurrence > 1 for unlock in expected.unlocks)
     states = [derived.state for derived in expected.learners.values()]
     assert max(state.streaks.longest_days(expected.book.streak_policy) for state in states) > 7
 
@@ -201,6 +212,11 @@ def change_trigger(found: Findings) -> None:
     found.unlocks[0] = found.unlocks[0]._replace(triggering_event_id=uuid4())
 
 
+def change_occurrence(found: Findings) -> None:
+    at, again = next((n, each) for n, each in enumerate(found.unlocks) if each.occurrence > 1)
+    found.unlocks[at] = again._replace(occurrence=again.occurrence + 1)
+
+
 def lose_announcement(found: Findings) -> None:
     found.announcements.pop()
 
@@ -256,6 +272,7 @@ def view_other_streak(found: Findings) -> None:
         (lose_unlock, "The unlock .* is there 0 times, not 1"),
         (double_unlock, "The unlock .* is there 2 times, not 1"),
         (change_trigger, "The unlock .* is there 0 times, not 1"),
+        (change_occurrence, r"The unlock \w+#\d+ of .* is there 0 times, not 1"),
         (lose_announcement, "The announcement of .* is there 0 times, not 1"),
         (double_announcement, "The announcement of .* is there 2 times, not 1"),
         (change_event_id, "has the ids 00000000"),
