@@ -15,7 +15,7 @@ Run: TypeAlias = tuple[int, int]
 class Days:
     """A set of dates, kept as its runs in ascending order. Raises ValueError for other runs."""
 
-    __slots__ = ("runs",)
+    __slots__ = ("_count", "runs")
 
     def __init__(self, runs: Iterable[Run] = ()) -> None:
         self.runs: list[Run] = list(runs)
@@ -25,6 +25,8 @@ class Days:
         for before, after in pairwise(self.runs):
             if before[1] + 1 >= after[0]:
                 raise ValueError("runs must be ascending with a gap between them")
+        #: A rule may ask for it after every new day, and runs can be many.
+        self._count = sum([last - first + 1 for first, last in self.runs])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Days) and self.runs == other.runs
@@ -51,7 +53,7 @@ class Days:
                 yield dt.date.fromordinal(ordinal)
 
     def __len__(self) -> int:
-        return sum(last - first + 1 for first, last in self.runs)
+        return self._count
 
     def add(self, day: dt.date) -> bool:
         """Put a day in; False when it already was. Joins the runs on both its sides."""
@@ -61,6 +63,7 @@ class Days:
         first, last = runs[-1]
         if ordinal <= last:
             return False
+        self._count += 1
         if ordinal == last + 1:
             runs[-1] = (first, ordinal)
         else:
@@ -80,6 +83,7 @@ class Days:
         if at < len(self.runs) and self.runs[at][0] == ordinal + 1:
             last, stop = self.runs[at][1], at + 1
         self.runs[start:stop] = [(first, last)]
+        self._count += 1
         return True
 
     def remove(self, day: dt.date) -> bool:
@@ -92,6 +96,7 @@ class Days:
         left = [(first, ordinal - 1)] if first < ordinal else []
         right = [(ordinal + 1, last)] if ordinal < last else []
         self.runs[at : at + 1] = left + right
+        self._count -= 1
         return True
 
     @property

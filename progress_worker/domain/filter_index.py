@@ -10,7 +10,7 @@ from progress_worker.domain.buckets import Bucketing
 from progress_worker.domain.clocks import clock_offset
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.filters import Filter
-from progress_worker.domain.vocabulary import DIFFICULTIES, Difficulty
+from progress_worker.domain.vocabulary import Difficulty
 
 _DAY_MINUTES: Final = 24 * 60
 #: A learner's clock that is not known matches no time of day.
@@ -19,7 +19,7 @@ _NOT_READ: Final = -2
 #: No filter names two times that are equal.
 _ANY_TIME: Final = (0, 0)
 #: The completions of a batch are of few days. Those of all times are not kept.
-_MOST_DAYS: Final = 1_024
+_MOST_DAYS: Final = 4_096
 
 
 class Counted(NamedTuple):
@@ -46,16 +46,16 @@ class FilterIndex:
 
     def __init__(self, filters: Iterable[tuple[Filter, int]]) -> None:
         self._filters = list(filters)
-        self._by_day: dict[dt.date, dict[Difficulty, OfDay]] = {}
+        self._by_day: dict[tuple[dt.date, Difficulty], OfDay] = {}
 
     def of(self, day: dt.date, difficulty: Difficulty) -> OfDay:
         """Those to check: first those that count completions, of any length and time of day."""
-        of_day = self._by_day.get(day)
-        if of_day is None:
+        known = self._by_day.get((day, difficulty))
+        if known is None:
             if len(self._by_day) >= _MOST_DAYS:
                 self._by_day.clear()
-            of_day = self._by_day[day] = {each: self._find(day, each) for each in DIFFICULTIES}
-        return of_day[difficulty]
+            known = self._by_day[day, difficulty] = self._find(day, difficulty)
+        return known
 
     def _find(self, day: dt.date, difficulty: Difficulty) -> OfDay:
         plain: list[_Plain] = []
