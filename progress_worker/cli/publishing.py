@@ -15,7 +15,7 @@ publishing_cli = typer.Typer()
 
 @publishing_cli.command()
 def reference(directory: Annotated[Path, typer.Argument()] = Path("docs")) -> None:
-    """Write the reference pages: settings.md, metrics.md."""
+    """Write the reference pages: settings.md, metrics.md, rule-book-reference.md."""
     from progress_worker.published.reference import write_reference  # noqa: PLC0415
 
     _write(directory, write_reference)

@@ -73,14 +73,16 @@ class CompletionFilters(Written):
     min_grade: float | None = Field(default=None, ge=0, le=100)
     max_hints: int | None = Field(default=None, ge=0)
     max_seconds: int | None = Field(default=None, ge=0)
-    between: Annotated[str, AfterValidator(_checked_between)] | None = None
+    between: (
+        Annotated[str, AfterValidator(_checked_between), Field(examples=["05:00-09:00"])] | None
+    ) = None
     weekdays: (
         Annotated[tuple[Weekday, ...], Field(min_length=1, strict=False), AfterValidator(_in_order)]
         | None
     ) = None
     since: Date | None = Field(default=None, alias="from")
     until: Date | None = None
-    on: Annotated[str, AfterValidator(_checked_month_day)] | None = None
+    on: Annotated[str, AfterValidator(_checked_month_day), Field(examples=["12-24"])] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -25,7 +25,7 @@ def _known_form(written: Any) -> Any:
     return written
 
 
-LanguageTag = Annotated[str, BeforeValidator(_known_form)]
+LanguageTag = Annotated[str, BeforeValidator(_known_form), Field(examples=["pt-BR"])]
 #: An achievement's name, and its description or goal.
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 Text = Annotated[str, Field(min_length=1, max_length=300)]

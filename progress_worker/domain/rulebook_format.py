@@ -58,6 +58,11 @@ def format_of(written: Written) -> int:
     return max(_FORMAT_OF.get(key, 1) for key in _keys(written))
 
 
+def format_that_added(model: str, field: str) -> int:
+    """The format that added a field to a model."""
+    return _FORMAT_OF.get(f"{model}.{field}", 1)
+
+
 def _keys(written: Written) -> Iterator[str]:
     """All fields that are given, those of the parts included, each after its model's name."""
     for name in written.model_fields_set:

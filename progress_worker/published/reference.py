@@ -1,4 +1,4 @@
-"""Generates the reference pages of all settings and metrics from the code."""
+"""Generates the reference pages of settings, metrics and the rule book's keys from the code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from progress_worker.doctor.configuration import Variable, variables
 from progress_worker.http.metrics import ViewMetrics
+from progress_worker.published.rulebook_reference import rulebook_page
 from progress_worker.settings.kafka import KafkaSettings
 from progress_worker.settings.migration import MigrationSettings
 from progress_worker.settings.shared import SharedSettings
@@ -36,9 +37,10 @@ _PARTS: Final[tuple[tuple[type[BaseModel], str, str], ...]] = (
 
 
 def write_reference(directory: Path) -> None:
-    """Write `settings.md` and `metrics.md` into an existing directory."""
+    """Write `settings.md`, `metrics.md` and `rule-book-reference.md` into a directory."""
     (directory / "settings.md").write_text(settings_page(), encoding="utf-8")
     (directory / "metrics.md").write_text(metrics_page(), encoding="utf-8")
+    (directory / "rule-book-reference.md").write_text(rulebook_page(), encoding="utf-8")
 
 
 def settings_page() -> str:
