@@ -27,6 +27,7 @@ from progress_worker.domain.explained_tree import (
     subject_of,
     tree_of,
 )
+from progress_worker.domain.filter_index import FilterIndex
 from progress_worker.domain.filters import Filter
 from progress_worker.domain.occurrences import unlock_name
 from progress_worker.domain.reducer import Unlock
@@ -259,13 +260,14 @@ def _counts_for(node: Node) -> _Counts | None:
 
 def _counting(found: Filter, window: str | None) -> _Counts:
     by, starts_on = found.bucketed_by, found.week_starts_on
+    matches = FilterIndex([(found, 1)]).matches
     if by is None:
-        return found.matches
+        return matches
     if by == "exercise":
         first = _first_of(lambda completion: completion.exercise_id)
-        return lambda completion: found.matches(completion) and first(completion)
+        return lambda completion: matches(completion) and first(completion)
     return lambda completion: (
-        found.matches(completion) and bucket_of(by, starts_on, completion) == window
+        matches(completion) and bucket_of(by, starts_on, completion) == window
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from progress_worker.domain.buckets import Bucketing
 from progress_worker.domain.clocks import clock_offset
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.filters import Filter
+from progress_worker.domain.filters import Filter, grade_of
 from progress_worker.domain.vocabulary import Difficulty
 
 _DAY_MINUTES: Final = 24 * 60
@@ -56,6 +56,16 @@ class FilterIndex:
                 self._by_day.clear()
             known = self._by_day[day, difficulty] = self._find(day, difficulty)
         return known
+
+    def matches(self, completion: Completion) -> bool:
+        """Whether the completion matches any of the filters."""
+        grade = grade_of(completion)
+        topic, hints = completion.topic, completion.hints_used
+        plain, others = self.of(completion.local_day, completion.difficulty)
+        for least, most, of_topic, _, _ in plain:
+            if grade >= least and hints <= most and (of_topic is None or of_topic == topic):
+                return True
+        return bool(matching(others, completion, grade))
 
     def _find(self, day: dt.date, difficulty: Difficulty) -> OfDay:
         plain: list[_Plain] = []
