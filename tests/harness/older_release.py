@@ -30,8 +30,8 @@ def older_release(directory: Path, revision: str) -> Sequence[str]:
 
 def release_before_format(directory: Path, format_: int) -> Sequence[str]:
     """The same for the release before the one that could first read that format of rule books."""
-    line, file = f"^FORMAT: Final = {format_}$", "progress_worker/domain/rulebook_file.py"
-    return _before(directory, f"the format {format_}", f"-G{line}", "--", file)
+    line, where = f"^FORMAT: Final = {format_}$", "progress_worker/domain"
+    return _before(directory, f"the format {format_}", f"-G{line}", "--", where)
 
 
 def _before(directory: Path, what: str, *selection: str) -> Sequence[str]:

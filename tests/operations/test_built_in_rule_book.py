@@ -34,7 +34,8 @@ async def test_it_waits_until_the_last_older_worker_is_gone(
     except UnknownHistoryError as error:
         pytest.skip(f"the release before cannot be had: {error}")
     text = (directory / "progress_worker" / "domain" / "rulebook.yaml").read_text("utf-8")
-    before = read_rule_book(text).version
+    older_book = read_rule_book(text)
+    before = older_book.version
     assert before < NEWER.version
     deployment = await deploy(broker.bootstrap, migrated_database, tmp_path, idempotent=False)
     url = migrated_database.owner_url
@@ -64,7 +65,7 @@ async def test_it_waits_until_the_last_older_worker_is_gone(
                 assert newer.said().count(WAITS) == 1
                 assert "database_silent" not in newer.said()
     books = fetch(url, "SELECT version, format FROM rule_book ORDER BY version")
-    assert books == [(before, 1), (NEWER.version, NEWER.content.format)]
+    assert books == [(before, older_book.content.format), (NEWER.version, NEWER.content.format)]
 
 
 async def complete_by(url: str, version: int, learners: int) -> bool:
