@@ -133,6 +133,8 @@ class Learners:
                     "achievement_id": unlock.achievement.id,
                     "unlocked_at": unlock.trigger.completed_at,
                     "local_day": unlock.trigger.local_day,
+                    "occurrence": unlock.occurrence,
+                    "generation": unlock.generation,
                     "triggering_event_id": unlock.trigger.event_id,
                     "rule_version": unlock.rule_version,
                     "measure": unlock.progress.measure,
