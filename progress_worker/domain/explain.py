@@ -266,9 +266,7 @@ def _counting(found: Filter, window: str | None) -> _Counts:
     if by == "exercise":
         first = _first_of(lambda completion: completion.exercise_id)
         return lambda completion: matches(completion) and first(completion)
-    return lambda completion: (
-        matches(completion) and bucket_of(by, starts_on, completion) == window
-    )
+    return lambda completion: matches(completion) and bucket_of(by, starts_on, completion) == window
 
 
 def _first_of(key: Callable[[Completion], Hashable]) -> _Counts:

@@ -48,7 +48,8 @@ async def test_totals_and_streak_are_those_of_the_json_view(browser: Browser, si
     assert f" Longest {progress['streak']['longest']} days " in streak
     assert counts == (
         f"{achievements['unlocked']} of {achievements['available']} earned, "
-        f"{achievements['points']:,} points"
+        f"{achievements['points']:,} points. "
+        f"{achievements['hidden']} badges stay hidden until earned."
     )
 
 

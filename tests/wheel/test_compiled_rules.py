@@ -15,9 +15,14 @@ from tests.harness.wheel import ROOT, build_wheel, succeed
 
 TEST_SECONDS = 300.0
 COMPILED = (
+    "domain.buckets",
+    "domain.counters",
     "domain.days",
     "domain.derive",
+    "domain.filter_index",
     "domain.filters",
+    "domain.occurrences",
+    "domain.revocation",
     "domain.threshold_index",
     "domain.reducer",
     "domain.revisions",

@@ -37,6 +37,8 @@ from progress_worker.storage.read.views import PageView, StreakView
 #: The texts for what a rule measures.
 _WAYS: Final = {
     "longest_streak_days": "badges.longest",
+    "longest_streak_weeks": "badges.longest_weeks",
+    "active_days": "badges.days",
     "exercises_completed": "badges.exercises",
     "distinct_topics": "badges.topics",
     "topics_at_level": "badges.topics",
