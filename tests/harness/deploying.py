@@ -1,18 +1,22 @@
-"""Deployments with the built-in catalogue, on any broker and database; makes the topics too."""
+"""Deployments on any broker and database; makes the topics too.
+
+Their rule book is the built-in one of version 2: what is reconciled is counted again by a model
+that knows no tiers and no repeats.
+"""
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
 
 from progress_worker.embedded.database import Database
 from progress_worker.kafka.topics import create_topics
 from progress_worker.settings.kafka import KafkaSettings
+from tests.harness.fair import VERSION_2
 from tests.harness.kafka import Kafka
 from tests.harness.worker import Deployment
 
-CATALOGUE_FILE = Path(str(files("progress_worker.domain") / "rulebook.yaml"))
+CATALOGUE_FILE = VERSION_2
 
 
 async def deploy(

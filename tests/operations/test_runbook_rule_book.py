@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from progress_worker.domain.rulebook import built_in_text, read_rule_book
+from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.database import Database
-from tests.harness.deploying import deploy
+from tests.harness.deploying import CATALOGUE_FILE, deploy
 from tests.harness.events import completed
 from tests.harness.runbook import sections
 from tests.harness.storage import execute, fetch
@@ -23,7 +23,7 @@ from tests.harness.worker import Deployment, run_command
 pytestmark = pytest.mark.integration
 
 CHANGE = sections()["Change the rule book"]
-BUILT_IN = read_rule_book(built_in_text()).version
+BUILT_IN = read_rule_book(CATALOGUE_FILE.read_text(encoding="utf-8")).version
 #: The sentences of the page, whose rule book is 3, as patterns.
 SENTENCES = [
     re.escape(row).replace("…", ".+").replace(r"\ 3\ ", r"\ \d+\ ")

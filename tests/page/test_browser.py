@@ -173,7 +173,7 @@ async def test_it_needs_no_script(browser: Browser, site: Site) -> None:
         await page.get_by_role("radio", name="Sunday, 22 November 2026").click()
         assert (await chosen_day(page)).startswith("Sunday, 22 November 2026:")
         await page.locator("#badges details").first.locator("summary").click()
-        assert await page.locator("#badges details[open] .line:visible").count() == 5
+        assert await page.locator("#badges details[open] .line:visible").count() == 7
 
 
 async def test_days_are_read_with_the_keyboard(browser: Browser, site: Site) -> None:
