@@ -17,7 +17,7 @@ from progress_worker.settings.view import ViewSettings
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import Connection, check_migrated
 from progress_worker.storage.schema import privileges
-from progress_worker.storage.schema.tables import learner
+from progress_worker.storage.schema.local_tables import erasure
 from progress_worker.storage.sessions import (
     PINNED,
     check_direct,
@@ -36,7 +36,7 @@ _OLDEST_POSTGRES: Final = 160_000
 _SKEW_SECONDS: Final = 1.0
 _WRITE: Final = ("INSERT", "UPDATE", "DELETE")
 #: A role that may do this owns the tables or is a superuser.
-_TOO_MUCH: Final = {learner.name: ("DELETE",)}
+_TOO_MUCH: Final = {erasure.name: ("DELETE",)}
 _PRIVILEGE: Final[LiteralString] = "SELECT has_table_privilege(to_regclass(%s), %s)"
 _HIDES_ROWS: Final[LiteralString] = "SELECT row_security_active(to_regclass(%s))"
 
@@ -66,7 +66,7 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
     if not refused:
         findings.append(
             Finding(
-                f"The role {role} can delete learners, which no worker needs: give "
+                f"The role {role} can shorten the list of erased learners, which no worker needs: give "
                 f"{PREFIX}DATABASE_URL a role with the rights of progress_worker and no more.",
                 wrong=True,
             )

@@ -130,8 +130,8 @@ def test_the_owner_is_more_than_a_worker_needs(deployment: Deployment) -> None:
     done = run_command(deployment.environment(**changes), "doctor", "--for", "worker")
     assert done.returncode == 1
     assert _wrong(done) == [
-        "The role postgres can delete learners, which no worker needs: give PROGRESS_DATABASE_URL "
-        "a role with the rights of progress_worker and no more."
+        "The role postgres can shorten the list of erased learners, which no worker needs: give "
+        "PROGRESS_DATABASE_URL a role with the rights of progress_worker and no more."
     ]
 
 
