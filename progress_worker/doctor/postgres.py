@@ -66,8 +66,8 @@ async def check_worker_database(settings: Settings) -> list[Finding]:
     if not refused:
         findings.append(
             Finding(
-                f"The role {role} can shorten the list of erased learners, which no worker needs: give "
-                f"{PREFIX}DATABASE_URL a role with the rights of progress_worker and no more.",
+                f"The role {role} can shorten the list of erased learners, which no worker needs: "
+                f"give {PREFIX}DATABASE_URL a role with the rights of progress_worker and no more.",
                 wrong=True,
             )
         )
