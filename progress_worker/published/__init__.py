@@ -1,4 +1,4 @@
 """Generates files from the code: schemas, AsyncAPI, reference pages.
 
-May import: errors, settings, events, telemetry, http, doctor.
+May import: errors, domain, settings, events, telemetry, http, doctor.
 """

@@ -59,7 +59,7 @@ async def test_a_script_reads_every_answer(shared: Stage, origin: str) -> None:
     }.items():
         assert answer.status_code == status
         assert_shared(answer, origin)
-    assert varies(found) == ["Authorization", "Accept-Encoding", "Origin"]
+    assert varies(found) == ["Authorization", "Accept-Encoding", "Accept-Language", "Origin"]
 
 
 @pytest.mark.integration

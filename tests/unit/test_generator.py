@@ -108,6 +108,7 @@ def test_broken_records_are_refused_for_the_reason_claimed(
         Reason.REJECTED_BY_DATABASE,
         Reason.BEYOND_RETENTION,
         Reason.NOT_FINISHED,  # of commands only
+        Reason.ERASURE_NOT_CONFIGURED,
     }
 
 
@@ -118,6 +119,7 @@ def test_a_few_thousand_records_hold_every_kind_and_reason() -> None:
         Reason.REJECTED_BY_DATABASE,
         Reason.BEYOND_RETENTION,
         Reason.NOT_FINISHED,
+        Reason.ERASURE_NOT_CONFIGURED,
     }
 
 

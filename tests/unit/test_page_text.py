@@ -82,7 +82,7 @@ def test_counts(count: int, english: str, german: str) -> None:
     [
         (3, 3, "3", "3"),
         (1, 2, "1 or 2", "1 oder 2"),
-        (4, 1_000, "4 to 1,000", "4 bis 1.000"),
+        (4, 1_000, "4 to 1,000", "4–1.000"),
         (8, None, "8 or more", "ab 8"),
     ],
 )
