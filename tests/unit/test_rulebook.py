@@ -253,7 +253,7 @@ def test_the_default_rule_book_has_every_kind_of_rule() -> None:
     assert 40 <= len(DEFAULT.achievements) <= 50
     found = [rule for achievement in DEFAULT.achievements for rule in rules(achievement.rule)]
     kinds = {kind for rule in found for kind in rule.model_fields_set}
-    assert kinds == set(Rule.model_fields) - {"active_days"}  # one that a book of format 1 knows
+    assert kinds == set(Rule.model_fields)
     filtered = [rule.exercises_completed for rule in found if rule.exercises_completed]
     assert any(f.model_fields_set == {"at_least"} for f in filtered)
     for name in ("difficulty", "min_grade", "max_hints"):
