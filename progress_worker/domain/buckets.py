@@ -7,7 +7,6 @@ many of them there are.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -47,15 +46,3 @@ def week_number(ordinal: int, starts_on: int) -> int:
     first = first_day_of_week(week_of(ordinal, starts_on), starts_on)
     year, week, _ = dt.date.fromordinal(first + _FOURTH).isocalendar()
     return 100 * year + week
-
-
-def add_to_bucket(buckets: dict[str, int], name: str, amount: int) -> tuple[int, int]:
-    """Add to a bucket, which is empty if it is not there; returns what was in it, and what is."""
-    before = buckets.get(name, 0)
-    after = buckets[name] = before + amount
-    return before, after
-
-
-def best(numbers: Iterable[int]) -> int:
-    """The largest number; 0 of none."""
-    return max(numbers, default=0)

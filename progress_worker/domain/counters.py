@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from progress_worker.domain.buckets import Bucketing, Buckets, add_to_bucket, best, bucket_of
+from progress_worker.domain.buckets import Bucketing, Buckets, bucket_of
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.filter_index import FilterIndex, matching
 from progress_worker.domain.filters import Filter, grade_of
@@ -96,10 +96,11 @@ def _count_in_bucket(
     """Add to a bucket; returns the learner's count."""
     buckets = state.buckets.setdefault(key, {})
     state.dirty.buckets.setdefault((key, name), name not in buckets)
-    before, after = add_to_bucket(buckets, name, amount)
+    before = buckets.get(name, 0)
+    after = buckets[name] = before + amount
     count = state.counters[key]
     if bucketed_by == "exercise":
         return count + (after > 0) - (before > 0)
     if amount > 0:
         return max(count, after)
-    return best(buckets.values()) if before == count else count
+    return max(buckets.values()) if before == count else count

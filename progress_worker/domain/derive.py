@@ -76,7 +76,8 @@ class Derivation:
         state.proofs = None
         if self._stored.kept_from is not None:
             state = _with_deleted(self._book, self._stored, state)
-        losses = self._losses(state)
+        state.lost = dict(self._stored.lost)
+        losses = self._book.losses(self._stored, state, self._reason)
         met = {_name_of(unlock): unlock for unlock in self._met}
         unlocks = []
         for entry in self._book.unlock_held(state, self._stored.unlocked):
@@ -92,14 +93,6 @@ class Derivation:
             hold(state.unlocked, unlock.achievement.id, unlock.occurrence)
         state.targets_of = 0
         return Derived(state, unlocks, losses)
-
-    def _losses(self, state: LearnerState) -> list[Loss]:
-        """The stored unlocks that no longer hold; the state remembers their generations."""
-        state.lost = dict(self._stored.lost)
-        if self._stored.kept_from is not None:
-            return []
-        state.unlocked = set(self._stored.unlocked)
-        return self._book.withdrawable.take(state, self._reason, self._book.version)
 
 
 def replacement(

@@ -88,6 +88,20 @@ def _entry(position: int, achievement: Achievement, condition: Condition, number
     return Entry(own.target, position, name, achievement, own, number)
 
 
+def unlock_holding(state: LearnerState, entries: Iterable[Entry]) -> list[Entry]:
+    """Unlock the entries whose conditions hold, as long as that makes others hold; returns them."""
+    held: list[Entry] = []
+    waiting = list(entries)
+    while found := [entry for entry in waiting if entry.condition.holds(state)]:
+        for entry in found:
+            hold(state.unlocked, entry.achievement.id, entry.occurrence)
+        held += found
+        # Another unlock makes no other rule hold.
+        names = {entry.name for entry in held}
+        waiting = [e for e in waiting if e.achievement.requires and e.name not in names]
+    return held
+
+
 class Weekly:
     """The achievements that repeat with each week, each with a condition on the best week."""
 

@@ -10,9 +10,9 @@ from progress_worker.domain.occurrences import (
     Entry,
     Weekly,
     achievement_of,
-    hold,
     occurrence_of,
     release,
+    unlock_holding,
     unlock_name,
 )
 from progress_worker.domain.state import LearnerState
@@ -87,7 +87,8 @@ class Withdrawable:
         """The unlocks of the state that do not hold, and those that require one of these."""
         held = state.unlocked
         state.unlocked = self.without(held)
-        self._hold_all(state)
+        weeks = [e for e in self._weekly.holding(state) if e.achievement.id in self.ids]
+        unlock_holding(state, [*self._entries, *weeks])
         standing, state.unlocked = state.unlocked, held
         return [
             name
@@ -97,21 +98,6 @@ class Withdrawable:
             # Of weeks, the id alone is no occurrence.
             and (name != achievement_of(name) or self._by_id[name].repeat != "each_week")
         ]
-
-    def _hold_all(self, state: LearnerState) -> None:
-        """Unlock what holds, as long as that makes others hold."""
-        for entry in self._weekly.holding(state):
-            if entry.achievement.id in self.ids:
-                hold(state.unlocked, entry.achievement.id, entry.occurrence)
-        waiting = self._entries
-        while found := [entry for entry in waiting if entry.condition.holds(state)]:
-            for entry in found:
-                hold(state.unlocked, entry.achievement.id, entry.occurrence)
-            waiting = [
-                entry
-                for entry in waiting
-                if entry.achievement.requires and entry.name not in state.unlocked
-            ]
 
     def _dependents_first(self, name: str) -> tuple[int, str, int]:
         return -self._depth[achievement_of(name)], achievement_of(name), -occurrence_of(name)

@@ -78,18 +78,10 @@ def rederive(
         level = book.levels.level(sums)
         if level != "beginner":
             state.levels[topic] = SkillLevel(level)
-    losses = _losses(book, stored, state)
+    losses = book.losses(stored, state, "rules")
     held = book.unlock_held(state, stored.unlocked)
     found = [(entry.achievement.id, entry.occurrence) for entry in held] if can_unlock else []
     return Rederived(state, found, losses)
-
-
-def _losses(book: RuleBook, stored: LearnerState, state: LearnerState) -> Sequence[Loss]:
-    """A learner whose completions were deleted loses nothing."""
-    if stored.kept_from is not None:
-        return []
-    state.unlocked = set(stored.unlocked)
-    return book.withdrawable.take(state, "rules", book.version)
 
 
 def of_derived(derived: Derived) -> Rederived:

@@ -5,7 +5,7 @@ The reducer, the view, the messages and the commands use it. It never changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from importlib.resources import files
 
 from progress_worker.domain.achievements import Achievement
@@ -13,8 +13,8 @@ from progress_worker.domain.calendar import DayStarts
 from progress_worker.domain.counters import Counters
 from progress_worker.domain.days import union
 from progress_worker.domain.languages import Texts, fallbacks
-from progress_worker.domain.occurrences import Entry, Weekly, entries_of, hold
-from progress_worker.domain.revocation import Withdrawable
+from progress_worker.domain.occurrences import Entry, Weekly, entries_of, unlock_holding
+from progress_worker.domain.revocation import Loss, LossReason, Withdrawable
 from progress_worker.domain.rule_kinds import of_every_week
 from progress_worker.domain.rulebook_file import LevelThreshold, RuleBookFile, parse_rule_book
 from progress_worker.domain.rules import FIRST_FILTER_BIT, Condition, compile_rule, requiring
@@ -59,7 +59,6 @@ class RuleBook:
             if achievement.repeat != "each_week"
             for entry in entries_of(position, achievement, condition)
         ]
-        self._requiring = [entry for entry in self._entries if entry.achievement.requires]
         self.index = ThresholdIndex(self._entries, self.counters)
         self.weekly = Weekly(weekly, self.counters, self.streak_policy.week_starts_on)
         self.withdrawable = Withdrawable(self._entries, self.weekly)
@@ -75,20 +74,19 @@ class RuleBook:
         achievement requires it. The state has every bucket.
         """
         state.unlocked = self.withdrawable.without(stored)
-        held: dict[str, Entry] = {}
-        judged = self._judged(state)
-        while found := [
-            entry for entry in judged if entry.name not in held and entry.condition.holds(state)
-        ]:
-            for entry in found:
-                held[entry.name] = entry
-                hold(state.unlocked, entry.achievement.id, entry.occurrence)
-            judged = iter(self._requiring)  # another unlock makes no other rule hold
-        return sorted(held.values(), key=lambda entry: (entry.position, entry.occurrence))
+        held = unlock_holding(state, [*self._entries, *self.weekly.holding(state)])
+        return sorted(held, key=lambda entry: (entry.position, entry.occurrence))
 
-    def _judged(self, state: LearnerState) -> Iterator[Entry]:
-        yield from self._entries
-        yield from self.weekly.holding(state)
+    def losses(self, stored: LearnerState, state: LearnerState, reason: LossReason) -> list[Loss]:
+        """The stored unlocks that no longer hold in a derived state, which remembers them as lost.
+
+        Leaves the others in `state.unlocked`. A learner whose completions were deleted loses
+        nothing. The state has every bucket.
+        """
+        if stored.kept_from is not None:
+            return []
+        state.unlocked = set(stored.unlocked)
+        return self.withdrawable.take(state, reason, self.version)
 
     def texts(self, language: str) -> Mapping[str, Texts]:
         """The texts of the achievements by id, in one of the rule book's `languages`."""
