@@ -20,6 +20,7 @@ from yarl import URL
 
 from progress_worker.at_risk.building import warning_service
 from progress_worker.commands.building import command_handler
+from progress_worker.commands.parts import CommandParts
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.errors import ProgressError
 from progress_worker.http.serving.probes import ProbeServer, add_probes
@@ -103,9 +104,8 @@ class Worker:
             erasures=self.erasures,
             emit_level_changes=settings.emit_level_changes,
         )
-        self.recalculation = Recalculation(
-            self.engine, self.books, messages, self.expiries, time_limit_seconds=limit
-        )
+        parts = CommandParts(self.engine, self.books, messages, self.expiries, self.erasures, limit)
+        self.recalculation = Recalculation(parts)
         self.ingest = IngestService(
             settings,
             self.engine,
@@ -129,11 +129,7 @@ class Worker:
         )
         self.commands = command_handler(
             settings,
-            self.engine,
-            self.books,
-            messages,
-            self.expiries,
-            self.erasures,
+            parts,
             self.recalculation,
             self.dead_letters,
             self.retry,

@@ -13,18 +13,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from progress_worker.commands.parts import CommandParts
 from progress_worker.domain.derive import replacement
 from progress_worker.domain.state import LearnerState
-from progress_worker.errors import PoisonError, Reason, TransientError
-from progress_worker.outbox.messages import Messages
+from progress_worker.errors import PoisonError, Reason
 from progress_worker.storage.database import Connection
-from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import erasing, outbox
-from progress_worker.storage.write.erasures import Erasures, Receipt, is_done, write_receipt
-from progress_worker.storage.write.expiries import Expiries
-from progress_worker.storage.write.histories import connect_for_histories, derive
+from progress_worker.storage.write.erasures import Receipt, is_done, write_receipt
+from progress_worker.storage.write.histories import derive
 from progress_worker.storage.write.saving import Changes, save
 
 _log = structlog.get_logger()
@@ -41,38 +38,20 @@ class Erasure(NamedTuple):
 class Erasing:
     """Erases learners on request."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        books: RuleBooks,
-        messages: Messages,
-        expiries: Expiries | None,
-        erasures: Erasures,
-        *,
-        outbox_filled: asyncio.Event,
-        time_limit_seconds: float,
-    ) -> None:
-        self._engine = engine
-        self._books = books
-        self._messages = messages
-        self._expiries = expiries
-        self._erasures = erasures
+    def __init__(self, parts: CommandParts, outbox_filled: asyncio.Event) -> None:
+        self._parts = parts
         self._outbox_filled = outbox_filled
-        self._time_limit = time_limit_seconds
 
     async def erase(self, erasure: Erasure) -> Receipt | None:
         """Return the receipt; None if the erasure was done before.
 
         Raises TransientError, PoisonError and FatalError as a batch does.
         """
-        if not self._erasures.is_configured:
+        if not self._parts.erasures.is_configured:
             raise PoisonError(
                 Reason.ERASURE_NOT_CONFIGURED, "no learner can be erased without a pepper"
             )
-        if not self._books.settled:
-            raise TransientError("The rule books in the database have not been read yet.")
-        users = [erasure.user_id]
-        async with connect_for_histories(self._engine, users, self._time_limit) as connection:
+        async with self._parts.open(erasure.user_id) as connection:
             locked = await erasing.lock(connection, erasure.user_id)
             if await is_done(connection, erasure.erasure_id):
                 await connection.rollback()
@@ -87,9 +66,9 @@ class Erasing:
         self, connection: Connection, erasure: Erasure, locked: erasing.LockedLearner
     ) -> Receipt:
         user_id = erasure.user_id
-        known = await self._erasures.barriers(connection, [user_id])
+        known = await self._parts.erasures.barriers(connection, [user_id])
         barrier = max([erasure.requested_at, *known.values(), *_given(locked.erased_until)])
-        await self._erasures.add(connection, user_id, barrier, erasure.erasure_id)
+        await self._parts.erasures.add(connection, user_id, barrier, erasure.erasure_id)
         deleted = await erasing.delete(connection, user_id, barrier)
         left = await erasing.remove_or_reset(connection, user_id, barrier, locked.rule_book)
         if left is not None:
@@ -97,16 +76,16 @@ class Erasing:
         receipt = Receipt(erasure.erasure_id, barrier, deleted)
         await write_receipt(connection, receipt)
         erased_at = dt.datetime.now(dt.UTC)
-        record = self._messages.erased(user_id, erasure.erasure_id, erased_at)
+        record = self._parts.messages.erased(user_id, erasure.erasure_id, erased_at)
         await outbox.add(connection, [record])
         return receipt
 
     async def _derive(self, connection: Connection, left: LearnerState) -> None:
         """Save what follows from the facts that are left. What was published is not repeated."""
-        async for stored, derived in derive(connection, self._books, {left.user_id: left}):
+        async for stored, derived in derive(connection, self._parts.books, {left.user_id: left}):
             state, unlocks = replacement(stored, derived)
             changes = Changes([state], unlocks=unlocks)
-            await save(connection, changes, expiries=self._expiries)
+            await save(connection, changes, expiries=self._parts.expiries)
 
 
 def _given(instant: dt.datetime | None) -> list[dt.datetime]:

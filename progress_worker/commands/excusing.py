@@ -9,23 +9,17 @@ taken back, unlocks may be lost.
 from __future__ import annotations
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from progress_worker.commands.parts import CommandParts
 from progress_worker.domain.days import Days
 from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.revisions import supersedes
 from progress_worker.domain.rules import DAYS_BIT
 from progress_worker.domain.state import LearnerState
-from progress_worker.errors import TransientError
-from progress_worker.outbox.messages import Messages
 from progress_worker.outbox.replacing import derive_and_replace
 from progress_worker.storage.database import Connection
-from progress_worker.storage.rulebooks import RuleBooks
-from progress_worker.storage.write.erasures import Erasures
 from progress_worker.storage.write.excuses import load_excuses, store_excuse
-from progress_worker.storage.write.expiries import Expiries
-from progress_worker.storage.write.histories import connect_for_histories
 from progress_worker.storage.write.learners import load_whole
 from progress_worker.storage.write.saving import Changes, save
 
@@ -35,22 +29,8 @@ _log = structlog.get_logger()
 class Excusing:
     """Applies excuses on request."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        books: RuleBooks,
-        messages: Messages,
-        expiries: Expiries | None,
-        erasures: Erasures,
-        *,
-        time_limit_seconds: float,
-    ) -> None:
-        self._engine = engine
-        self._books = books
-        self._messages = messages
-        self._expiries = expiries
-        self._erasures = erasures
-        self._time_limit = time_limit_seconds
+    def __init__(self, parts: CommandParts) -> None:
+        self._parts = parts
 
     async def excuse(self, excuse: Excuse) -> list[Unlock]:
         """Return the unlocks that were added; nothing changes for a revision that is not higher.
@@ -59,15 +39,15 @@ class Excusing:
 
         Raises TransientError, PoisonError and FatalError as a batch does.
         """
-        if not self._books.settled:
-            raise TransientError("The rule books in the database have not been read yet.")
-        users = [excuse.user_id]
-        async with connect_for_histories(self._engine, users, self._time_limit) as connection:
+        books, users = self._parts.books, [excuse.user_id]
+        async with self._parts.open(excuse.user_id) as connection:
             # The version is read before the excuses: one that was committed by then is seen, and a
             # later one makes the save fail.
-            whole = await load_whole(connection, self._books, set(users))
-            state = whole.get(excuse.user_id) or self._books.active.new_learner(excuse.user_id)
-            await self._erasures.recall(connection, [state])
+            whole = await load_whole(connection, books, set(users))
+            state = whole.get(excuse.user_id) or self._parts.books.active.new_learner(
+                excuse.user_id
+            )
+            await self._parts.erasures.recall(connection, [state])
             if state.is_erased(excuse.issued_at):
                 return []
             excuses = (await load_excuses(connection, users))[excuse.user_id]
@@ -87,14 +67,14 @@ class Excusing:
         await store_excuse(connection, excuse)
         before = state.streaks.excused
         state.streaks.set_excused(excused)
-        book = self._books.by_version[state.rule_book]
+        book = self._parts.books.by_version[state.rule_book]
         if book.index.due(state, DAYS_BIT) or book.withdrawable.fails(state):
             state.streaks.set_excused(before)  # as stored: what differs from it is saved
             replaced = await derive_and_replace(
                 connection,
-                self._books,
-                self._messages,
-                self._expiries,
+                self._parts.books,
+                self._parts.messages,
+                self._parts.expiries,
                 {state.user_id: state},
                 newest=False,
                 reason="revoked" if excuse.revoked else "revised",
@@ -102,5 +82,7 @@ class Excusing:
             return replaced.unlocks
         state.dirty.changed = state.dirty.excused_days = state.dirty.expiry = True
         changes = Changes([state])
-        await save(connection, changes, expiries=self._expiries, erasures=self._erasures)
+        await save(
+            connection, changes, expiries=self._parts.expiries, erasures=self._parts.erasures
+        )
         return []

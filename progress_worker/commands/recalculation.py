@@ -8,16 +8,12 @@ transaction under the same version check as a batch.
 from __future__ import annotations
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from progress_worker.commands.parts import CommandParts
 from progress_worker.domain.reducer import Unlock
-from progress_worker.errors import PoisonError, Reason, TransientError
-from progress_worker.outbox.messages import Messages
+from progress_worker.errors import PoisonError, Reason
 from progress_worker.outbox.replacing import derive_and_replace
 from progress_worker.storage.database import Connection, connect_for
-from progress_worker.storage.rulebooks import RuleBooks
-from progress_worker.storage.write.expiries import Expiries
-from progress_worker.storage.write.histories import connect_for_histories
 from progress_worker.storage.write.learners import load_whole
 
 _log = structlog.get_logger()
@@ -26,20 +22,8 @@ _log = structlog.get_logger()
 class Recalculation:
     """Recalculates learners on request."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        books: RuleBooks,
-        messages: Messages,
-        expiries: Expiries | None,
-        *,
-        time_limit_seconds: float,
-    ) -> None:
-        self._engine = engine
-        self._books = books
-        self._messages = messages
-        self._expiries = expiries
-        self._time_limit = time_limit_seconds
+    def __init__(self, parts: CommandParts) -> None:
+        self._parts = parts
 
     async def recalculate(self, user_id: str, topic: str | None = None) -> list[Unlock]:
         """Return the unlocks that were added. With `topic`, other topics keep their levels.
@@ -49,9 +33,7 @@ class Recalculation:
         would be lost. The time limit grows with the number of completions, and other tasks run
         meanwhile.
         """
-        if not self._books.settled:
-            raise TransientError("The rule books in the database have not been read yet.")
-        async with connect_for_histories(self._engine, [user_id], self._time_limit) as connection:
+        async with self._parts.open(user_id) as connection:
             unlocks = await self._write(connection, user_id, topic)
             await connection.commit()
         _log.info("recalculated", unlocks=len(unlocks))
@@ -59,11 +41,11 @@ class Recalculation:
 
     async def check_database(self) -> None:
         """Raises TransientError unless Postgres answers within the time limit."""
-        async with connect_for(self._engine, self._time_limit) as connection:
+        async with connect_for(self._parts.engine, self._parts.time_limit_seconds) as connection:
             await connection.execute("SELECT")
 
     async def _write(self, connection: Connection, user_id: str, topic: str | None) -> list[Unlock]:
-        stored = await load_whole(connection, self._books, {user_id})
+        stored = await load_whole(connection, self._parts.books, {user_id})
         if not stored:
             return []
         if stored[user_id].kept_from is not None:
@@ -73,9 +55,9 @@ class Recalculation:
             )
         replaced = await derive_and_replace(
             connection,
-            self._books,
-            self._messages,
-            self._expiries,
+            self._parts.books,
+            self._parts.messages,
+            self._parts.expiries,
             stored,
             newest=False,
             only_topic=topic,

@@ -19,6 +19,7 @@ import pytest
 
 from progress_worker.at_risk.warner import Page, Warner
 from progress_worker.commands.excusing import Excusing
+from progress_worker.commands.parts import CommandParts
 from progress_worker.domain.excuses import Excuse
 from progress_worker.errors import PoisonError, TransientError
 from progress_worker.events.models import NAMESPACE
@@ -87,12 +88,14 @@ class Watched:
     @property
     def excusing(self) -> Excusing:
         return Excusing(
-            self.parts.engine,
-            self.parts.books,
-            Messages.of(self.settings),
-            self.expiries,
-            Erasures(None),
-            time_limit_seconds=8,
+            CommandParts(
+                self.parts.engine,
+                self.parts.books,
+                Messages.of(self.settings),
+                self.expiries,
+                Erasures(None),
+                time_limit_seconds=8,
+            )
         )
 
     def warner(self, hours: int = HOURS, page_learners: int = 500) -> Warner:
@@ -403,9 +406,10 @@ async def test_without_the_setting_nothing_reads_or_writes_expiries(
         await off.recalculation.recalculate("ada")
         await activate(off, CATALOGUE.replace("version: 7", "version: 8"))
         assert (await off.walk.step()).changed == 1
-        excusing = Excusing(
+        parts = CommandParts(
             off.engine, off.books, Messages.of(settings), None, Erasures(None), time_limit_seconds=8
         )
+        excusing = Excusing(parts)
         day = dt.date(2026, 3, 11)
         await excusing.excuse(
             Excuse("ada", UUID(int=1), 0, False, at("2026-03-01T00:00Z"), "sick", day, day)
