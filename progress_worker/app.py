@@ -21,6 +21,7 @@ from yarl import URL
 from progress_worker.at_risk.building import warning_service
 from progress_worker.commands.building import command_handler
 from progress_worker.commands.parts import CommandParts
+from progress_worker.commands.reading_on import ReadOn
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.errors import ProgressError
 from progress_worker.http.serving.probes import ProbeServer, add_probes
@@ -106,6 +107,7 @@ class Worker:
         )
         parts = CommandParts(self.engine, self.books, messages, self.expiries, self.erasures, limit)
         self.recalculation = Recalculation(parts)
+        self.read_on = ReadOn(settings, self.engine, self.retry, self.metrics)
         self.ingest = IngestService(
             settings,
             self.engine,
@@ -114,6 +116,7 @@ class Worker:
             self.metrics,
             self.observer,
             self.settle,
+            self.read_on.wait_until_applied,
         )
         self.dead_letters = DeadLetterWriter(
             self.engine,
@@ -224,6 +227,7 @@ def create_app(settings: Settings) -> faust.App:
     )
     app.web = ProbeServer(app)
     app.transport = CommittedTransport(app.conf.broker_consumer, app)
+    app.before_consumer = [worker.read_on]
     if tracing is not None:
         app.service(tracing)  # type: ignore[arg-type]  # added first, so that it stops last
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too

@@ -8,6 +8,8 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
+from operator import attrgetter
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -120,6 +122,7 @@ class CommandHandler:
         excusing: Excusing,
         erasing: Erasing,
         dead_letters: DeadLetterWriter,
+        store_position: Callable[[str, int, int], Awaitable[None]],
         retry: RetryPolicy,
         fail: Callable[[BaseException], Awaitable[None]],
         *,
@@ -127,7 +130,9 @@ class CommandHandler:
         drain_timeout_seconds: float,
         max_future_seconds: float,
     ) -> None:
-        """`fail` stops the process; its argument is the reason.
+        """`store_position` stores how far a partition is applied: its topic, number and offset.
+
+        `fail` stops the process; its argument is the reason.
 
         A command that was issued further in the future than `max_future_seconds` is refused.
         `at_once` is how many commands use a connection to Postgres at the same time.
@@ -137,6 +142,7 @@ class CommandHandler:
         self._erasing = erasing
         self._max_future_seconds = max_future_seconds
         self._dead_letters = dead_letters
+        self._store_position = store_position
         self._retry = retry
         self._fail = fail
         self._drain_timeout = drain_timeout_seconds
@@ -144,6 +150,7 @@ class CommandHandler:
         self._room = asyncio.Semaphore(_MAX_IN_HAND)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_hand: dict[TP, deque[_InHand]] = defaultdict(deque)
+        self._acknowledging: dict[TP, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._reader = TopicReader(
@@ -180,19 +187,33 @@ class CommandHandler:
     async def _finish(self, stream: faust.StreamT[bytes], in_hand: _InHand) -> None:
         """Handle an event, then acknowledge every event before the first that is not done.
 
-        Faust commits the offset after the event that was acknowledged last. An event that cannot be
-        handled stops the process and is not acknowledged.
+        An event that cannot be handled stops the process and is not acknowledged.
         """
+        partition = in_hand.event.message.tp
         try:
             await self.handle(_record(in_hand.event.message))
+            in_hand.done = True
+            self._room.release()
+            async with self._acknowledging[partition]:
+                await self._acknowledge(stream, partition)
         except Exception as error:
             await self._fail(error)
-            return
-        in_hand.done = True
-        self._room.release()
-        waiting = self._in_hand[in_hand.event.message.tp]
-        while waiting and waiting[0].done:
-            await stream.ack(waiting.popleft().event)
+
+    async def _acknowledge(self, stream: faust.StreamT[bytes], partition: TP) -> None:
+        """Acknowledge what is done, once Postgres knows it. Raises FatalError.
+
+        Faust commits the offset after the event that was acknowledged last.
+        """
+        waiting = self._in_hand[partition]
+        done = [each.event for each in takewhile(attrgetter("done"), waiting)]
+        if done:
+            after = done[-1].message.offset + 1
+            store = partial(self._store_position, partition.topic, partition.partition, after)
+            async with self._connections:
+                await self._retry.run("commands", store)
+        for event in done:
+            waiting.popleft()
+            await stream.ack(event)
 
     async def handle(self, record: Record) -> None:
         """Carry one command out; waits while a dependency is away. Raises FatalError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from progress_worker.commands.agent import CommandHandler
 from progress_worker.commands.erasing import Erasing
@@ -13,6 +14,8 @@ from progress_worker.commands.recalculation import Recalculation
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.settings.worker import Settings
+from progress_worker.storage.database import connect_for
+from progress_worker.storage.write import command_positions
 
 
 def command_handler(
@@ -30,9 +33,17 @@ def command_handler(
         Excusing(parts),
         Erasing(parts, outbox_filled),
         dead_letters,
+        partial(_store_position, parts),
         retry,
         fail,
         at_once=settings.commands_at_once,
         drain_timeout_seconds=settings.drain_timeout_seconds,
         max_future_seconds=settings.max_future_seconds,
     )
+
+
+async def _store_position(parts: CommandParts, topic: str, partition: int, offset: int) -> None:
+    """Store how far a partition is applied. Raises what `connect_for` raises."""
+    async with connect_for(parts.engine, parts.time_limit_seconds) as connection:
+        await command_positions.store(connection, topic, partition, offset)
+        await connection.commit()

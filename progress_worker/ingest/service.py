@@ -1,6 +1,7 @@
 """The ingest service: a member of the consumer group that divides its partitions.
 
-The start waits for Postgres and for the topic as long as it takes, and logs that it waits. At a
+The start waits for Postgres, for the topic and for commands that are older than the start, as long
+as it takes, and logs that it waits. At a
 stop or a rebalance the batches in hand are committed or abandoned within the drain timeout. A
 stall, and any failure that waiting does not mend, crashes the service and with it the process.
 """
@@ -53,8 +54,12 @@ class IngestService(WorkerService):
         metrics: Metrics,
         observer: Observer,
         settle_rules: Callable[[Connection], Awaitable[None]],
+        commands_applied: Callable[[], Awaitable[None]],
     ) -> None:
-        """`settle_rules` finds out which rule book is active, before anything is read."""
+        """`settle_rules` finds out which rule book is active, before anything is read.
+
+        `commands_applied` raises TransientError until no older command is left to carry out.
+        """
         super().__init__()
         self.kafka = KafkaContact("ingest", settings)
         self._settings = settings
@@ -64,6 +69,7 @@ class IngestService(WorkerService):
         self._metrics = metrics
         self._observer = observer
         self._settle_rules = settle_rules
+        self._commands_applied = commands_applied
         self._consumer: AIOKafkaConsumer | None = None
         self._partition_consumers: list[PartitionConsumer] = []
         self._assigned_at: float | None = None
@@ -90,6 +96,7 @@ class IngestService(WorkerService):
     async def _main(self) -> None:
         await self._retry.run("database", self._check_database)
         await self._retry.run("topic", self._check_topic)
+        await self._retry.run("commands", self._commands_applied)
         await self._retry.run("group", self._join)
         while not self.should_stop:
             await self.sleep(_WATCH_SECONDS)

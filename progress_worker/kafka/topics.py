@@ -24,6 +24,7 @@ from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.kafka import KafkaSettings
 
 _DAY_MS = 86_400_000
+_ASK_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,11 @@ async def partition_counts(settings: KafkaSettings) -> dict[str, int]:
     Asks for all topics, because some brokers create a missing topic when a client asks for it.
     """
     async with _admin(settings) as admin:
-        described = await admin.describe_topics()
+        return await _partition_counts(admin)
+
+
+async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    described = await admin.describe_topics()
     return {
         topic["topic"]: len(topic["partitions"])
         for topic in described
@@ -72,7 +77,10 @@ async def partition_counts(settings: KafkaSettings) -> dict[str, int]:
 
 
 async def create_topics(settings: KafkaSettings) -> list[str]:
-    """Create the wanted topics that are missing; returns their names. Raises TransientError."""
+    """Create the wanted topics that are missing; returns their names. Raises TransientError.
+
+    Returns when the broker that is asked names them: brokers learn of a new topic one by one.
+    """
     existing = await partition_counts(settings)
     missing = [topic for topic in wanted_topics(settings) if topic.name not in existing]
     async with _admin(settings) as admin:
@@ -94,7 +102,15 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
                     raise TransientError(
                         f"Kafka did not create {name}: {in_words(error)}{_cure(error)}."
                     )
+            await _until_named(admin, {topic.name for topic in missing})
     return [topic.name for topic in missing]
+
+
+async def _until_named(admin: AIOKafkaAdminClient, topics: set[str]) -> None:
+    while True:
+        if topics <= (await _partition_counts(admin)).keys():
+            return
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
 
 def _cure(error: type[KafkaError]) -> str:

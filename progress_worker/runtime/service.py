@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final, Protocol, cast
 
 import faust
 import structlog
+from faust.app import BootStrategy
 from mode import Service
+from mode.types import ServiceT
 
 _log = structlog.get_logger()
 
@@ -57,9 +59,20 @@ class WorkerService(Service):
         await cancel(self._futures)
 
 
+class _Boot(BootStrategy):
+    """Starts one more service after the probes and before the consumer."""
+
+    def kafka_consumer(self) -> Iterable[ServiceT]:
+        return (*cast(WorkerApp, self.app).before_consumer, *super().kafka_consumer())
+
+
 class WorkerApp(faust.App):
     """A Faust app whose parts stop at the same time, and whose process ends in time."""
 
+    BootStrategy = _Boot
+
+    #: Services that have started before the consumer does; set before the app starts.
+    before_consumer: Sequence[ServiceT] = ()
     _parts: Sequence[Stoppable] = ()
     _drain_seconds = 0.0
 

@@ -213,6 +213,7 @@ def test_every_learner_tables_key_begins_with_the_learner(migrated_database: Dat
         "erasure",
         "erasure_receipt",
         "erasure_pepper",
+        "command_position",
     }
 
 

@@ -120,5 +120,14 @@ erasure_pepper: Final = Table(
     Column("digest", LargeBinary, nullable=False),
 )
 
+#: The offset after the last command that this database has applied, per partition.
+command_position: Final = Table(
+    "command_position",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+)
+
 #: Every table, those of learners too.
 all_tables: Final = metadata

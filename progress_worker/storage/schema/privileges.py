@@ -7,6 +7,7 @@ from typing import Final
 
 from progress_worker.storage.schema.local_tables import (
     achievement_rarity,
+    command_position,
     erasure,
     erasure_pepper,
     erasure_receipt,
@@ -50,6 +51,7 @@ WORKER: Final[Privileges] = {
     rule_book.name: ("SELECT", "INSERT"),
     running_worker.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     walk.name: ("SELECT", "INSERT", "UPDATE"),
+    command_position.name: ("SELECT", "INSERT", "UPDATE"),
     achievement_rarity.name: ("SELECT", "INSERT", "UPDATE"),
     REVISION_TABLE: ("SELECT",),
 }
