@@ -1,4 +1,4 @@
 """Carries out commands: recalculations, excuses and erasures.
 
-May import: errors, events, domain, settings, storage, runtime, outbox.
+May import: errors, events, domain, settings, storage, kafka, runtime, telemetry, outbox.
 """
