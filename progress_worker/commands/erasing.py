@@ -19,7 +19,7 @@ from progress_worker.domain.derive import replacement
 from progress_worker.domain.state import LearnerState
 from progress_worker.errors import PoisonError, Reason
 from progress_worker.storage.database import Connection
-from progress_worker.storage.write import erasing, outbox
+from progress_worker.storage.write import erasing, outbox, walks
 from progress_worker.storage.write.erasures import Receipt, is_done, write_receipt
 from progress_worker.storage.write.histories import derive
 from progress_worker.storage.write.saving import Changes, save
@@ -74,6 +74,7 @@ class Erasing:
         if left is not None:
             await self._derive(connection, left)
         receipt = Receipt(erasure.erasure_id, barrier, deleted)
+        await walks.leave(connection, user_id)
         await write_receipt(connection, receipt)
         erased_at = dt.datetime.now(dt.UTC)
         record = self._parts.messages.erased(user_id, erasure.erasure_id, erased_at)

@@ -64,14 +64,21 @@ RETURNING {_COLUMNS}
 _SET_RATE: Final = "UPDATE walk SET learners_per_second = %s WHERE name = %s"
 _MOVE: Final = """
 UPDATE walk SET
-    after_user_id = %s, after_event_id = %s, examined = examined + %s, changed = changed + %s,
+    after_user_id = CASE WHEN w.finished THEN '' ELSE %s END, after_event_id = %s,
+    examined = examined + %s, changed = changed + %s,
     moved_at = now(), finished_at = CASE WHEN w.finished THEN now() END,
     learners_per_second = CASE
         WHEN NOT w.finished OR rule_book < (SELECT max(version) FROM rule_book)
         THEN learners_per_second
     END
 FROM (VALUES (%s)) AS w (finished)
-WHERE name = %s AND (after_user_id, after_event_id) IS NOT DISTINCT FROM (%s, %s::uuid)
+WHERE name = %s AND finished_at IS NULL
+    AND (after_user_id, after_event_id) IS NOT DISTINCT FROM (%s, %s::uuid)
+"""
+_IS_AT: Final = "SELECT EXISTS (SELECT FROM walk WHERE after_user_id = %s)"
+_LEARNER_BEFORE: Final = "SELECT coalesce(max(user_id), '') FROM learner WHERE user_id < %s"
+_STEP_BACK: Final = """
+UPDATE walk SET after_user_id = %s, after_event_id = NULL WHERE after_user_id = %s
 """
 #: By key order. A learner whom an older release saved last is complete by no rule book.
 _PAGE: Final = """
@@ -144,6 +151,16 @@ async def move(
     parameters = [*after, examined, changed, finished, name, *before]
     if (await connection.execute(_MOVE, parameters)).rowcount != 1:
         raise WalkMovedError(f"another process moved the walk {name} on")
+
+
+async def leave(connection: Connection, user_id: str) -> None:
+    """Let no walk name this learner, whom the caller deletes, but the one before; it commits.
+
+    A walk that is under way there goes on from the learner before.
+    """
+    if await (await connection.execute(_IS_AT, [user_id])).fetchone() == (True,):
+        before = await (await connection.execute(_LEARNER_BEFORE, [user_id])).fetchone()
+        await connection.execute(_STEP_BACK, [*(before or [""]), user_id])
 
 
 async def page(connection: Connection, after: str, limit: int) -> list[tuple[str, int | None]]:
