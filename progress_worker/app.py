@@ -233,7 +233,14 @@ def create_app(settings: Settings) -> faust.App:
     app.service(worker.ingest)  # type: ignore[arg-type]  # Faust takes instances too
     app.service(worker.relay)  # type: ignore[arg-type]
     for walking in walk_services(
-        app, settings, worker.engine, worker.books, worker.walk, worker.metrics
+        app,
+        settings,
+        worker.engine,
+        worker.books,
+        worker.walk,
+        worker.metrics,
+        worker.messages,
+        worker.outbox_filled,
     ):
         app.service(walking)  # type: ignore[arg-type]
     if worker.expiries is not None and (hours := settings.streak_at_risk_hours) is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
 import time
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -14,15 +13,13 @@ from aiokafka.errors import KafkaError
 
 from progress_worker.cli.common import console
 from progress_worker.errors import FatalError, TransientError
-from progress_worker.events.cloudevents import binary_headers, utc_text
-from progress_worker.events.commands import ERASURE_REQUESTED
 from progress_worker.kafka.clients import running_producer
+from progress_worker.outbox.messages import Messages
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.database import connect_for
 from progress_worker.storage.sessions import connect_owner, first_line
 from progress_worker.walks.command import open_database
 
-_SOURCE: Final = "/progress-worker/erase"
 _LOOK_SECONDS: Final = 0.5
 _RECEIPT: Final = """
 SELECT erasure_id, barrier, erased_at, release, deleted FROM erasure_receipt WHERE erasure_id = %s
@@ -71,23 +68,14 @@ def _receipt(row: Any) -> dict[str, Any]:
 
 
 async def _send(settings: Settings, user_id: str, erasure_id: UUID) -> None:
-    now = dt.datetime.now(dt.UTC)
-    data = {
-        "erasure_id": str(erasure_id),
-        "user_id": user_id,
-        "requested_at": now.isoformat(),
-    }
-    headers = binary_headers(str(erasure_id), _SOURCE, ERASURE_REQUESTED, utc_text(now), None)
+    request = Messages.of(settings).erasure_requested(user_id, erasure_id, dt.datetime.now(dt.UTC))
     try:
         async with (
             running_producer(settings) as producer,
             asyncio.timeout(2 * settings.kafka_request_timeout_seconds),
         ):
             await producer.send_and_wait(
-                settings.commands_topic,
-                json.dumps(data).encode(),
-                key=user_id.encode(),
-                headers=list(headers),
+                request.topic, request.value, key=request.key, headers=[*request.headers]
             )
     except (KafkaError, TimeoutError, OSError) as error:
         raise TransientError(

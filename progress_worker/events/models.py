@@ -329,3 +329,8 @@ def streak_at_risk_event_id(user_id: str, local_day: dt.date) -> UUID:
     Of those derived from three parts, no other one has this second part. No part can hold a NUL.
     """
     return uuid5(NAMESPACE, f"{user_id}\0at_risk\0{local_day}")
+
+
+def inactivity_erasure_id(user_id: str, ended: dt.date) -> UUID:
+    """The identity of an erasure for inactivity, derived from learner and last day."""
+    return uuid5(NAMESPACE, f"{user_id}\0inactive\0{ended}")

@@ -19,6 +19,7 @@ from progress_worker.domain.reducer import LevelChange, Unlock
 from progress_worker.domain.revocation import Loss
 from progress_worker.errors import PoisonError
 from progress_worker.events.cloudevents import Headers, binary_headers, utc_text
+from progress_worker.events.commands import ERASURE_REQUESTED
 from progress_worker.events.models import (
     ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
@@ -33,6 +34,7 @@ from progress_worker.events.models import (
     SkillLevelChanged,
     StreakAtRisk,
     backfilled_event_id,
+    inactivity_erasure_id,
     level_change_event_id,
     revoked_event_id,
     streak_at_risk_event_id,
@@ -83,6 +85,7 @@ class Messages:
     streaks_topic: str
     changes_topic: str
     erased_topic: str
+    commands_topic: str
     emit_revocations: bool = True
     unlock_translations: bool = False
     _descriptions: dict[tuple[str, int], str] = field(default_factory=dict, init=False)
@@ -98,6 +101,7 @@ class Messages:
             streaks_topic=settings.streaks_topic,
             changes_topic=settings.changes_topic,
             erased_topic=settings.erased_topic,
+            commands_topic=settings.commands_topic,
             emit_revocations=settings.emit_revocations,
             unlock_translations=settings.unlock_translations,
         )
@@ -194,6 +198,18 @@ class Messages:
         headers = binary_headers(str(erasure_id), EVENT_SOURCE, LEARNER_ERASED, utc_text(at), None)
         value = event.model_dump_json().encode()
         return OutboxRecord(self.erased_topic, user_id.encode(), value, headers)
+
+    def erasure_requested(self, user_id: str, erasure_id: UUID, at: dt.datetime) -> OutboxRecord:
+        """The command to erase a learner up to this instant (aware)."""
+        data = {"erasure_id": erasure_id, "user_id": user_id, "requested_at": at}
+        headers = binary_headers(
+            str(erasure_id), EVENT_SOURCE, ERASURE_REQUESTED, utc_text(at), None
+        )
+        return OutboxRecord(self.commands_topic, user_id.encode(), to_json(data), headers)
+
+    def inactivity_ended(self, user_id: str, ended: dt.date, at: dt.datetime) -> OutboxRecord:
+        """The same for a learner whose last day was the one before `ended`; always the same id."""
+        return self.erasure_requested(user_id, inactivity_erasure_id(user_id, ended), at)
 
     def level_changed(self, change: LevelChange, traceparent: str | None) -> OutboxRecord:
         """The SkillLevelChanged event of a level that rose or fell."""

@@ -113,6 +113,13 @@ class Settings(KafkaSettings):
         "not set, completions are kept for ever. operations.md, Keep completions for a limited "
         "time, says what you give up.",
     )
+    learner_retention_days: int | None = Field(
+        default=None,
+        ge=30,
+        description="Learners whose last active or excused day is more than this many days ago are "
+        "erased: once a day, the leader sends the same command as `progress-worker erase` does. "
+        "Needs a pepper. If not set, learners are kept for ever.",
+    )
     parked_retention_days: int | None = Field(
         default=None,
         ge=30,
@@ -160,6 +167,11 @@ class Settings(KafkaSettings):
     def _contradictions(self) -> Iterator[str]:
         yield from super()._contradictions()
         limit = self.kafka_rebalance_timeout_seconds
+        if self.learner_retention_days is not None and self.erasure_pepper is None:
+            yield (
+                f"{PREFIX}LEARNER_RETENTION_DAYS is set and {PREFIX}ERASURE_PEPPER is not: nobody "
+                "can be erased without it."
+            )
         for name in ("drain_timeout_seconds", "database_statement_timeout_seconds"):
             if getattr(self, name) >= limit:
                 yield (

@@ -64,7 +64,7 @@ class Passenger(Protocol):
 
 
 class Step(NamedTuple):
-    """What one step of a walk did: learners passed, those derived, and those changed.
+    """What one step of a walk did: learners passed, those worked on, and those changed.
 
     `finished` says that the end was reached. `learners_per_second` is the rate that an operator
     asked for.
@@ -139,8 +139,8 @@ class Walk:
         page = Page(users, first=state.cursor == walks.Cursor(), last=finished)
         derives = self.passenger.derives
         async with self._connect(users) as connection:
-            worked = users or not derives
-            changed = await self.passenger.work(connection, page) if worked else 0
+            is_work = users or not derives
+            changed = await self.passenger.work(connection, page) if is_work else 0
             await walks.move(
                 connection,
                 self.passenger.name,
@@ -152,8 +152,8 @@ class Walk:
             )
             await connection.commit()
         self.passenger.committed()
-        derived = len(users) if derives else 0
-        return Step(passed, derived, changed, finished, state.learners_per_second)
+        worked = len(users) if derives else changed
+        return Step(passed, worked, changed, finished, state.learners_per_second)
 
     async def _sizes(self, connection: Connection, users: list[str]) -> Mapping[str, int]:
         """How many completions the work on each of these learners reads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from progress_worker.commands.recalculation import Recalculation
 from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.ingest.batch_splitter import Batch, BatchSplitter
 from progress_worker.ingest.decode import Decoder
-from progress_worker.outbox.messages import Record
+from progress_worker.outbox.messages import Messages, Record
 from progress_worker.runtime.retry import RetryPolicy
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.worker import Settings
@@ -106,6 +107,8 @@ class Projection:
     recalculation: Recalculation
     retry: RetryPolicy
     metrics: Metrics
+    messages: Messages
+    outbox_filled: asyncio.Event
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Apply the records as a partition consumer does, but only once."""
@@ -150,6 +153,8 @@ async def projection(
             recalculation=worker.recalculation,
             retry=worker.retry,
             metrics=worker.metrics,
+            messages=worker.messages,
+            outbox_filled=worker.outbox_filled,
         )
     finally:
         await worker.engine.dispose()

@@ -27,7 +27,7 @@ from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings
 from progress_worker.settings.worker import load_settings
 
-TOPICS = ("group", "unlocks", "levels", "letters", "streaks", "changes", "erased")
+TOPICS = ("group", "unlocks", "levels", "letters", "streaks", "changes", "erased", "commands")
 MESSAGES = Messages(*TOPICS)
 BOOK = load_rules(SharedSettings()).book
 TRIGGER = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
