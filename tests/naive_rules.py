@@ -6,8 +6,9 @@ It shares only the classes of facts with the worker's rules.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -78,6 +79,27 @@ class Measures:
             return self._skill(ask)
         return _counted(kind, ask, [c for c in self._done if _matches(c, ask)], self._policy)
 
+    def occurrences(
+        self, rule: Mapping[str, Any], repeat: str | None
+    ) -> dict[int, tuple[int, int]]:
+        """The occurrences that hold: what each measured, and what it asked for."""
+        if repeat == "each_week":
+            found = {
+                week: measured(rule, some, self._thresholds, self._policy)
+                for week, some in self._weeks.items()
+            }
+            return {week: found[week] for week in sorted(found) if found[week][0] >= found[week][1]}
+        value, target = self.of(rule)
+        most = 100 if repeat == "each_multiple" else 1
+        return {n: (value, n * target) for n in range(1, most + 1) if value >= n * target}
+
+    @cached_property
+    def _weeks(self) -> dict[int, list[Completion]]:
+        weeks: dict[int, list[Completion]] = defaultdict(list)
+        for completion in self._done:
+            weeks[iso_week(completion, self._policy)].append(completion)
+        return weeks
+
     def _skill(self, ask: Mapping[str, Any]) -> tuple[int, int]:
         rank = LEVELS.index(ask["level"])
         if "topic" in ask:
@@ -121,18 +143,24 @@ def naive_occurrences(
     policy: NaivePolicy = NO_FREEZES,
 ) -> dict[int, tuple[int, int]]:
     """The occurrences of an achievement that hold: what each measured, and what it asked for."""
-    if repeat == "each_week":
-        weeks = {iso_week(c, policy) for c in done}
-        found = {w: measured(rule, [c for c in done if iso_week(c, policy) == w]) for w in weeks}
-        return {week: found[week] for week in sorted(weeks) if found[week][0] >= found[week][1]}
-    value, target = measured(rule, done, THRESHOLDS, policy)
-    most = 100 if repeat == "each_multiple" else 1
-    return {n: (value, n * target) for n in range(1, most + 1) if value >= n * target}
+    return Measures(done, THRESHOLDS, policy).occurrences(rule, repeat)
 
 
 def iso_week(c: Completion, policy: NaivePolicy) -> int:
     """The ISO year and week of the fourth day of the completion's week, as in 202648."""
-    return int(f"{_window(c, 'week', policy) + dt.timedelta(days=3):%G%V}")
+    return _iso_week(c.local_day, policy.week_starts_on)
+
+
+# What is counted again after every event asks for the same days again and again.
+@lru_cache(maxsize=4_096)
+def _iso_week(day: dt.date, starts_on: int) -> int:
+    return int(f"{_first_day_of_week(day, starts_on) + dt.timedelta(days=3):%G%V}")
+
+
+def _first_day_of_week(day: dt.date, starts_on: int) -> dt.date:
+    while day.weekday() != starts_on:
+        day -= dt.timedelta(days=1)
+    return day
 
 
 def _window(c: Completion, within: str, policy: NaivePolicy) -> dt.date:
@@ -140,9 +168,7 @@ def _window(c: Completion, within: str, policy: NaivePolicy) -> dt.date:
     day = c.local_day
     if within == "month":
         return day.replace(day=1)
-    while within == "week" and day.weekday() != policy.week_starts_on:
-        day -= dt.timedelta(days=1)
-    return day
+    return _first_day_of_week(day, policy.week_starts_on) if within == "week" else day
 
 
 def naive_unlocks(

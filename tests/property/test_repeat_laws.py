@@ -15,6 +15,7 @@ from progress_worker.domain.rulebook import read_rule_book
 from tests.folding import Rows, Store, derive, of, stored
 from tests.histories import completion, cuts, fresh_histories, histories
 from tests.naive import counting
+from tests.naive_book import Occurrence, naive_achievements, naive_unlocked
 from tests.naive_rules import naive_occurrences
 from tests.naive_travel import NaivePolicy
 
@@ -67,32 +68,18 @@ BOOK = read_rule_book(
         }
     )
 )
-#: Name and occurrence.
-Occurrence = tuple[str, int]
+ACHIEVEMENTS = naive_achievements(
+    {"achievements": [entry(*each) for each in (CHAIN | WRITTEN).items()]}
+)
 
 
 def holding(done: list[Completion]) -> dict[Occurrence, tuple[int, int]]:
     """Every occurrence that holds, whatever it requires; of required ones with their own rule."""
     return {
-        (name, number): found
-        for name, asked in (CHAIN | WRITTEN).items()
-        for number, found in naive_occurrences(
-            asked["rule"], asked.get("repeat"), done, POLICY
-        ).items()
+        (each.id, number): found
+        for each in ACHIEVEMENTS.values()
+        for number, found in naive_occurrences(each.rule, each.repeat, done, POLICY).items()
     }
-
-
-def unlocked(held: dict[Occurrence, Any], kept: set[Occurrence]) -> set[Occurrence]:
-    """What is unlocked while these hold, beside what was kept."""
-    found = {each for each in kept if not each[0].startswith("lose_")}
-    for _ in range(4):
-        names = {name for name, _ in found}
-        found |= {
-            (name, number)
-            for name, number in held
-            if {*(CHAIN | WRITTEN)[name].get("requires", ())} <= names
-        }
-    return found
 
 
 def stored_unlocks(rows: Rows) -> Counter[Occurrence]:
@@ -111,7 +98,7 @@ def test_an_occurrence_comes_and_goes_with_the_event_that_decides(
         user_id = arrival.user_id
         held = holding(counting(of(user_id, arrivals[: position + 1])))
         before = have.get(user_id, set())
-        after = have[user_id] = unlocked(held, before)
+        after = have[user_id] = naive_unlocked(ACHIEVEMENTS, held, before)
         gone = {(x.achievement.id, x.occurrence): x for x in effects.losses}
         come = {(x.achievement.id, x.occurrence): x for x in effects.unlocks}
         assert (set(gone), set(come)) == (before - after, after - before)
@@ -154,7 +141,9 @@ def test_without_revisions_no_order_loses_anything_or_gains_anything_else(
     assert not [loss for store in (one, other) for each in store.effects for loss in each.losses]
     ada, again = one.learners["ada"], other.learners["ada"]
     assert stored_unlocks(ada) == stored_unlocks(again)
-    assert stored_unlocks(ada) == Counter(unlocked(holding(counting(arrivals)), set()))
+    assert stored_unlocks(ada) == Counter(
+        naive_unlocked(ACHIEVEMENTS, holding(counting(arrivals)), ())
+    )
     assert (ada.buckets, ada.counters) == (again.buckets, again.counters)
 
 
