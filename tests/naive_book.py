@@ -44,9 +44,14 @@ def _each(written: Mapping[str, Any]) -> Iterator[NaiveAchievement]:
 
 
 def _asking(part: Any, target: int | None) -> Any:
-    """The rule with a number in the place of the word `target`."""
+    """The rule with a number in the place of the word `target`.
+
+    YAML reads the key `on` as true.
+    """
     if isinstance(part, Mapping):
-        return {name: _asking(each, target) for name, each in part.items()}
+        return {
+            "on" if name is True else name: _asking(each, target) for name, each in part.items()
+        }
     if isinstance(part, list):
         return [_asking(each, target) for each in part]
     return target if part == "target" else part

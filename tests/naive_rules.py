@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from progress_worker.domain.completion import Completion
 from tests.naive import (
@@ -25,6 +24,7 @@ from tests.naive import (
     most_days,
     most_weeks,
 )
+from tests.naive_filters import passing
 from tests.naive_travel import NaivePolicy
 
 
@@ -77,7 +77,7 @@ class Measures:
             return len(kept), ask["at_least"]
         if kind == "skill_level":
             return self._skill(ask)
-        return _counted(kind, ask, [c for c in self._done if _matches(c, ask)], self._policy)
+        return _counted(kind, ask, passing(self._done, ask), self._policy)
 
     def occurrences(
         self, rule: Mapping[str, Any], repeat: str | None
@@ -189,37 +189,6 @@ def naive_unlocks(
     return unlocked
 
 
-def _matches(c: Completion, ask: Mapping[str, Any]) -> bool:
-    grade = c.grade_hundredths
-    return not (
-        ("topic" in ask and c.topic != ask["topic"])
-        or ("difficulty" in ask and c.difficulty != ask["difficulty"])
-        or ("min_grade" in ask and (grade is None or grade < 100 * ask["min_grade"]))
-        or ("max_hints" in ask and c.hints_used > ask["max_hints"])
-        or ("max_seconds" in ask and c.time_spent_seconds > ask["max_seconds"])
-        or ("weekdays" in ask and f"{c.local_day:%a}".lower() not in ask["weekdays"])
-        or ("from" in ask and c.local_day < ask["from"])
-        or ("until" in ask and c.local_day > ask["until"])
-        or ("on" in ask and f"{c.local_day:%m-%d}" != ask["on"])
-        or ("between" in ask and not _within(_shown(c), *ask["between"].split("-")))
-    )
-
-
-def _shown(c: Completion) -> str | None:
-    """What the learner's clock showed, as in 23:59; None where nobody knows."""
-    if c.utc_offset_minutes is not None:
-        return f"{c.completed_at + dt.timedelta(minutes=c.utc_offset_minutes):%H:%M}"
-    return (
-        None if c.timezone is None else f"{c.completed_at.astimezone(ZoneInfo(c.timezone)):%H:%M}"
-    )
-
-
-def _within(shown: str | None, first: str, end: str) -> bool:
-    if shown is None:
-        return False
-    return first <= shown < end if first < end else shown >= first or shown < end
-
-
 def naive_counted(
     rule: Mapping[str, Any],
     repeat: str | None,
@@ -273,7 +242,7 @@ def _counting(
         return [c for c in ordered if c.topic in wanted]
     if kind in ("distinct_topics", "active_days"):
         return _first_per(ordered, lambda c: c.topic if kind == "distinct_topics" else c.local_day)
-    matching = [c for c in ordered if _matches(c, ask)]
+    matching = passing(ordered, ask)
     if ask.get("distinct"):
         return _first_per(matching, lambda c: c.exercise_id)
     if "within" not in ask:

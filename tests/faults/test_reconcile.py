@@ -17,9 +17,12 @@ from progress_worker.embedded.broker import Broker
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.generator.generator import GeneratedRecord
 from tests.harness.any_order import as_it_may_have_come
+from tests.harness.chains import Book, Chain, Unlocked
 from tests.harness.deploying import deploy
 from tests.harness.fair import fair_rule_book
-from tests.harness.reconcile import Expected, Outputs, differences, expect, find
+from tests.harness.outputs import Outputs, find
+from tests.harness.published import told_of
+from tests.harness.reconcile import Expected, differences, expect
 from tests.harness.reconcile_many import reconcile_many
 from tests.harness.storage import execute
 from tests.harness.traffic import Traffic
@@ -36,7 +39,9 @@ TABLES = (
     "learner_day",
     "skill_level",
     "achievement_unlock",
+    "lost_unlock",
 )
+TOPICS = {"unlocks": "achievement-unlocked", "losses": "achievement-changes"}
 
 
 class Run:
@@ -54,10 +59,10 @@ class Run:
         topic = self.deployment.completed
         expected = expect(sent, catalogue=CATALOGUE, topic=topic, excuses=self.excuses)
         events = [record.completion for record in sent if record.completion]
-        rows = as_it_may_have_come(
-            expected.rows, self._found.rows, events, frozenset(), CATALOGUE, self.excuses
+        truth = as_it_may_have_come(
+            expected.truth, self._found, events, frozenset(), CATALOGUE, self.excuses
         )
-        return replace(expected, rows=rows)
+        return replace(expected, truth=truth)
 
     def findings(self) -> Outputs:
         """A copy of the results, to break."""
@@ -112,8 +117,9 @@ def test_nothing_differs_after_a_run_without_faults(run: Run) -> None:
     found = run.findings()
     assert run.differences(found) == []
     assert all(found.rows[table] for table in TABLES)
-    assert found.announcements
-    assert found.letters
+    assert all(getattr(found, records) for records in (*TOPICS, "letters"))
+    assert any(unlock.occurrence > 1 for unlock in found.unlocks)
+    assert any(unlock.generation > 1 for unlock in found.unlocks)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -142,20 +148,24 @@ def test_what_is_left_in_the_outbox_is_told(run: Run) -> None:
     assert len(run.differences(found)) == 1
 
 
-def test_announcements_may_be_repeated_but_not_miss_or_differ(run: Run) -> None:
+@pytest.mark.parametrize("records", TOPICS)
+def test_records_may_be_repeated_but_not_miss_or_differ(run: Run, records: str) -> None:
     found = run.findings()
-    found.announcements.append(found.announcements[0])
+    there = getattr(found, records)
+    there.append(there[0])
     assert run.differences(found) == []
-    spared = found.announcements[0]
-    found.announcements = [one for one in found.announcements if one != spared]
-    assert len(run.differences(found)) == 1
+    spared = there[0]
+    others = [one for one in there if one != spared]
+    (said,) = run.differences(_with(found, records, others))
+    assert said == f"{TOPICS[records]} lacks {spared}"
     for column, value in enumerate(spared):
         spoilt = type(spared)(*[*spared[:column], changed(value), *spared[column + 1 :]])
-        assert len(run.differences(_with(found, spoilt))) == 2
+        assert len(run.differences(_with(found, records, [*others, spoilt]))) == 2
 
 
-def _with(found: Outputs, announcement: Any) -> Outputs:
-    return Outputs(found.rows, [*found.announcements, announcement], found.letters)
+def _with(found: Outputs, records: str, some: Any) -> Outputs:
+    changes: dict[str, Any] = {records: some}
+    return replace(found, **changes)
 
 
 Spoil = Callable[[Any], Any]
@@ -177,9 +187,9 @@ def test_dead_letters_may_be_repeated_but_not_miss_or_differ(run: Run, spoil: Sp
     assert run.differences(found) == []
     letter, origin = found.letters[0]
     others = [one for one in found.letters if one[1] != origin]
-    assert len(run.differences(Outputs(found.rows, found.announcements, others))) == 1
+    assert len(run.differences(replace(found, letters=others))) == 1
     others.append((spoil(letter), origin))
-    assert len(run.differences(Outputs(found.rows, found.announcements, others))) == 2
+    assert len(run.differences(replace(found, letters=others))) == 2
 
 
 def test_a_dead_letter_of_another_topic_is_told(run: Run) -> None:
@@ -220,10 +230,10 @@ class AnyOrder:
 
     def differences(self) -> list[str]:
         unordered = frozenset({self.learner})
-        rows = as_it_may_have_come(
-            self._expected.rows, self.found.rows, self.events, unordered, CATALOGUE, self._excuses
+        truth = as_it_may_have_come(
+            self._expected.truth, self.found, self.events, unordered, CATALOGUE, self._excuses
         )
-        return differences(replace(self._expected, rows=rows), self.found)
+        return differences(replace(self._expected, truth=truth), self.found)
 
     def place(self, table: str) -> int:
         """The place of a row that must exist in any order; the easiest one among unlocks."""
@@ -252,19 +262,47 @@ def test_in_any_order_nothing_else_may_differ(run: Run) -> None:
 def test_in_any_order_another_event_of_the_learner_may_be_the_trigger(run: Run) -> None:
     one = AnyOrder(run)
     unlocks, place = one.found.rows["achievement_unlock"], one.place("achievement_unlock")
-    user_id, name, *_, version, value, target, backdated = unlocks[place]
+    row = Unlocked(*unlocks[place])
     (index,) = [
         number
-        for number, announcement in enumerate(one.found.announcements)
-        if (announcement.user_id, announcement.achievement_id) == (user_id, name)
+        for number, told in enumerate(one.found.unlocks)
+        if told[4:8] == (row.user_id, row.achievement_id, row.occurrence, row.generation)
     ]
     for event in (one.events[-1], one.stranger):
-        when = event.completed_at, event.local_day, event.event_id
-        unlocks[place] = (user_id, name, *when, version, value, target, backdated)
-        one.found.announcements[index] = one.found.announcements[index]._replace(
-            triggering_event_id=str(event.event_id)
+        unlocks[place] = row._replace(
+            unlocked_at=event.completed_at,
+            local_day=event.local_day,
+            triggering_event_id=event.event_id,
+        )
+        one.found.unlocks[index] = one.found.unlocks[index]._replace(
+            unlocked_at=event.completed_at, triggering_event_id=str(event.event_id)
         )
         assert (one.differences() == []) == (event is not one.stranger)
+
+
+def test_in_any_order_it_may_have_been_lost_but_without_a_gap(run: Run) -> None:
+    """As often as a revision can have taken it, and each time with a loss that is published."""
+    one = AnyOrder(run)
+    rows, unlocks, losses = one.found.rows, one.found.unlocks, one.found.losses
+    place = next(
+        place
+        for place, row in enumerate(rows["achievement_unlock"])
+        if row[:2] == (one.learner, "good_ones") and row[3] == 1
+    )
+    row = rows["achievement_unlock"][place]
+    again = Unlocked(*row)._replace(generation=2)
+    book = Book(again.rule_version, again.rules_digest)
+    lost = Chain((Unlocked(*row),)).lose(revoked=False, rule_version=book.version)
+    told = told_of([Chain((*lost.unlocked, again), lost.lost)])
+    name = "good_ones" if row[2] == 1 else f"good_ones#{row[2]}"
+    rows["achievement_unlock"][place] = tuple(again)
+    rows["lost_unlock"].append((one.learner, name, 1))
+    unlocks += [unlock for unlock in told.unlocks if unlock.generation == 2]
+    assert one.differences()
+    losses += told.losses
+    assert one.differences() == []
+    unlocks.remove(next(unlock for unlock in told.unlocks if unlock.generation == 1))
+    assert one.differences()
 
 
 async def test_slice_by_slice_the_same_is_told(run: Run) -> None:

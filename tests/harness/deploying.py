@@ -1,22 +1,19 @@
-"""Deployments on any broker and database; makes the topics too.
-
-Their rule book is the built-in one of version 2: what is reconciled is counted again by a model
-that knows no tiers and no repeats.
-"""
+"""Deployments on any broker and database; makes the topics too."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from uuid import uuid4
 
+from progress_worker import domain
 from progress_worker.embedded.database import Database
 from progress_worker.kafka.topics import create_topics
 from progress_worker.settings.kafka import KafkaSettings
-from tests.harness.fair import VERSION_2
 from tests.harness.kafka import Kafka
 from tests.harness.worker import Deployment
 
-CATALOGUE_FILE = VERSION_2
+#: The built-in rule book.
+CATALOGUE_FILE = Path(domain.__file__).with_name("rulebook.yaml")
 
 
 async def deploy(

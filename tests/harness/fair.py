@@ -1,25 +1,28 @@
-"""The second built-in rule book with freezes, a holiday, and more rules about streaks.
-
-What is reconciled by it knows one occurrence of each achievement, and that book repeats none.
-"""
+"""The built-in rule book with freezes, a holiday, more rules about streaks, and unlocks to lose."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from progress_worker.domain.rulebook import built_in_text
 
-VERSION_2: Final = Path(__file__).resolve().parents[1] / "frozen" / "rulebook-2.yaml"
 _ACHIEVEMENT = """
   - {{id: {id}, name: {id}, description: Keep it up., category: streaks, tier: bronze, points: 1,
-     icon: flame, rule: {rule}}}"""
-_RULES = {
-    "three_days": "{streak: {days: 3}}",
-    "four_days": "{streak: {days: 4}}",
-    "ten_days": "{streak: {days: 10}}",
-    "two_weeks": "{streak: {weeks: 2}}",
-    "six_weeks": "{streak: {weeks: 6}}",
-    "active_days_12": "{active_days: {at_least: 12}}",
-    "steady_and_wide": "{all: [{streak: {days: 5}}, {distinct_topics: {at_least: 3}}]}",
+     icon: flame, {asked}}}"""
+_ASKED = {
+    "three_days": "rule: {streak: {days: 3}}",
+    "four_days": "rule: {streak: {days: 4}}",
+    "ten_days": "rule: {streak: {days: 10}}",
+    "two_weeks": "rule: {streak: {weeks: 2}}",
+    "six_weeks": "rule: {streak: {weeks: 6}}",
+    "active_days_12": "rule: {active_days: {at_least: 12}}",
+    "steady_and_wide": "rule: {all: [{streak: {days: 5}}, {distinct_topics: {at_least: 3}}]}",
+}
+#: What a revision, a revocation or an excuse that is taken back can take away.
+_TO_LOSE = {
+    "good_ones": "repeat: each_multiple, rule: {exercises_completed: {at_least: 1, min_grade: 75}}",
+    "busy_weeks": "repeat: each_week, rule: {exercises_completed: {at_least: 3}}",
+    "two_in_a_day": "rule: {exercises_completed: {at_least: 2, within: day, min_grade: 80}}",
+    "six_days_now": "rule: {streak: {days: 6}}",
+    "good_and_busy": "requires: [good_ones, busy_weeks], rule: {active_days: {at_least: 2}}",
 }
 _STREAK = """
 streak:
@@ -32,6 +35,6 @@ excused:
 
 def fair_rule_book() -> str:
     """The YAML of the rule book."""
-    built_in = VERSION_2.read_text(encoding="utf-8")
-    more = "".join(_ACHIEVEMENT.format(id=name, rule=rule) for name, rule in _RULES.items())
-    return built_in.rstrip() + more + _STREAK
+    lost = {name: f"revocation: withdraw, {asked}" for name, asked in _TO_LOSE.items()}
+    more = (_ACHIEVEMENT.format(id=name, asked=asked) for name, asked in (_ASKED | lost).items())
+    return built_in_text().rstrip() + "".join(more) + _STREAK

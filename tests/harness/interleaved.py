@@ -1,8 +1,10 @@
-"""The possible unlocks of a learner whose events have a known order, and the excuses beside them.
+"""What may have become of a learner's unlocks whose events have a known order, and the excuses
+beside them.
 
 Every interleaving is a path through a grid: so many events and so many excuses have arrived. Each
-step to the next event or the next excuse may be the one that unlocks. Only rules about streaks
-depend on the path.
+step to the next event or the next excuse may be the one that unlocks, or the one that loses. Only
+rules about streaks depend on the path. So for these every chain is found that some path leads to,
+and what was published must be one of them, with its generations.
 """
 
 from __future__ import annotations
@@ -15,64 +17,75 @@ from uuid import UUID
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
-from tests.harness.truth import Row, policy_of
+from tests.harness.chains import Chain
+from tests.harness.published import Told, told_of
+from tests.harness.truth import Rules, policy_of
 from tests.naive import THRESHOLDS, counting
+from tests.naive_book import NaiveAchievement, Occurrence
 from tests.naive_rules import Measures
 
 Cell = tuple[int, int]
 
 
 class Interleaved:
-    """What some path leads to, of one learner with a book of rules."""
+    """What some path leads to, of one learner with a rule book."""
 
     def __init__(
-        self, events: Sequence[Completion], catalogue: Mapping[str, Any], excuses: Sequence[Excuse]
+        self, events: Sequence[Completion], rules: Rules, excuses: Sequence[Excuse]
     ) -> None:
-        self._version = catalogue["version"]
+        self._book = rules.book
         self._events = [None, *_new(events, lambda e: e.event_id)]
         self._done = [
             counting(event for event in self._events[: at + 1] if event is not None)
             for at in range(len(self._events))
         ]
-        known = _new(excuses, lambda e: e.excuse_id)
-        self._policies = [policy_of(catalogue, known[:at]) for at in range(len(known) + 1)]
+        self._excuses = [None, *_new(excuses, lambda e: e.excuse_id)]
+        known = [excuse for excuse in self._excuses if excuse is not None]
+        self._policies = [
+            policy_of(rules.catalogue, known[:at]) for at in range(len(self._excuses))
+        ]
         self._measures: dict[Cell, Measures] = {}
-        self._rules = {
-            one["id"]: one["rule"]
-            for one in catalogue["achievements"]
-            if '"streak":' in json.dumps(one["rule"])
+        self._possible = {
+            (one.id, 1): self._chains(one)
+            for one in rules.achievements.values()
+            if reads_streaks(one, rules)
         }
-        self._locked = {name: self._still_locked(rule) for name, rule in self._rules.items()}
 
-    def due(self, row: Row) -> bool:
-        """Whether the unlock must exist; where no path matters, as this row says."""
-        end = len(self._events) - 1, len(self._policies) - 1
-        return row[1] not in self._rules or end not in self._locked[row[1]]
+    def like(self, occurrence: Occurrence, told: Told) -> Chain | None:
+        """The chain that some path leads to and that was published so; None if there is none."""
+        possible = self._possible.get(occurrence, ())
+        return next((chain for chain in possible if told_of([chain]) == told), None)
 
-    def may(self, row: Row) -> bool:
-        """Whether some path leads to exactly this unlock."""
-        return row[1] in self._rules and any(row[1:] == each for each in self._possible(row[1]))
+    def _chains(self, achievement: NaiveAchievement) -> set[Chain]:
+        """The chains at the end of every path."""
+        at_cell: dict[Cell, set[Chain]] = {(0, 0): {Chain()}}
+        for cell in product(range(len(self._events)), range(len(self._policies))):
+            if cell != (0, 0):
+                at_cell[cell] = {*self._steps(achievement, cell, at_cell)}
+        return at_cell[cell]
 
-    def _still_locked(self, rule: Mapping[str, Any]) -> set[Cell]:
-        """The cells that some path reaches before the rule holds."""
-        locked: set[Cell] = set()
-        for at, excused in product(range(len(self._events)), range(len(self._policies))):
-            reached = {(at - 1, excused), (at, excused - 1)} & locked or (at, excused) == (0, 0)
-            if reached and not _holds(rule, self._at(at, excused)):
-                locked.add((at, excused))
-        return locked
-
-    def _possible(self, name: str) -> Iterator[tuple[Any, ...]]:
-        rule, locked = self._rules[name], self._locked[name]
-        for at, excused in product(range(len(self._events)), range(len(self._policies))):
-            now = self._at(at, excused)
-            if (at, excused) in locked or not _holds(rule, now):
-                continue
-            event = self._events[at]
-            if event is not None and (at - 1, excused) in locked:
-                yield self._unlock(name, event, now, backdated=False)
-            if (at, excused - 1) in locked:
-                yield self._backdated(name, self._done[at], excused)
+    def _steps(
+        self, achievement: NaiveAchievement, cell: Cell, before: Mapping[Cell, set[Chain]]
+    ) -> Iterator[Chain]:
+        """What the last event or the last excuse makes of the chains."""
+        at, excused = cell
+        event, excuse = self._events[at], self._excuses[excused]
+        name = achievement.id, 1
+        measured = self._at(at, excused).of(achievement.rule)
+        holds = measured[0] >= measured[1]
+        for change, earlier in ((event, (at - 1, excused)), (excuse, (at, excused - 1))):
+            for chain in before.get(earlier, ()):
+                assert change is not None
+                if holds == chain.stands or (chain.stands and not achievement.withdraw):
+                    yield chain
+                elif not holds:
+                    yield chain.lose(revoked=change.revoked, rule_version=self._book.version)
+                elif change is event:
+                    assert event is not None
+                    yield self._book.unlock(chain, name, event, measured)
+                else:
+                    trigger, then = self._backdated(achievement.rule, at, excused)
+                    yield self._book.unlock(chain, name, trigger, then, backdated=True)
 
     def _at(self, at: int, excused: int) -> Measures:
         """What the rules measure in a cell; every rule asks for the same cells."""
@@ -81,26 +94,26 @@ class Interleaved:
             self._measures[at, excused] = Measures(self._done[at], THRESHOLDS, policy)
         return self._measures[at, excused]
 
-    def _backdated(self, name: str, done: Sequence[Completion], excused: int) -> tuple[Any, ...]:
-        """By the completion that, in order of work, first met the rule."""
-        ordered = sorted(done, key=lambda c: (c.completed_at, c.event_id))
+    def _backdated(
+        self, rule: Mapping[str, Any], at: int, excused: int
+    ) -> tuple[Completion, tuple[int, int]]:
+        """The completion that, in order of work, first met the rule, and what it measured then."""
+        ordered = sorted(self._done[at], key=lambda c: (c.completed_at, c.event_id))
         for count, trigger in enumerate(ordered, 1):
-            then = Measures(ordered[:count], THRESHOLDS, self._policies[excused])
-            if _holds(self._rules[name], then):
-                return self._unlock(name, trigger, then, backdated=True)
-        raise AssertionError(f"{name} holds with all completions")
-
-    def _unlock(
-        self, name: str, trigger: Completion, measures: Measures, *, backdated: bool
-    ) -> tuple[Any, ...]:
-        value, target = measures.of(self._rules[name])
-        moment = trigger.completed_at, trigger.local_day, trigger.event_id
-        return name, *moment, self._version, value, target, backdated
+            then = Measures(ordered[:count], THRESHOLDS, self._policies[excused]).of(rule)
+            if then[0] >= then[1]:
+                return trigger, then
+        raise AssertionError(f"{rule} holds with all completions")
 
 
-def _holds(rule: Mapping[str, Any], measures: Measures) -> bool:
-    value, target = measures.of(rule)
-    return value >= target
+def reads_streaks(achievement: NaiveAchievement, rules: Rules) -> bool:
+    """Whether excuses decide about it; such a one may not require another, or be required."""
+    required = {name for each in rules.achievements.values() for name in each.requires}
+    if '"streak":' not in json.dumps(achievement.rule, default=str):
+        return False
+    assert not achievement.requires, achievement.id
+    assert achievement.id not in required, achievement.id
+    return True
 
 
 Revised = TypeVar("Revised", Completion, Excuse)

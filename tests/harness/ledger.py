@@ -22,7 +22,7 @@ class Ledger:
 
     def add(self, name: str, traffic: Traffic, faults: int) -> None:
         """Enter one round that ended without a difference."""
-        self.record(PROPERTY, [name, faults, len(traffic.sent), len(traffic.granted)])
+        self.record(PROPERTY, [name, faults, len(traffic.sent), len(traffic.granted), traffic.lost])
 
     def note(self, sentence: str) -> None:
         """Enter something that was measured on the way."""
@@ -35,17 +35,19 @@ class _Sum:
     faults: int = 0
     events: int = 0
     excuses: int = 0
+    withdrawn: int = 0
 
-    def add(self, faults: int, events: int, excuses: int) -> None:
+    def add(self, faults: int, events: int, excuses: int, withdrawn: int) -> None:
         self.rounds += 1
         self.faults += faults
         self.events += events
         self.excuses += excuses
+        self.withdrawn += withdrawn
 
     def __str__(self) -> str:
         return (
             f"{self.rounds} rounds, {self.faults} faults, {self.events:,} events, "
-            f"{self.excuses:,} excuses"
+            f"{self.excuses:,} excuses, {self.withdrawn:,} unlocks withdrawn"
         )
 
 

@@ -2,35 +2,23 @@
 
 Counting again after every event takes about a millisecond each. So only the first slice is compared
 in full. For all others, what the order of arrival decides is left out: what triggered an unlock,
-and what a level was before.
+whether it was lost in between, and what a level was before.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 
-from progress_worker.demo.read import read_topic
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
 from progress_worker.generator.generator import GeneratedRecord
 from tests.harness.any_order import as_it_may_have_come
-from tests.harness.reconcile import (
-    Expected,
-    Outputs,
-    PublishedUnlock,
-    announcement,
-    differences,
-    expect,
-    find_rows,
-    letter,
-)
+from tests.harness.outputs import Outputs, find_records, find_rows
+from tests.harness.reconcile import Expected, differences, expect
 from tests.harness.storage import fetch
-from tests.harness.truth import Rows, expected_rows
+from tests.harness.truth import Rows, expected_truth
 from tests.harness.worker import Deployment
-
-_READ_SECONDS = 300.0
 
 
 async def reconcile_many(
@@ -42,33 +30,38 @@ async def reconcile_many(
     slice_size: int = 500,
 ) -> list[str]:
     """The differences; `sent` is in order, `advance` gets the number of compared learners."""
-    settings = deployment.settings()
-    read = partial(read_topic, settings, limit_seconds=_READ_SECONDS)
     by_learner, broken = _sorted(sent)
-    announced: dict[str, list[PublishedUnlock]] = defaultdict(list)
-    for record in await read(settings.unlocked_topic):
-        unlock = announcement(record)
-        announced[unlock.user_id].append(unlock)
-    letters = [letter(r) for r in await read(settings.dead_letter_topic)]
+    published = await find_records(deployment.settings())
     catalogue = deployment.catalogue.read_text(encoding="utf-8")
     no_rows: Rows = defaultdict(list)
-    found = Outputs(no_rows, [], letters)
+    found = Outputs(no_rows, letters=published.letters)
     wrong = differences(expect(broken, catalogue=catalogue, topic=deployment.completed), found)
     url = deployment.database.owner_url
     stored = {user_id for (user_id,) in fetch(url, "SELECT user_id FROM learner")}
-    everybody = sorted(stored | by_learner.keys() | announced.keys())
+    told = _by_learner(published)
+    everybody = sorted(stored | by_learner.keys() | told.keys())
     for number, learners in enumerate(_slices(everybody, slice_size)):
         events = [event for learner in learners for event in by_learner[learner]]
-        rows = find_rows(url, learners)
         granted = [excuse for excuse in excuses if excuse.user_id in learners]
-        expected = expected_rows(events, catalogue, granted, stepwise=number == 0)
+        these = Outputs(find_rows(url, learners))
+        for learner in learners:
+            these.unlocks += told[learner].unlocks
+            these.losses += told[learner].losses
+        truth = expected_truth(events, catalogue, granted, stepwise=number == 0)
         of_any = frozenset(learners if number else ())
-        expected = as_it_may_have_come(expected, rows, events, of_any, catalogue, granted)
-        these = [one for learner in learners for one in announced[learner]]
-        wanted = Expected(expected, Counter(), deployment.completed)
-        wrong += differences(wanted, Outputs(rows, these, []))
+        truth = as_it_may_have_come(truth, these, events, of_any, catalogue, granted)
+        wrong += differences(Expected(truth, Counter(), deployment.completed), these)
         advance(len(learners))
     return wrong
+
+
+def _by_learner(published: Outputs) -> dict[str, Outputs]:
+    told: dict[str, Outputs] = defaultdict(lambda: Outputs({}))
+    for unlock in published.unlocks:
+        told[unlock.user_id].unlocks.append(unlock)
+    for loss in published.losses:
+        told[loss.user_id].losses.append(loss)
+    return told
 
 
 def _sorted(

@@ -19,7 +19,8 @@ from progress_worker.domain.excuses import Excuse
 from progress_worker.generator.excuses import GeneratedExcuse, grant_excuses
 from progress_worker.generator.generator import GeneratedRecord, generate
 from progress_worker.kafka.clients import client_options, producer_options
-from tests.harness.reconcile import find, reconcile
+from tests.harness.outputs import find
+from tests.harness.reconcile import reconcile
 from tests.harness.storage import fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
@@ -61,6 +62,8 @@ class Traffic:
         self.granted: list[Excuse] = []
         #: The partition and the offset of each sent record.
         self.places: list[tuple[int, int]] = []
+        #: How many unlocks were lost, as it was found when the results were compared.
+        self.lost = 0
         self._deployment = deployment
         self._settings = deployment.settings()
         self._ends: dict[int, int] = {}
@@ -186,6 +189,7 @@ class Traffic:
     async def compared(self) -> list[str]:
         """The differences now, without waiting."""
         found = await find(self._settings, self._deployment.database.owner_url)
+        self.lost = len(set(found.losses))
         catalogue = self._deployment.catalogue.read_text(encoding="utf-8")
         return reconcile(
             self.sent,

@@ -1,40 +1,66 @@
-"""The rows that must follow from the sent events, by the naive model of progress.
+"""The rows and unlocks that must follow from the sent events, by the naive model of progress.
 
 The model counts again after every event, because the order of arrival decides what triggered an
-unlock and what a level was before. For many events it can count once, at the end.
+unlock, whether it was lost in between, and what a level was before. Only what cannot change any
+more, a kept unlock, is not judged again. For many events it can count once, at the end.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import yaml
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
+from progress_worker.domain.rulebook_file import parse_rule_book
+from tests.harness.chains import Book, Chain, Chains, Row
 from tests.naive import THRESHOLDS, counting, naive_progress, runs
+from tests.naive_book import NaiveAchievement, Occurrence, naive_achievements, naive_unlocked
 from tests.naive_rules import Measures
 from tests.naive_travel import NaivePolicy, excused_by, highest
 
-Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
 
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def expected_rows(
+class Truth(NamedTuple):
+    """The rows of every learner table but those of unlocks, which follow from the chains."""
+
+    rows: Rows
+    chains: Chains
+
+
+class Rules(NamedTuple):
+    """What is read from the YAML of a rule book, once for all learners."""
+
+    catalogue: Mapping[str, Any]
+    achievements: Mapping[str, NaiveAchievement]
+    book: Book
+
+
+def read_rules(catalogue: str) -> Rules:
+    """The rules of a rule book's YAML."""
+    read = yaml.safe_load(catalogue)
+    # The digest is a name, so there is nothing to count again.
+    book = Book(read["version"], parse_rule_book(catalogue).digest)
+    return Rules(read, naive_achievements(read), book)
+
+
+def expected_truth(
     events: Iterable[Completion],
     catalogue: str,
     excuses: Iterable[Excuse] = (),
     *,
     stepwise: bool = True,
-) -> Rows:
-    """The rows of every learner table; `catalogue` is the YAML by which achievements are earned.
+) -> Truth:
+    """What every learner table must hold; `catalogue` is the YAML of the rule book.
 
     Events of one learner are given in the order in which they were sent, and the excuses as if all
     had come before. When not `stepwise`, levels and unlocks are as if all had come at once.
@@ -46,12 +72,14 @@ def expected_rows(
     for excuse in excuses:
         granted[excuse.user_id].append(excuse)
     rows: Rows = defaultdict(list)
-    rules = yaml.safe_load(catalogue)
+    chains: dict[tuple[str, str, int], Chain] = {}
+    rules = read_rules(catalogue)
     for user_id in by_learner.keys() | granted.keys():
         learner = _Learner(user_id, rules, granted[user_id])
         for table, some in learner.after(by_learner[user_id], stepwise=stepwise).items():
             rows[table] += some
-    return rows
+        chains |= {(user_id, *each): chain for each, chain in learner.chains.items()}
+    return Truth(rows, chains)
 
 
 def policy_of(catalogue: Mapping[str, Any], excuses: Iterable[Excuse] = ()) -> NaivePolicy:
@@ -75,16 +103,14 @@ def policy_of(catalogue: Mapping[str, Any], excuses: Iterable[Excuse] = ()) -> N
 class _Learner:
     """One learner's events, taken one by one."""
 
-    def __init__(
-        self, user_id: str, catalogue: Mapping[str, Any], excuses: Sequence[Excuse]
-    ) -> None:
+    def __init__(self, user_id: str, rules: Rules, excuses: Sequence[Excuse]) -> None:
         self._user_id = user_id
         self._excuses = excuses
-        self._policy = policy_of(catalogue, excuses)
-        self._catalogue = catalogue
+        self._policy = policy_of(rules.catalogue, excuses)
+        self._rules = rules
         self._stored: dict[UUID, Completion] = {}
         self._levels: dict[str, Row] = {}
-        self._unlocks: dict[str, Row] = {}
+        self.chains: dict[Occurrence, Chain] = {}
 
     def after(self, arrivals: Sequence[Completion], *, stepwise: bool) -> Rows:
         for arrival in arrivals:
@@ -116,7 +142,6 @@ class _Learner:
             "learner_total": [(user_id, *cell, *sums) for cell, sums in now.totals.items()],
             "learner_day": [(user_id, *cell, *sums) for cell, sums in now.days.items()],
             "skill_level": list(self._levels.values()),
-            "achievement_unlock": list(self._unlocks.values()),
         }
 
     def _conclude(self, arrival: Completion) -> None:
@@ -133,20 +158,21 @@ class _Learner:
                 self._levels[topic] = row
 
     def _unlock(self, arrival: Completion, measures: Measures) -> None:
-        for achievement in self._catalogue["achievements"]:
-            name = achievement["id"]
-            if name in self._unlocks:
+        holding = dict(self._holding(measures))
+        before = {each for each, chain in self.chains.items() if chain.stands}
+        after = naive_unlocked(self._rules.achievements, holding, before)
+        book, chains = self._rules.book, self.chains
+        for each in before - after:
+            lost = chains[each].lose(revoked=arrival.revoked, rule_version=book.version)
+            chains[each] = lost
+        for each in after - before:
+            chain = chains.get(each, Chain())
+            chains[each] = book.unlock(chain, each, arrival, holding[each])
+
+    def _holding(self, measures: Measures) -> Iterator[tuple[Occurrence, tuple[int, int]]]:
+        """The occurrences whose rules hold; of what is unlocked for good, nobody asks again."""
+        for each in self._rules.achievements.values():
+            if each.repeat is None and not each.withdraw and (each.id, 1) in self.chains:
                 continue
-            value, target = measures.of(achievement["rule"])
-            if value >= target:
-                self._unlocks[name] = (
-                    self._user_id,
-                    name,
-                    arrival.completed_at,
-                    arrival.local_day,
-                    arrival.event_id,
-                    self._catalogue["version"],
-                    value,
-                    target,
-                    False,
-                )
+            for number, found in measures.occurrences(each.rule, each.repeat).items():
+                yield (each.id, number), found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,11 +16,11 @@ from progress_worker.domain.rulebook import RuleBook, built_in_text, read_rule_b
 from progress_worker.domain.suspicions import suspicions
 from progress_worker.domain.vocabulary import Difficulty
 from tests.folding import stored
-from tests.harness.fair import VERSION_2
 from tests.histories import completion, histories
 
 BOOK: Final = read_rule_book(built_in_text())
-BEFORE: Final = read_rule_book(VERSION_2.read_text("utf-8"))
+_VERSION_2: Final = Path(__file__).parents[1] / "frozen" / "rulebook-2.yaml"
+BEFORE: Final = read_rule_book(_VERSION_2.read_text("utf-8"))
 SHARED: Final = [each.id for each in BEFORE.achievements]
 TOPICS: Final = ("algorithms", "databases", "networking", "statistics", "graphs", "logic")
 FIRST_DAY: Final = dt.date(2027, 12, 30)
