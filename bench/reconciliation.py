@@ -19,7 +19,7 @@ _CONNECT_SECONDS = 10
 _NO_OTHERS: LiteralString = "WHERE strpos(user_id, '~') = 0"
 _LEARNERS: LiteralString = f"SELECT user_id FROM learner {_NO_OTHERS}"
 _COMPLETIONS: LiteralString = f"SELECT user_id, event_id FROM completion {_NO_OTHERS}"
-_UNLOCKS: LiteralString = "SELECT user_id, achievement_id FROM achievement_unlock"
+_UNLOCKS: LiteralString = "SELECT user_id, achievement_id, occurrence FROM achievement_unlock"
 
 # The tables of the others: the key's columns and then the five sums, or the key's columns alone.
 _SUMS: LiteralString = "completions, graded, grade_hundredths, time_spent_seconds, hints_used"
@@ -35,7 +35,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def our_differences(
-    url: str, workload: Workload, published: Iterable[tuple[str, str]]
+    url: str, workload: Workload, published: Iterable[tuple[str, str, int]]
 ) -> list[str]:
     """One sentence for each thing that is wrong with the worker's tables and published unlocks.
 

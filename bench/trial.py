@@ -167,17 +167,20 @@ def _differences(
     return their_differences(url, workload.expected)
 
 
-async def _published(settings: KafkaSettings) -> Sequence[tuple[str, str]]:
-    """Every unlock on the topic, repeats included, as learner and achievement."""
+async def _published(settings: KafkaSettings) -> Sequence[tuple[str, str, int]]:
+    """Every unlock on the topic, repeats included, as learner, achievement and occurrence."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest"
     )
-    unlocks: list[tuple[str, str]] = []
+    unlocks: list[tuple[str, str, int]] = []
     async with asyncio.timeout(_READ_SECONDS), consumer:
         topic = settings.unlocked_topic
         consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
         while batch := await consumer.getmany(timeout_ms=1_000):
             for records in batch.values():
                 events = [json.loads(record.value) for record in records]
-                unlocks += [(event["user_id"], event["achievement_id"]) for event in events]
+                unlocks += [
+                    (event["user_id"], event["achievement_id"], event["occurrence"])
+                    for event in events
+                ]
     return unlocks

@@ -30,14 +30,15 @@ Envelope = Callable[[Completion], Wire]
 class Expected:
     """The only correct result: sums by learner, by learner and topic, by learner and day.
 
-    The completions are in the order in which they are sent, without repeats.
+    The completions are in the order in which they are sent, without repeats. An unlock is a
+    learner, an achievement and an occurrence; without revisions none is lost.
     """
 
     completions: dict[tuple[str, UUID], Completion] = field(default_factory=dict)
     totals: dict[str, Sums] = field(default_factory=dict)
     topics: dict[tuple[str, str], Sums] = field(default_factory=dict)
     days: dict[tuple[str, dt.date], Sums] = field(default_factory=dict)
-    unlocks: set[tuple[str, str]] = field(default_factory=set)
+    unlocks: set[tuple[str, str, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,11 @@ def completions(count: int, seed: int = _SEED) -> Iterator[Completion]:
 
 
 def _with_zone(completion: Completion) -> Completion:
-    """Give it a zone, so that it can be written in UTC and still has its local day."""
+    """Give it a zone, so that it can be written in UTC and still has its local time."""
     if completion.timezone is not None:
         return completion
-    return completion._replace(timezone="UTC", local_day=completion.completed_at.date())
+    local_day = completion.completed_at.date()
+    return completion._replace(timezone="UTC", utc_offset_minutes=0, local_day=local_day)
 
 
 def make_workload(count: int, envelope: Envelope, book: RuleBook) -> Workload:
@@ -97,7 +99,7 @@ def make_workload(count: int, envelope: Envelope, book: RuleBook) -> Workload:
             expected.completions[identity] = completion
             _count(expected, completion)
     for unlock in earned(expected.completions.values(), book):
-        expected.unlocks.add((unlock.user_id, unlock.achievement_id))
+        expected.unlocks.add((unlock.user_id, unlock.achievement_id, unlock.occurrence))
     return Workload(records, expected, book)
 
 

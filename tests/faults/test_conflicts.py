@@ -67,6 +67,7 @@ async def test_injected_at_every_statement(
         assert fleet.ends == [], fleet.last_words
         counts = [fleet.times_said(text) for text in INJECTED]
     assert all(counts)
+    assert traffic.lost
     ledger.add("deadlocks, serialization failures injected", traffic, sum(counts))
 
 

@@ -65,6 +65,7 @@ async def test_killed_at_random_moments(
                 fleet.kill(rng.randrange(2))
         assert await traffic.differences() == []
         assert fleet.last_words == []
+        assert traffic.lost
         ledger.add("worker killed at a random moment", traffic, len(fleet.ends))
 
 

@@ -1,4 +1,4 @@
-"""Runs a worker that breaks its promises: it skips one batch and one look into the outbox.
+"""Runs a worker that breaks its promises: it skips a batch, and a record of each topic.
 
 What it skips counts as done: offsets are committed and rows deleted. It proves that the fault suite
 would notice.
@@ -29,11 +29,12 @@ async def apply(splitter: BatchSplitter, records: Sequence[Any]) -> None:
 async def publish(
     service: RelayService, producer: Any, connection: Any, pending: Sequence[Any]
 ) -> None:
-    """Delete the first records and send all others."""
-    if pending and "records" not in _skipped:
-        _skipped.add("records")
-        await outbox.delete(connection, [waiting.id for waiting in pending[:1]])
-        pending = pending[1:]
+    """Delete the first record of each topic and send all others."""
+    for waiting in pending:
+        if waiting.record.topic not in _skipped:
+            _skipped.add(waiting.record.topic)
+            await outbox.delete(connection, [waiting.id])
+            pending = [other for other in pending if other is not waiting]
     await _publish(service, producer, connection, pending)
 
 
