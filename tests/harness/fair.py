@@ -21,6 +21,8 @@ _TO_LOSE = {
     "good_ones": "repeat: each_multiple, rule: {exercises_completed: {at_least: 1, min_grade: 75}}",
     "busy_weeks": "repeat: each_week, rule: {exercises_completed: {at_least: 3}}",
     "two_in_a_day": "rule: {exercises_completed: {at_least: 2, within: day, min_grade: 80}}",
+    "careful_one": "rule: {exercises_completed: {at_least: 1, min_grade: 85, max_hints: 0}}",
+    "three_good_ones": "rule: {exercises_completed: {at_least: 3, min_grade: 80}}",
     "six_days_now": "rule: {streak: {days: 6}}",
     "good_and_busy": "requires: [good_ones, busy_weeks], rule: {active_days: {at_least: 2}}",
 }

@@ -52,7 +52,8 @@ class AnyOrder:
         self._expected = run.expect(run.sent)
         levels = self.found.rows["skill_level"]
         excused = {excuse.user_id for excuse in run.excuses}
-        self.learner = next(r[0] for r in levels if r[2] != "beginner" and r[0] in excused)
+        likely = excused & {row[0] for row in self.found.rows["lost_unlock"]}
+        self.learner = next(r[0] for r in levels if r[2] != "beginner" and r[0] in likely)
         self._excuses = [each for each in run.excuses if each.user_id == self.learner]
         said = [record.completion for record in run.sent if record.completion]
         self.events = [event for event in said if event.user_id == self.learner]
