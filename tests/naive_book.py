@@ -9,6 +9,8 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import yaml
+
 #: The id of an achievement and the number of the occurrence.
 Occurrence = tuple[str, int]
 
@@ -21,6 +23,22 @@ class NaiveAchievement(NamedTuple):
     repeat: str | None
     requires: tuple[str, ...]
     withdraw: bool
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the key `on` as it is written. YAML would make it true."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  as in the class that it extends
+        first: found
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        if first not in ("o", "O")
+    }
+
+
+def read_catalogue(text: str) -> dict[str, Any]:
+    """A rule book's YAML as plain values."""
+    read: dict[str, Any] = yaml.load(text, _Loader)
+    return read
 
 
 def naive_achievements(catalogue: Mapping[str, Any]) -> dict[str, NaiveAchievement]:
@@ -44,14 +62,9 @@ def _each(written: Mapping[str, Any]) -> Iterator[NaiveAchievement]:
 
 
 def _asking(part: Any, target: int | None) -> Any:
-    """The rule with a number in the place of the word `target`.
-
-    YAML reads the key `on` as true.
-    """
+    """The rule with a number in the place of the word `target`."""
     if isinstance(part, Mapping):
-        return {
-            "on" if name is True else name: _asking(each, target) for name, each in part.items()
-        }
+        return {name: _asking(each, target) for name, each in part.items()}
     if isinstance(part, list):
         return [_asking(each, target) for each in part]
     return target if part == "target" else part

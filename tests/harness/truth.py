@@ -13,14 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import yaml
-
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
 from progress_worker.domain.rulebook_file import parse_rule_book
 from tests.harness.chains import Book, Chain, Chains, Row
 from tests.naive import THRESHOLDS, counting, naive_progress, runs
-from tests.naive_book import NaiveAchievement, Occurrence, naive_achievements, naive_unlocked
+from tests.naive_book import (
+    NaiveAchievement,
+    Occurrence,
+    naive_achievements,
+    naive_unlocked,
+    read_catalogue,
+)
 from tests.naive_rules import Measures
 from tests.naive_travel import NaivePolicy, excused_by, highest
 
@@ -47,7 +51,7 @@ class Rules(NamedTuple):
 
 def read_rules(catalogue: str) -> Rules:
     """The rules of a rule book's YAML."""
-    read = yaml.safe_load(catalogue)
+    read = read_catalogue(catalogue)
     # The digest is a name, so there is nothing to count again.
     book = Book(read["version"], parse_rule_book(catalogue).digest)
     return Rules(read, naive_achievements(read), book)

@@ -22,6 +22,7 @@ from tests.harness.storage import execute, fetch
 from tests.harness.terminal import Terminal
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
+from tests.naive_book import read_catalogue
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -144,7 +145,7 @@ async def test_a_new_achievement_is_given_to_all_who_have_earned_it(
     await deployment.publish(completed("ada"))
     await deployment.kafka.read(deployment.unlocked, 1)
     assert await deployment.running.terminate() == 0
-    book = yaml.safe_load(deployment.catalogue.read_text(encoding="utf-8"))
+    book = read_catalogue(deployment.catalogue.read_text(encoding="utf-8"))
     book["version"] += 1
     book["achievements"].append(book["achievements"][0] | {"id": "first_of_all"})
     file = deployment.directory / "rulebook.yaml"

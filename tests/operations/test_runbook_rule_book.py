@@ -19,6 +19,7 @@ from tests.harness.runbook import sections
 from tests.harness.storage import execute, fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, run_command
+from tests.naive_book import read_catalogue
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +41,7 @@ async def deployment(broker: Broker, migrated_database: Database, tmp_path: Path
 def rule_book(deployment: Deployment, **changes: object) -> dict[str, str]:
     """The worker's settings with the built-in rule book, changed."""
     file = deployment.directory / "rulebook.yaml"
-    book = yaml.safe_load(deployment.catalogue.read_text(encoding="utf-8"))
+    book = read_catalogue(deployment.catalogue.read_text(encoding="utf-8"))
     file.write_text(yaml.safe_dump(book | changes), encoding="utf-8")
     return deployment.environment(CATALOGUE_FILE=str(file))
 
@@ -83,7 +84,7 @@ async def test_the_page_from_the_check_to_the_status(deployment: Deployment) -> 
         "icon": "star",
         "rule": {"exercises_completed": {"at_least": 2, "within": "day"}},
     }
-    built_in = yaml.safe_load(deployment.catalogue.read_text(encoding="utf-8"))["achievements"]
+    built_in = read_catalogue(deployment.catalogue.read_text(encoding="utf-8"))["achievements"]
     async with deployment.worker():
         await deployment.publish(completed("ada"), completed("ada"), completed("bob"))
         await wait_until(partial(counted, url, 3), "the events count")
