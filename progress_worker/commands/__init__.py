@@ -1,4 +1,4 @@
-"""Carries out commands: recalculations, excuses and erasures.
+"""Carries out commands: recalculations, excuses, preferences and erasures.
 
 May import: errors, events, domain, settings, storage, kafka, runtime, telemetry, outbox.
 """

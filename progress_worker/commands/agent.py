@@ -16,9 +16,10 @@ from weakref import WeakValueDictionary
 import faust
 from faust.types import TP
 
-from progress_worker.commands.decode import erasure_of, excuse_of
+from progress_worker.commands.decode import erasure_of, excuse_of, preference_of
 from progress_worker.commands.erasing import Erasing
 from progress_worker.commands.excusing import Excusing
+from progress_worker.commands.preferring import Preferring
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.errors import (
     LearnerChangedError,
@@ -31,8 +32,10 @@ from progress_worker.events.cloudevents import Envelope, Headers
 from progress_worker.events.commands import (
     DAYS_EXCUSED,
     ERASURE_REQUESTED,
+    PREFERENCES_SET,
     RECALCULATION_REQUESTED,
     LearnerErasureRequested,
+    LearnerPreferencesSet,
     RecalculationRequested,
     StreakDaysExcused,
 )
@@ -120,6 +123,7 @@ class CommandHandler:
         self,
         recalculation: Recalculation,
         excusing: Excusing,
+        preferring: Preferring,
         erasing: Erasing,
         dead_letters: DeadLetterWriter,
         store_position: Callable[[str, int, int], Awaitable[None]],
@@ -139,6 +143,7 @@ class CommandHandler:
         """
         self._recalculation = recalculation
         self._excusing = excusing
+        self._preferring = preferring
         self._erasing = erasing
         self._max_future_seconds = max_future_seconds
         self._dead_letters = dead_letters
@@ -157,6 +162,7 @@ class CommandHandler:
             {
                 RECALCULATION_REQUESTED: decoder_of(RecalculationRequested, self._recalculate),
                 DAYS_EXCUSED: decoder_of(StreakDaysExcused, self._excuse),
+                PREFERENCES_SET: decoder_of(LearnerPreferencesSet, self._prefer),
                 ERASURE_REQUESTED: decoder_of(LearnerErasureRequested, self._erase),
             },
             bare=RECALCULATION_REQUESTED,
@@ -237,6 +243,13 @@ class CommandHandler:
     def _excuse(self, event: StreakDaysExcused, _envelope: Envelope, now: dt.datetime) -> Command:
         excuse = excuse_of(event, now, self._max_future_seconds)
         return Command(event.user_id, "excuse", partial(self._excusing.excuse, excuse))
+
+    def _prefer(
+        self, event: LearnerPreferencesSet, _envelope: Envelope, now: dt.datetime
+    ) -> Command:
+        preference = preference_of(event, now, self._max_future_seconds)
+        prefer = partial(self._preferring.prefer, event.user_id, preference)
+        return Command(event.user_id, "preference", prefer)
 
     def _erase(
         self, event: LearnerErasureRequested, _envelope: Envelope, now: dt.datetime

@@ -10,6 +10,7 @@ from progress_worker.commands.agent import CommandHandler
 from progress_worker.commands.erasing import Erasing
 from progress_worker.commands.excusing import Excusing
 from progress_worker.commands.parts import CommandParts
+from progress_worker.commands.preferring import Preferring
 from progress_worker.commands.recalculation import Recalculation
 from progress_worker.outbox.dead_lettering import DeadLetterWriter
 from progress_worker.runtime.retry import RetryPolicy
@@ -31,6 +32,7 @@ def command_handler(
     return CommandHandler(
         recalculation,
         Excusing(parts),
+        Preferring(parts),
         Erasing(parts, outbox_filled),
         dead_letters,
         partial(_store_position, parts),

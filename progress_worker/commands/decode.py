@@ -6,7 +6,12 @@ import datetime as dt
 
 from progress_worker.commands.erasing import Erasure
 from progress_worker.domain.excuses import Excuse
-from progress_worker.events.commands import LearnerErasureRequested, StreakDaysExcused
+from progress_worker.domain.preferences import Goal, Preference
+from progress_worker.events.commands import (
+    LearnerErasureRequested,
+    LearnerPreferencesSet,
+    StreakDaysExcused,
+)
 from progress_worker.events.decoding import utc_within
 
 
@@ -30,4 +35,19 @@ def excuse_of(event: StreakDaysExcused, now: dt.datetime, max_future_seconds: fl
         event.kind,
         event.first_day,
         event.last_day,
+    )
+
+
+def preference_of(
+    event: LearnerPreferencesSet, now: dt.datetime, max_future_seconds: float
+) -> Preference:
+    """The preference; `now` is aware. Raises PoisonError for one issued further in the future."""
+    goal = event.goal
+    return Preference(
+        event.revision,
+        utc_within(event.issued_at, "issued_at", now, max_future_seconds),
+        event.boards,
+        event.display_name,
+        event.gamification,
+        None if goal is None else Goal(goal.measure, goal.target, goal.by),
     )

@@ -107,6 +107,7 @@ def replacement(
     state.version = stored.version
     state.kept_from = stored.kept_from
     state.erased_until = stored.erased_until
+    state.gamification = stored.gamification
     if only_topic is not None:
         state.rule_book = stored.rule_book  # levels that are kept may be by no rule book
     dirty.changed = True

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from progress_worker.domain.buckets import Buckets
 from progress_worker.domain.days import Days
+from progress_worker.domain.preferences import Gamification
 from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals
 from progress_worker.domain.vocabulary import Difficulty, Level
@@ -81,6 +82,7 @@ class LearnerState:
     occurrence but the first. `lost` has, for unlocks that were lost, the last generation.
     `kept_from` is set once completions were deleted: those before it may be missing.
     `erased_until` is the barrier of the learner's last erasure: facts up to it do not count.
+    `gamification` is what the learner prefers; no rule reads it.
     `zone`, `offset` (in minutes, while no completion names a zone) and `day_start` (the hour) make
     the learner's clock. `complete` says that all of this release's parts were derived; a learner
     whom an older release saved last is not.
@@ -102,6 +104,7 @@ class LearnerState:
     lost: dict[str, int] = field(default_factory=dict)
     kept_from: dt.datetime | None = None
     erased_until: dt.datetime | None = None
+    gamification: Gamification = "on"
     complete: bool = True
     #: The bounds of how far the learner's days were ahead of days in UTC, in minutes; see `travel`.
     #: After a revision they may be wider than they are by the completions that are left.
@@ -125,6 +128,11 @@ class LearnerState:
     def is_erased(self, instant: dt.datetime) -> bool:
         """Whether what was done or issued at this instant is erased."""
         return self.erased_until is not None and instant <= self.erased_until
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the learner does not want to be disturbed."""
+        return self.gamification != "on"
 
     @property
     def active_days(self) -> Days:

@@ -10,6 +10,7 @@ from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JS
 from progress_worker.events.commands import (
     DAYS_EXCUSED,
     ERASURE_REQUESTED,
+    PREFERENCES_SET,
     RECALCULATION_REQUESTED,
 )
 from progress_worker.events.models import (
@@ -149,6 +150,15 @@ _EXCUSED: Final = {
     "first_day": "2026-12-24",
     "last_day": "2026-12-26",
 }
+_PREFERRED: Final = {
+    "user_id": EXAMPLE_LEARNER,
+    "revision": 1,
+    "issued_at": "2026-12-01T18:00:00+01:00",
+    "boards": "named",
+    "display_name": "Ana",
+    "gamification": "quiet",
+    "goal": {"measure": "active_days", "target": 4, "by": None},
+}
 
 _ERASURE: Final = "3d813cbb-47fb-42ba-91df-831e1593ac29"
 _ERASURE_REQUESTED: Final = {
@@ -190,4 +200,5 @@ EXAMPLES: Final[dict[str, _Object]] = {
     "learnerErasureRequested": _binary(ERASURE_REQUESTED, _COMMAND, _PLATFORM, _ERASURE_REQUESTED),
     "learnerErased": _binary(LEARNER_ERASED, _ERASURE, _WORKER, _ERASED),
     "streakDaysExcused": _binary(DAYS_EXCUSED, _COMMAND, _PLATFORM, _EXCUSED),
+    "learnerPreferencesSet": _binary(PREFERENCES_SET, _COMMAND, _PLATFORM, _PREFERRED),
 }

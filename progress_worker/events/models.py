@@ -185,7 +185,9 @@ class AchievementUnlocked(OutgoingEvent):
         default=None, description="SHA-256 of the rule book that held the rule, in hexadecimal."
     )
     quiet: bool = Field(
-        default=False, description="True if the learner does not want to be disturbed by it."
+        default=False,
+        description="True if the learner does not want to be disturbed by it: by the preferences "
+        "as they were when it was recorded.",
     )
 
 

@@ -83,7 +83,7 @@ def fold(
         for unlock in effects.unlocks:
             folded.unlocks.append(unlock)
             folded.unlocked_by.append(record.timestamp)
-            folded.messages.append(messages.unlocked(unlock, traceparent))
+            folded.messages.append(messages.unlocked(unlock, traceparent, quiet=state.is_quiet))
         if level_changes:
             for change in effects.level_changes:
                 folded.messages.append(messages.level_changed(change, traceparent))

@@ -106,8 +106,10 @@ class Messages:
             unlock_translations=settings.unlock_translations,
         )
 
-    def unlocked(self, unlock: Unlock, traceparent: str | None) -> OutboxRecord:
-        """The AchievementUnlocked event of an unlock.
+    def unlocked(
+        self, unlock: Unlock, traceparent: str | None, *, quiet: bool = False
+    ) -> OutboxRecord:
+        """The AchievementUnlocked event of an unlock; `quiet` if the learner wants no bell.
 
         Written field by field, since a replay unlocks an achievement every third event; the model
         would write the same and take twice as long.
@@ -126,7 +128,8 @@ class Messages:
             f'"backdated":{"true" if unlock.backdated else "false"},'
             f'"occurrence":{unlock.occurrence},"generation":{unlock.generation},'
             f'"family":{_constant(unlock.achievement.family)},'
-            f'"rules_digest":"{unlock.rules_digest}","quiet":false}}'
+            f'"rules_digest":"{unlock.rules_digest}",'
+            f'"quiet":{"true" if quiet else "false"}}}'
         )
         headers = binary_headers(event_id, EVENT_SOURCE, ACHIEVEMENT_UNLOCKED, time, traceparent)
         return OutboxRecord(self.unlocked_topic, user_id.encode(), value.encode(), headers)
@@ -167,15 +170,20 @@ class Messages:
         )
         return self._record(self.changes_topic, ACHIEVEMENT_REVOKED, event, at)
 
-    def backfilled(self, unlocks: Sequence[Unlock], at: dt.datetime) -> OutboxRecord:
-        """The digest of all that one learner has earned by a new rule book; one unlock or more."""
+    def backfilled(
+        self, unlocks: Sequence[Unlock], at: dt.datetime, *, quiet: bool = False
+    ) -> OutboxRecord:
+        """The digest of all that one learner has earned by a new rule book; one unlock or more.
+
+        `quiet` if the learner wants no bell.
+        """
         user_id, digest = unlocks[0].user_id, unlocks[0].rules_digest
         event = AchievementsBackfilled(
             event_id=backfilled_event_id(user_id, digest),
             user_id=user_id,
             rule_version=unlocks[0].rule_version,
             rules_digest=digest,
-            quiet=False,
+            quiet=quiet,
             achievements=[_in_digest(unlock) for unlock in unlocks],
         )
         return self._record(self.changes_topic, ACHIEVEMENTS_BACKFILLED, event, at)

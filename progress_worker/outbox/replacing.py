@@ -63,18 +63,23 @@ async def derive_and_replace(
             replaced.unlocks.extend(earned)
             replaced.losses.extend(derived.losses)
             records += messages.revoked(derived.losses, now)
-            records += _announced(messages, earned, announce, now)
+            records += _announced(messages, earned, announce, now, quiet=state.is_quiet)
     changes = Changes(states, unlocks=replaced.unlocks, losses=replaced.losses)
     await save(connection, changes, records, expiries)
     return replaced
 
 
 def _announced(
-    messages: Messages, earned: Sequence[Unlock], announce: Announce, now: dt.datetime
+    messages: Messages,
+    earned: Sequence[Unlock],
+    announce: Announce,
+    now: dt.datetime,
+    *,
+    quiet: bool,
 ) -> list[OutboxRecord]:
     """What is published of one learner's new unlocks."""
     if not earned or announce == "none":
         return []
     if announce == "digest":
-        return [messages.backfilled(earned, now)]
-    return [messages.unlocked(unlock, None) for unlock in earned]
+        return [messages.backfilled(earned, now, quiet=quiet)]
+    return [messages.unlocked(unlock, None, quiet=quiet) for unlock in earned]

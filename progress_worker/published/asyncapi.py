@@ -8,6 +8,7 @@ from progress_worker.events.cloudevents import JSON, SPEC_VERSION, STRUCTURED_JS
 from progress_worker.events.commands import (
     DAYS_EXCUSED,
     ERASURE_REQUESTED,
+    PREFERENCES_SET,
     RECALCULATION_REQUESTED,
 )
 from progress_worker.events.examples import EXAMPLE_LEARNER, EXAMPLES
@@ -105,6 +106,7 @@ def _channels() -> _Object:
             "Commands of operators and of the platform to the worker.",
             "recalculationRequested",
             "streakDaysExcused",
+            "learnerPreferencesSet",
             "learnerErasureRequested",
         ),
         "commandDeadLetter": _channel(
@@ -193,6 +195,7 @@ def _messages() -> _Object:
         "learnerErasureRequested": _event(ERASURE_REQUESTED, "learner-erasure-requested.v1.json"),
         "learnerErased": _event(LEARNER_ERASED, "learner-erased.v1.json"),
         "streakDaysExcused": _event(DAYS_EXCUSED, "streak-days-excused.v1.json"),
+        "learnerPreferencesSet": _event(PREFERENCES_SET, "learner-preferences-set.v1.json"),
         "deadLetter": _dead_letter(),
     }
     for name, example in EXAMPLES.items():

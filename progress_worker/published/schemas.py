@@ -13,8 +13,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from progress_worker.events.commands import (
     DAYS_EXCUSED,
     ERASURE_REQUESTED,
+    PREFERENCES_SET,
     RECALCULATION_REQUESTED,
     LearnerErasureRequested,
+    LearnerPreferencesSet,
     RecalculationRequested,
     StreakDaysExcused,
 )
@@ -66,6 +68,9 @@ _PUBLISHED: Final = {
     ),
     "learner-erased.v1.json": _Published(LearnerErased, LEARNER_ERASED, "serialization"),
     "streak-days-excused.v1.json": _Published(StreakDaysExcused, DAYS_EXCUSED, "validation"),
+    "learner-preferences-set.v1.json": _Published(
+        LearnerPreferencesSet, PREFERENCES_SET, "validation"
+    ),
 }
 
 

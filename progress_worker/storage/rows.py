@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse
 from progress_worker.domain.totals import SUMS
+from progress_worker.storage import preferences
 from progress_worker.storage.schema import local_tables, tables
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -145,6 +146,7 @@ LEARNER: Final = Rows(
     ),
 )
 EXCUSE: Final = Rows(tables.excuse, Excuse._fields)
+PREFERENCE: Final = Rows(tables.learner_preference, ("user_id", *preferences.COLUMNS))
 #: What a save writes of a streak's expiry, and all of it.
 SAVED_EXPIRY: Final = Rows(tables.streak_expiry, ("user_id", "expires_at"))
 EXPIRY: Final = Rows(tables.streak_expiry, (*SAVED_EXPIRY.columns, "warned_for", "warned_on"))

@@ -18,6 +18,7 @@ from progress_worker.events.cloudevents import read_envelope
 from progress_worker.events.commands import (
     DAYS_EXCUSED,
     ERASURE_REQUESTED,
+    PREFERENCES_SET,
     RECALCULATION_REQUESTED,
 )
 from progress_worker.events.models import (
@@ -129,6 +130,7 @@ def test_every_message_is_one_of_ours() -> None:
         LEARNER_ERASED,
         RECALCULATION_REQUESTED,
         DAYS_EXCUSED,
+        PREFERENCES_SET,
     }
 
 

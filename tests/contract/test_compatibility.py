@@ -17,7 +17,11 @@ import pytest
 HERE = Path(__file__).parent
 FROZEN = HERE / "frozen"
 COMMITTED = HERE.parents[1] / "schemas"
-INCOMING = ("exercise-completed.v1.json", "recalculation-requested.v1.json")
+INCOMING = (
+    "exercise-completed.v1.json",
+    "recalculation-requested.v1.json",
+    "learner-preferences-set.v1.json",
+)
 OUTGOING = (
     "achievement-unlocked.v1.json",
     "skill-level-changed.v1.json",

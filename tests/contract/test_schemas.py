@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel, ValidationError
 
-from progress_worker.events.commands import RecalculationRequested
+from progress_worker.events.commands import LearnerPreferencesSet, RecalculationRequested
 from progress_worker.events.models import (
     AchievementRevoked,
     AchievementsBackfilled,
@@ -25,9 +25,11 @@ ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "schemas"
 COMPLETED = "exercise-completed.v1.json"
 RECALCULATION = "recalculation-requested.v1.json"
+PREFERENCES = "learner-preferences-set.v1.json"
 MODELS: dict[str, type[BaseModel]] = {
     COMPLETED: ExerciseCompleted,
     RECALCULATION: RecalculationRequested,
+    PREFERENCES: LearnerPreferencesSet,
     "achievement-unlocked.v1.json": AchievementUnlocked,
     "skill-level-changed.v1.json": SkillLevelChanged,
     "streak-at-risk.v1.json": StreakAtRisk,
@@ -255,6 +257,30 @@ def test_both_ask_for_the_same_fields(field: str) -> None:
 def test_both_judge_a_command_alike(command: dict[str, Any], good: bool) -> None:
     assert validator(RECALCULATION).is_valid(command) is good
     assert model_accepts(RECALCULATION, command) is good
+
+
+@pytest.mark.parametrize(
+    ("changes", "good"),
+    [
+        ({}, True),
+        ({"more": 1, "goal": {"measure": "minutes", "target": 30.0, "more": 1}}, True),
+        ({"display_name": None, "goal": None}, True),
+        ({"display_name": "x" * 40, "boards": "named"}, True),
+        ({"display_name": "x" * 41}, False),
+        ({"display_name": ""}, False),
+        ({"boards": "friends"}, False),
+        ({"gamification": None}, False),
+        ({"goal": {"measure": "minutes"}}, False),
+        ({"goal": {"measure": "minutes", "target": 0}}, False),
+        ({"goal": {"measure": "minutes", "target": 5, "by": "2101-01-01"}}, False),
+        ({"revision": None}, False),
+        ({"issued_at": None}, False),
+    ],
+)
+def test_both_judge_preferences_alike(changes: dict[str, Any], good: bool) -> None:
+    command = {"user_id": "u", "revision": 0, "issued_at": "2026-03-20T12:00:00Z"} | changes
+    assert validator(PREFERENCES).is_valid(command) is good
+    assert model_accepts(PREFERENCES, command) is good
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ from typing import Any
 from uuid import uuid4
 
 from progress_worker.events import cloudevents
-from progress_worker.events.commands import DAYS_EXCUSED, ERASURE_REQUESTED, RECALCULATION_REQUESTED
+from progress_worker.events.commands import (
+    DAYS_EXCUSED,
+    ERASURE_REQUESTED,
+    PREFERENCES_SET,
+    RECALCULATION_REQUESTED,
+)
 from progress_worker.generator.wire import Wire, WireHeaders
 
 Event = dict[str, Any]
@@ -77,6 +82,19 @@ def excuse(user_id: str, first_day: str, last_day: str | None = None, **fields: 
             "kind": "pause",
             "first_day": first_day,
             "last_day": last_day or first_day,
+            **fields,
+        },
+    )
+
+
+def preferences(user_id: str, revision: int = 1, **fields: object) -> Wire:
+    """A command to set all preferences of that learner."""
+    return _command(
+        PREFERENCES_SET,
+        {
+            "user_id": user_id,
+            "revision": revision,
+            "issued_at": "2026-03-20T12:00:00Z",
             **fields,
         },
     )

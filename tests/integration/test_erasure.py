@@ -21,7 +21,7 @@ from progress_worker.generator.wire import Wire
 from progress_worker.storage.database import connect
 from progress_worker.storage.write.erasures import Erasures
 from tests.harness.erasing import ADA, BARRIER, PEPPER, Erased, life, mentions
-from tests.harness.events import completed, erasure, excuse, records
+from tests.harness.events import completed, erasure, excuse, preferences, records
 from tests.harness.storage import Projection, fetch, progress, projection
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, run_command
@@ -39,6 +39,7 @@ async def test_nothing_is_left_but_a_hash_a_receipt_and_the_message(erased: Eras
     bob = life("bob")
     await erased.apply(*life(ADA), *bob)
     await erased.command(excuse(ADA, "2026-03-15"))
+    await erased.command(preferences(ADA, display_name=f"I am {ADA}", boards="named"))
     await erased.command(erasure(ADA, BARRIER))
     assert mentions(erased.url, ADA) == {"outbox": 1}
     (message,) = fetch(erased.url, "SELECT topic, value FROM outbox WHERE key = %s", ADA.encode())
@@ -48,7 +49,7 @@ async def test_nothing_is_left_but_a_hash_a_receipt_and_the_message(erased: Eras
     assert hashes == [(Erasures(PEPPER).hash(ADA), "2026-03-20 12:00:00+00")]
     ((deleted,),) = fetch(erased.url, "SELECT deleted FROM erasure_receipt")
     assert deleted["completion"] == 12
-    assert deleted["excuse"] == 1
+    assert deleted["excuse"] == deleted["learner_preference"] == 1
     assert min(deleted[name] for name in ("learner_day", "achievement_unlock", "outbox")) > 0
     assert {row[0] for row in fetch(erased.url, "SELECT user_id FROM learner")} == {"bob"}
 
@@ -105,6 +106,38 @@ async def test_a_learner_who_comes_back_begins_anew(erased: Erased) -> None:
     assert fetch(erased.url, "SELECT count(*) FROM excuse") == [(0,)]
     await erased.command(excuse(ADA, "2026-03-22", issued_at="2026-03-20T12:00:01Z"))
     assert fetch(erased.url, "SELECT count(*) FROM excuse") == [(1,)]
+
+
+BEFORE, AFTER = "2026-03-20T11:59:00Z", "2026-03-20T12:00:01Z"
+
+
+@pytest.mark.parametrize("erased_first", [True, False])
+@pytest.mark.parametrize("issued_at", [BEFORE, BARRIER, AFTER])
+async def test_preferences_count_if_they_were_issued_after_the_barrier(
+    erased: Erased, erased_first: bool, issued_at: str
+) -> None:
+    """Whatever the order; with and without other facts that are left."""
+    chosen = [preferences(user, gamification="off", issued_at=issued_at) for user in (ADA, "bob")]
+    gone = [erasure(user, BARRIER) for user in (ADA, "bob")]
+    later = completed("bob", completed_at="2026-03-21T10:00:00Z")
+    await erased.apply(*life(ADA), *life("bob"))
+    for wire in [*gone, *chosen] if erased_first else [*chosen, *gone]:
+        await erased.command(wire)
+    await erased.apply(later)
+    await erased.apply(*life(ADA))
+    for wire in chosen:
+        await erased.command(wire)
+    left = fetch(erased.url, "SELECT user_id, gamification FROM learner_preference ORDER BY 1")
+    assert left == ([(ADA, "off"), ("bob", "off")] if issued_at == AFTER else [])
+    assert fetch(erased.url, "SELECT user_id FROM completion") == [("bob",)]
+    if issued_at != AFTER:
+        assert mentions(erased.url, ADA).keys() == {"outbox"}
+    # What is read of the row that is left, and what is stored, are one.
+    erased.parts.cache.clear()
+    await erased.apply(completed("bob", completed_at="2026-03-22T10:00:00Z"))
+    query = "SELECT value FROM outbox WHERE topic LIKE '%%unlocked' AND key = %s"
+    messages = [json.loads(value) for (value,) in fetch(erased.url, query, b"bob")]
+    assert {message["quiet"] for message in messages} == {issued_at == AFTER}
 
 
 async def test_the_same_request_again_does_nothing(erased: Erased) -> None:

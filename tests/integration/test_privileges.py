@@ -20,6 +20,7 @@ GRANTED: Final = {
         "learner": ALL,
         "completion": ALL,
         "excuse": ALL,
+        "learner_preference": ALL,
         "learner_total": ALL,
         "learner_day": ALL,
         "skill_level": ALL,
@@ -40,6 +41,7 @@ GRANTED: Final = {
     VIEW_ROLE: {
         "learner": READ,
         "completion": READ,
+        "learner_preference": READ,
         "learner_total": READ,
         "learner_day": READ,
         "skill_level": READ,

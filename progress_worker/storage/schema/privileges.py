@@ -23,6 +23,7 @@ from progress_worker.storage.schema.tables import (
     learner,
     learner_counter,
     learner_day,
+    learner_preference,
     learner_total,
     skill_level,
     streak_expiry,
@@ -38,6 +39,7 @@ WORKER: Final[Privileges] = {
     learner.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     completion.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     excuse.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    learner_preference.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_total.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_day.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
     learner_counter.name: ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -61,6 +63,7 @@ VIEW: Final[Privileges] = {
         for table in (
             learner,
             completion,
+            learner_preference,
             learner_total,
             learner_day,
             skill_level,

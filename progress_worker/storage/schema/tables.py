@@ -131,6 +131,23 @@ excuse: Final = Table(
     Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
+#: What a learner prefers, by the highest revision; without a row, all of it is the default. A goal
+#: has a measure and a target, or neither.
+learner_preference: Final = Table(
+    "learner_preference",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("issued_at", DateTime(timezone=True), nullable=False),
+    Column("boards", Text, nullable=False),
+    Column("display_name", Text),
+    Column("gamification", Text, nullable=False),
+    Column("goal_measure", Text),
+    Column("goal_target", Integer),
+    Column("goal_by", Date),
+    Column("stored_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 #: A learner's sums per topic and difficulty, over all days; any other total is a sum of these.
 learner_total: Final = Table(
     "learner_total",
@@ -230,6 +247,7 @@ LEARNER_TABLES: Final = (
     learner,
     completion,
     excuse,
+    learner_preference,
     learner_total,
     learner_day,
     learner_counter,

@@ -27,6 +27,7 @@ RETURNING version, CASE WHEN rule_book_at = version THEN rule_book END, erased_u
 _FACTS: Final = {
     "completion": "DELETE FROM completion WHERE user_id = %s AND completed_at <= %s",
     "excuse": "DELETE FROM excuse WHERE user_id = %s AND issued_at <= %s",
+    "learner_preference": "DELETE FROM learner_preference WHERE user_id = %s AND issued_at <= %s",
 }
 _DERIVED: Final = {
     table.name: f"DELETE FROM {table.name} WHERE user_id = %s"
@@ -43,6 +44,7 @@ _OUTBOX: Final = "DELETE FROM outbox WHERE key = %s"
 _ARE_FACTS_LEFT: Final = """
 SELECT EXISTS (SELECT FROM completion WHERE user_id = %(user_id)s)
     OR EXISTS (SELECT FROM excuse WHERE user_id = %(user_id)s)
+    OR EXISTS (SELECT FROM learner_preference WHERE user_id = %(user_id)s)
 """
 _DELETE: Final = "DELETE FROM learner WHERE user_id = %s"
 #: Nothing is left of the row but its key. A version never comes back.
@@ -60,6 +62,7 @@ UPDATE learner SET
 WHERE user_id = %(user_id)s
 RETURNING version, completions_kept_from
 """
+_GAMIFICATION: Final = "SELECT gamification FROM learner_preference WHERE user_id = %s"
 
 
 class LockedLearner(NamedTuple):
@@ -110,4 +113,7 @@ async def remove_or_reset(
         raise RuntimeError("the learner's row is locked, and gone")
     state = LearnerState(user_id, version=row[0], rule_book=rule_book, erased_until=barrier)
     state.kept_from = row[1]
+    chosen = await (await connection.execute(_GAMIFICATION, [user_id])).fetchone()
+    if chosen is not None:
+        state.gamification = chosen[0]
     return state

@@ -31,11 +31,12 @@ _OTHERS: Final = (
     "most_day_offset",
     "lost_unlocks",
     "erased_until",
+    "gamification",
     *CLOCK,
 )
 _LEARNERS: Final = f"""
 SELECT user_id, {", ".join([*map(bounds, COLUMNS), *_OTHERS])}
-FROM learner WHERE user_id = ANY(%s::text[])
+FROM learner LEFT JOIN learner_preference USING (user_id) WHERE user_id = ANY(%s::text[])
 """
 VERSIONS: Final = "SELECT user_id, version FROM learner WHERE user_id = ANY(%s::text[])"
 _TOTALS: Final = TOTAL.select_of_learners
@@ -92,7 +93,8 @@ async def load_streaks(
 ) -> dict[str, LearnerState]:
     """The days, the clock and the rule book of these learners, and nothing of their sums.
 
-    One statement reads them; those who were never seen are left out.
+    One statement reads them; those who were never seen are left out. A save of such a state
+    changes nothing but what it has.
     """
     rows = await (await execute(connection, _LEARNERS, users)).fetchall()
     states = {row[0]: _read_learner(row, (), (), ()) for row in rows}
@@ -144,7 +146,7 @@ def _read_learner(
     version, counters, kept_from, rule_book, complete, least, most, *others = row[
         1 + len(COLUMNS) :
     ]
-    lost, erased_until, *clock = others
+    lost, erased_until, gamification, *clock = others
     state = learner_state(
         user_id,
         version=version,
@@ -160,6 +162,8 @@ def _read_learner(
     if lost:
         state.lost = lost
     state.erased_until = erased_until
+    if gamification is not None:
+        state.gamification = gamification
     state.kept_from = kept_from
     state.complete = complete
     set_clock(state, clock)
