@@ -1,7 +1,7 @@
-"""What learners prefer.
+"""What learners prefer, and how much of the game, in the learner's row.
 
-The table is new, so nobody waits for it. Workers of the release before neither read nor write it,
-and refuse the command.
+The column may be null, and workers of the release before leave it as it is. They refuse the
+command.
 """
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("learner", sa.Column("gamification", sa.Text))
     op.create_table(
         "learner_preference",
         sa.Column("user_id", sa.Text, nullable=False),
@@ -34,3 +35,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("learner_preference")
+    op.drop_column("learner", "gamification")

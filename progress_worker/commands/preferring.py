@@ -1,8 +1,8 @@
 """Stores what a learner prefers: the whole record of the highest revision.
 
 It is one transaction under the same version check as a batch, so it may be the learner's first
-fact, beside a first completion on another worker. Nothing that is computed depends on it, but for
-when a streak's warning is due: only a learner with gamification `on` is warned.
+fact, beside a first completion on another worker. Nothing that is computed depends on it but when
+a streak's warning is due: only a learner with gamification `on` is warned.
 """
 
 from __future__ import annotations

@@ -143,6 +143,7 @@ LEARNER: Final = Rows(
         "most_day_offset",
         "lost_unlocks",
         "erased_until",
+        "gamification",
     ),
 )
 EXCUSE: Final = Rows(tables.excuse, Excuse._fields)

@@ -148,7 +148,7 @@ async def test_two_workers_set_preferences_of_one_learner_at_once(fair: Fair) ->
 async def test_nothing_but_the_preference_and_the_version_changes(fair: Fair) -> None:
     await fair.tell(*(on(day) for day in (1, 2, 3, 6)), excuse("ada", "2026-03-05"))
     before = progress(fair.url)
-    await fair.tell(preferences("ada", **ALL_OF_IT))
+    await fair.tell(preferences("ada", **(ALL_OF_IT | {"gamification": "on"})))
     assert without_preferences(progress(fair.url)) == without_preferences(before)
     assert not await differences(ruled(fair))
 

@@ -62,6 +62,8 @@ def _totals() -> list[Column[int]]:
 #: `complete_at` is the row's version: a release before 0007 raises the version alone.
 #: `lost_unlocks` has the last generation of unlocks that were lost, by achievement and occurrence.
 #: `erased_until` is the barrier of the last erasure: what was done up to it is not stored again.
+#: `gamification` is that of the learner's preference, null for `on`, so that whoever reads the row
+#: need not read the preference too.
 #: `first_version` is the version with which the learner began, or began again after an erasure. It
 #: is null if a release before 0006 added the learner.
 learner: Final = Table(
@@ -89,6 +91,7 @@ learner: Final = Table(
     Column("complete_at", BigInteger),
     Column("lost_unlocks", JSONB),
     Column("erased_until", DateTime(timezone=True)),
+    Column("gamification", Text),
     postgresql_with={"fillfactor": "80"},
 )
 

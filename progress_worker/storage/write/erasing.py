@@ -58,11 +58,13 @@ UPDATE learner SET
     least_day_offset = NULL, most_day_offset = NULL, lost_unlocks = NULL,
     completions_kept_from = CASE WHEN completions_kept_from > %(barrier)s
         THEN completions_kept_from END,
-    erased_until = %(barrier)s
+    erased_until = %(barrier)s,
+    gamification = (
+        SELECT nullif(gamification, 'on') FROM learner_preference WHERE user_id = %(user_id)s
+    )
 WHERE user_id = %(user_id)s
-RETURNING version, completions_kept_from
+RETURNING version, completions_kept_from, coalesce(gamification, 'on')
 """
-_GAMIFICATION: Final = "SELECT gamification FROM learner_preference WHERE user_id = %s"
 
 
 class LockedLearner(NamedTuple):
@@ -112,8 +114,5 @@ async def remove_or_reset(
     if row is None:
         raise RuntimeError("the learner's row is locked, and gone")
     state = LearnerState(user_id, version=row[0], rule_book=rule_book, erased_until=barrier)
-    state.kept_from = row[1]
-    chosen = await (await connection.execute(_GAMIFICATION, [user_id])).fetchone()
-    if chosen is not None:
-        state.gamification = chosen[0]
+    _, state.kept_from, state.gamification = row
     return state

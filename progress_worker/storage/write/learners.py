@@ -36,7 +36,7 @@ _OTHERS: Final = (
 )
 _LEARNERS: Final = f"""
 SELECT user_id, {", ".join([*map(bounds, COLUMNS), *_OTHERS])}
-FROM learner LEFT JOIN learner_preference USING (user_id) WHERE user_id = ANY(%s::text[])
+FROM learner WHERE user_id = ANY(%s::text[])
 """
 VERSIONS: Final = "SELECT user_id, version FROM learner WHERE user_id = ANY(%s::text[])"
 _TOTALS: Final = TOTAL.select_of_learners

@@ -36,6 +36,7 @@ def learner_row(state: LearnerState) -> Row:
         state.most_day_offset,
         to_json(state.lost).decode() if state.lost else None,
         state.erased_until,
+        state.gamification if state.is_quiet else None,
     )
 
 
