@@ -11,7 +11,7 @@ from typing import Any
 
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.http import probes
-from progress_worker.http.api import achievement, documentation, export, routes
+from progress_worker.http.api import achievement, documentation, export, preferences, routes
 from progress_worker.http.api.openapi import describe
 from progress_worker.http.api.spools import Spools
 from progress_worker.http.api.zones import UnknownZones
@@ -50,6 +50,7 @@ from progress_worker.telemetry.logs import configure_logs
 
 _ENDPOINTS = (
     *routes.ENDPOINTS,
+    *preferences.ENDPOINTS,
     *achievement.ENDPOINTS,
     *export.ENDPOINTS,
     *live.ENDPOINTS,

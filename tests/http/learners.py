@@ -14,16 +14,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.days import Run
 from progress_worker.domain.excuses import Excuse, excused_days
+from progress_worker.domain.preferences import Preference
 from progress_worker.domain.reducer import Unlock, apply
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import LearnerState
 from progress_worker.embedded.database import Database
+from progress_worker.storage.preferences import COLUMNS, preference_row
 from progress_worker.storage.schema.tables import (
     achievement_unlock,
     completion,
     excuse,
     learner,
     learner_day,
+    learner_preference,
     learner_total,
     skill_level,
 )
@@ -39,6 +42,7 @@ class Learners:
         self._states: dict[str, LearnerState] = {}
         self._completions: dict[tuple[str, UUID], Completion] = {}
         self._excuses: dict[tuple[str, UUID], Excuse] = {}
+        self._preferences: dict[str, Preference] = {}
         self._unlocks: list[Unlock] = []
         self._engine = create_async_engine(
             database.owner_url.replace("postgresql:", "postgresql+psycopg:"),
@@ -60,6 +64,13 @@ class Learners:
             state.streaks.set_excused(excused_days(theirs))
             state.version += 1
         await self._save(touched)
+
+    async def prefer(self, user_id: str, preference: Preference) -> None:
+        state = self._state(user_id)
+        self._preferences[user_id] = preference
+        state.gamification = preference.gamification
+        state.version += 1
+        await self._save({user_id: state})
 
     async def _save(self, touched: dict[str, LearnerState]) -> None:
         async with self._engine.begin() as connection:
@@ -98,6 +109,7 @@ class Learners:
                     "utc_offset_minutes": state.offset and state.offset[2],
                     "day_starts_at": state.day_start and state.day_start[2],
                     "counters": state.counters,
+                    "gamification": None if state.gamification == "on" else state.gamification,
                 }
             ],
             completion: [
@@ -107,6 +119,11 @@ class Learners:
             ],
             excuse: [
                 each._asdict() for each in self._excuses.values() if each.user_id == state.user_id
+            ],
+            learner_preference: [
+                dict(zip(("user_id", *COLUMNS), preference_row(user_id, preference), strict=True))
+                for user_id, preference in self._preferences.items()
+                if user_id == state.user_id
             ],
             learner_total: [
                 {**user, "topic": topic, "difficulty": difficulty, **asdict(totals)}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.ports import LOOPBACK
+from progress_worker.generator.wire import Wire
 from progress_worker.settings.worker import load_settings
 from tests.harness.events import CATALOGUE, Event, completed, records
 from tests.harness.storage import Projection, execute, fetch, projection
@@ -31,12 +32,18 @@ class Saving:
         at = f"2026-03-{day:02}T10:00:00Z"
         self.apply(completed(user_id, completed_at=at, **changes))
 
+    def command(self, wire: Wire) -> None:
+        """Carry out a command; what is cached of learners is forgotten then."""
+        self._runner.run(self._parts.commands.handle(records(wire)[0]))
+        self._parts.cache.clear()
+
     def erase(self, user_id: str = "ada") -> None:
         """Delete all that is stored of a learner."""
         self._parts.cache.clear()
         for table in ("learner", "completion", "learner_total", "learner_day", "skill_level"):
             self._delete(table, user_id)
         self._delete("achievement_unlock", user_id)
+        self._delete("learner_preference", user_id)
 
     def version(self, user_id: str = "ada") -> int:
         """The learner's version."""

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from progress_worker.domain.calendar import local_day, local_time, utc_offset_minutes
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.excuses import Excuse, ExcuseKind
+from progress_worker.domain.preferences import Preference
 from progress_worker.domain.rulebook import RuleBook, read_rule_book
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.embedded.database import Database
@@ -135,6 +136,7 @@ class Stage:
             transport=httpx.ASGITransport(self.app), base_url="http://view.test", timeout=30
         )
         self._learners = Learners(database, book)
+        self._revision = 0
 
     async def complete(self, at: str, **event: Unpack[Event]) -> UUID:
         """Apply one completion by the worker's rules; returns its id."""
@@ -145,6 +147,12 @@ class Stage:
     async def excuse(self, first_day: str, last_day: str | None = None) -> None:
         """Excuse days of ada's."""
         await self._learners.excuse(excuse_of(first_day, last_day))
+
+    async def prefer(self, user_id: str = "ada", /, **chosen: Any) -> None:
+        """Set all preferences of a learner, now unless `issued_at` says otherwise."""
+        self._revision += 1
+        preference = Preference(self._revision, chosen.pop("issued_at", self.clock.now), **chosen)
+        await self._learners.prefer(user_id, preference)
 
     def token(self, user_id: str = "ada", /, **claims: object) -> str:
         """A good token with these claims changed; None leaves a claim out."""

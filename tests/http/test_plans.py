@@ -23,6 +23,7 @@ STATEMENTS: dict[str, Select[Any]] = {
     "statistics": view_statements.STATISTICS,
     "history": view_statements.HISTORY,
     "streak": view_statements.STREAK,
+    "preferences": view_statements.PREFERENCES,
     "completions": COMPLETIONS,
     "explanation": view_statements.LEARNER_AND_RETENTION,
     "unlocks": view_statements.UNLOCKS,
@@ -44,6 +45,9 @@ INSERT INTO learner (user_id, version, active_days, counters)
     SELECT 'learner-' || n, 1, '{}', '{}' FROM generate_series(1, 5000) AS n;
 INSERT INTO learner_total
     SELECT 'learner-' || n, 'topic', 'easy', 1, 1, 8000, 60, 0 FROM generate_series(1, 5000) AS n;
+INSERT INTO learner_preference
+    SELECT 'learner-' || n, 1, now(), 'named', 'A', 'on', 'minutes', 60
+    FROM generate_series(1, 5000) AS n;
 INSERT INTO learner_day
     SELECT 'learner-' || n, date '2026-11-01' + d, 'topic', 'easy', 1, 1, 8000, 60, 0
     FROM generate_series(1, 5000) AS n, generate_series(1, 3) AS d;

@@ -27,7 +27,7 @@ from progress_worker.http.api.responses_over_time import (
 )
 from progress_worker.http.api.spools import Spool
 from progress_worker.http.api.spreadsheet import UNDO, text_cell
-from progress_worker.http.api.windows import MAX_DAYS, Range, span
+from progress_worker.http.api.windows import DAYS_OF_WEEK, MAX_DAYS, Range, span
 from progress_worker.http.asking import USER_ID, Asked, of_learner
 from progress_worker.http.compression import accepts_gzip
 from progress_worker.http.conditional import caching_headers
@@ -163,23 +163,31 @@ async def _summary(source: OpenExport, learner: StoredRow[LearnerView], question
     statistics = await source.statistics(days.first, days.last)
     read = year.span(now)
     history = await source.history(read.first, read.last)
+    streak = await source.streak(span(DAYS_OF_WEEK, now).first)
 
     def make() -> str:
-        parts = _present(learner.decode(), statistics.decode(), history.decode(), question)
+        parts = _present(
+            learner.decode(), statistics.decode(), history.decode(), streak.decode(), question
+        )
         return msgspec.json.encode(parts).decode()
 
     # The statistics are presented once for each period.
-    characters = learner.characters + 4 * statistics.characters + history.characters
+    once = (learner, history, streak)
+    characters = sum(part.characters for part in once) + 4 * statistics.characters
     rows = 2 * MAX_DAYS + achievement_rows(learner.stamp)
     return await question.view.computing.make(characters, make, rows=rows)
 
 
 def _present(
-    learner: LearnerView, statistics: StatisticsView, history: HistoryView, question: Asked
+    learner: LearnerView,
+    statistics: StatisticsView,
+    history: HistoryView,
+    streak: StreakView,
+    question: Asked,
 ) -> ExportSummary:
     user_id, now, stamp = question.user_id, question.now, learner.stamp
     presenter = presenter_of(stamp.book, question.language(stamp))
-    year, streaks = Range(days=MAX_DAYS), StreakView(stamp, learner.state.streaks)
+    year = Range(days=MAX_DAYS)
     return ExportSummary(
         progress=presenter.progress(learner, now),
         achievements=presenter.achievements(learner, question.rarity),
@@ -191,7 +199,7 @@ def _present(
             all=present_statistics(statistics, user_id, "all", now),
         ),
         history=present_history(history, user_id, year, now),
-        streak=present_streak(streaks, user_id, year, now),
+        streak=present_streak(streak, user_id, year, now),
         skill_levels=presenter.skill_levels(learner),
     )
 

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from progress_worker.domain.preferences import Gamification, GoalMeasure
+
 _LEARNER: Final = "learner-17"
 
 
@@ -40,4 +42,22 @@ ClockName = Annotated[
         examples=["Europe/Berlin", "+02:00"],
     ),
 ]
+ChosenGame = Annotated[
+    Gamification,
+    Meta(
+        description="What the learner prefers. `on`; `quiet`: nothing disturbs the learner; `off`: "
+        "nor are there badges, points and pressure, and what would hold them is empty, 0 or null."
+    ),
+]
 ReadAt = Annotated[Moment, Meta(description="When this was read.")]
+
+
+class ChosenGoal(Answer, frozen=True, kw_only=True):
+    """What the learner wants to reach, as it was set."""
+
+    measure: Annotated[GoalMeasure, Meta(description="What is counted.")]
+    target: Annotated[int, Meta(ge=1, description="How many of them.", examples=[5])]
+    by: Annotated[
+        dt.date | None,
+        Meta(description="The last local day that counts; null: every calendar week by itself."),
+    ]

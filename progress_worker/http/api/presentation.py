@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
@@ -93,6 +93,7 @@ class Presenter:
             user_id=view.state.user_id,
             timezone=view.stamp.clock.name,
             as_of=now,
+            gamification=view.stamp.gamification,
             exercises_completed=overall.completions,
             time_spent_seconds=overall.time_spent_seconds,
             average_grade=overall.average_grade,
@@ -188,23 +189,27 @@ class Presenter:
             grade_needed=threshold.mean_hundredths / 100,
         )
 
+    def _listed(self, view: LearnerView) -> Sequence[tuple[Achievement, Condition]]:
+        """What the rule book has; nothing of it for a learner who wants no game."""
+        return self._conditions if view.stamp.shows_game else ()
+
     def standings(self, view: LearnerView) -> list[Standing]:
         """The learner's progress towards every listed achievement, in the rule book's order."""
         return [
             _standing(view, achievement, condition)
-            for achievement, condition in self._conditions
+            for achievement, condition in self._listed(view)
             if _is_seen(view, achievement)
         ]
 
     def standing(self, view: LearnerView, achievement_id: str) -> Standing | None:
         """The same for one achievement; None where the learner may not know of it."""
-        for achievement, condition in self._conditions:
+        for achievement, condition in self._listed(view):
             if achievement.id == achievement_id and _is_seen(view, achievement):
                 return _standing(view, achievement, condition)
         return None
 
     def _counts(self, view: LearnerView) -> AchievementCounts:
-        unlocked = [found for found, _ in self._conditions if found.id in view.unlocks]
+        unlocked = [found for found, _ in self._listed(view) if found.id in view.unlocks]
         locked = self._to_earn(view)
         return AchievementCounts(
             unlocked=len(unlocked),
@@ -216,7 +221,7 @@ class Presenter:
     def _to_earn(self, view: LearnerView) -> list[Achievement]:
         return [
             found
-            for found, _ in self._conditions
+            for found, _ in self._listed(view)
             if found.id not in view.unlocks and found.status != "closed"
         ]
 
@@ -238,7 +243,7 @@ class Presenter:
     def _summary(self, view: LearnerView) -> AchievementSummary:
         unlocked = _latest_first(
             (view.unlocks[found.id].last, found)
-            for found, _ in self._conditions
+            for found, _ in self._listed(view)
             if found.id in view.unlocks
         )
         return AchievementSummary(

@@ -8,9 +8,10 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from progress_worker.domain.state import Cell
-from progress_worker.domain.streak_reading import day_statuses, streaks_by_day
+from progress_worker.domain.streak_reading import streaks_by_day
 from progress_worker.domain.totals import Totals, sum_of
 from progress_worker.domain.vocabulary import DIFFICULTIES
+from progress_worker.http.api.presentation_of_streaks import day_statuses_of
 from progress_worker.http.api.responses_over_time import (
     DayFigures,
     DifficultyFigures,
@@ -84,25 +85,25 @@ def present_history(
 def _history_days(view: HistoryView, window: Window, today: dt.date) -> Iterator[HistoryDay]:
     earlier = (totals for day, totals in view.days.items() if day < window.first)
     sums = sum_of([view.before, *earlier])
-    withdrawn = view.stamp.book.withdrawn
-    unlocks_on = Counter(day for name, day in view.unlocks if name not in withdrawn)
+    withdrawn, unlocks = view.stamp.book.withdrawn, view.unlocks if view.stamp.shows_game else ()
+    unlocks_on = Counter(day for name, day in unlocks if name not in withdrawn)
     unlocked = sum(count for day, count in unlocks_on.items() if day < window.first)
     cumulative, idle = _sums(sums, unlocked), Totals()
     policy = view.stamp.book.streak_policy
     streaks = streaks_by_day(view.streaks, policy, window.first, window.last)
-    statuses = day_statuses(view.streaks, policy, today, window.first, window.last)
+    statuses = day_statuses_of(view.streaks, view.stamp, today, window)
     for day, status, (current, longest) in zip(window, statuses, streaks, strict=True):
-        totals, unlocks = view.days.get(day, idle), unlocks_on.get(day, 0)
-        if totals is not idle or unlocks:
+        totals, unlocked_then = view.days.get(day, idle), unlocks_on.get(day, 0)
+        if totals is not idle or unlocked_then:
             sums.merge(totals)
-            unlocked += unlocks
+            unlocked += unlocked_then
             cumulative = _sums(sums, unlocked)
         yield HistoryDay(
             exercises_completed=totals.completions,
             time_spent_seconds=totals.time_spent_seconds,
             average_grade=totals.average_grade,
             hints_used=totals.hints_used,
-            achievements_unlocked=unlocks,
+            achievements_unlocked=unlocked_then,
             date=day,
             status=status,
             cumulative=cumulative,

@@ -9,6 +9,7 @@ from msgspec import Meta
 from progress_worker.domain.vocabulary import Level, Tier
 from progress_worker.http.api.fields import (
     Answer,
+    ChosenGame,
     ClockName,
     Count,
     ExerciseTopic,
@@ -80,6 +81,7 @@ class ProgressAnswer(Answer, frozen=True, kw_only=True):
     user_id: LearnerId
     timezone: ClockName
     as_of: ReadAt
+    gamification: ChosenGame
     exercises_completed: Count
     time_spent_seconds: SecondsSpent
     average_grade: MeanGrade

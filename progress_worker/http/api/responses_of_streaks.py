@@ -9,14 +9,23 @@ from msgspec import Meta
 
 from progress_worker.domain.streak_reading import DayStatus, StreakState
 from progress_worker.domain.vocabulary import Weekday
-from progress_worker.http.api.fields import Answer, ClockName, LearnerId, LocalDay, Moment, ReadAt
+from progress_worker.http.api.fields import (
+    Answer,
+    ChosenGoal,
+    ClockName,
+    LearnerId,
+    LocalDay,
+    Moment,
+    ReadAt,
+)
 
 StateOfStreak = Annotated[
     StreakState,
     Meta(
         description="The first that holds: `none`: there is no active day; `active_today`; "
         "`broken`; `at_risk`: it ends unless an exercise is completed today; `frozen`: freezes pay "
-        "for missed days; `safe`."
+        "for missed days; `safe`. For a learner who wants no pressure: `none`, "
+        "`active_today` or `safe`."
     ),
 ]
 StatusOfDay = Annotated[
@@ -24,7 +33,7 @@ StatusOfDay = Annotated[
     Meta(
         description="`active`: with a completion; `excused`; `future`: not over, and neither of "
         "those; `frozen`: missed, and a freeze pays for it; `missed`; null before the first active "
-        "day."
+        "day, and for missed and frozen days of a learner who wants no pressure."
     ),
 ]
 WholeFreezes = Annotated[
@@ -161,7 +170,7 @@ class WeeklyStanding(Answer, frozen=True, kw_only=True):
             ge=0,
             le=7,
             description="Active days that meet this week. Excused days lower it; 0 when the week "
-            "is skipped.",
+            "is skipped, and for a learner who wants no pressure.",
             examples=[3],
         ),
     ]
@@ -176,6 +185,25 @@ class Consistency(Answer, frozen=True, kw_only=True):
     days: Annotated[
         int, Meta(ge=1, description="Of how many local days, today included.", examples=[28])
     ]
+
+
+class GoalStanding(ChosenGoal, frozen=True, kw_only=True):
+    """The learner's own goal, and how far it is."""
+
+    start_date: Annotated[
+        dt.date,
+        Meta(
+            description="The first local day that counts: that on which the goal was set, or the "
+            "first of this calendar week where it has no end."
+        ),
+    ]
+    end_date: Annotated[
+        dt.date, Meta(description="The last local day that counts: `by`, or the last of this week.")
+    ]
+    current: Annotated[
+        int, Meta(ge=0, description="How many of them there are so far.", examples=[3])
+    ]
+    reached: Annotated[bool, Meta(description="Whether that is enough.")]
 
 
 class DayOfStreak(Answer, frozen=True, kw_only=True):
@@ -195,6 +223,10 @@ class StreakAnswer(Answer, frozen=True, kw_only=True):
     daily: Annotated[DailyStanding, Meta(description="The streak of days.")]
     weekly: Annotated[WeeklyStanding, Meta(description="The streak of weeks.")]
     consistency: Annotated[Consistency, Meta(description="Active days lately.")]
+    goal: Annotated[
+        GoalStanding | None,
+        Meta(description="The learner's own goal; null for a learner who has set none."),
+    ]
     days: Annotated[
         list[DayOfStreak],
         Meta(max_length=366, description="The days of the range, oldest first."),

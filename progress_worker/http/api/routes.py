@@ -21,6 +21,7 @@ from progress_worker.http.api.responses import (
 from progress_worker.http.api.responses_of_streaks import StreakAnswer
 from progress_worker.http.api.responses_over_time import HistoryAnswer, Period, StatisticsAnswer
 from progress_worker.http.api.windows import (
+    DAYS_OF_WEEK,
     DEFAULT_DAYS,
     MAX_DAYS,
     Range,
@@ -148,10 +149,10 @@ async def history(question: Asked) -> Response:
 
 
 async def streak(question: Asked) -> Response:
-    """Streaks of days and weeks, freezes, and what each day of a range is to them."""
+    """Streaks of days and weeks, freezes, the learner's goal, and each day of a range."""
     wanted = _range(question, LAST_DATE)
     return await question.answer(
-        lambda reads: reads.streak(question.user_id),
+        lambda reads: reads.streak(question.user_id, span(DAYS_OF_WEEK, question.now).first),
         lambda found: present_streak(found, question.user_id, wanted, question.now),
         check=lambda stamp: _check(wanted, last_shown(stamp, question.now)),
         rows=lambda _: _rows(wanted),

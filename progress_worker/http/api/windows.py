@@ -24,6 +24,7 @@ _LATEST_START: Final = dt.timedelta(hours=12 + 23)
 MAX_DAYS: Final = 366
 DEFAULT_DAYS: Final = 30
 TREND_DAYS: Final = 7
+DAYS_OF_WEEK: Final = 7
 
 PERIOD_DAYS: Final[dict[Period, int]] = {"daily": 1, "weekly": 7, "monthly": 30}
 

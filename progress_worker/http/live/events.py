@@ -80,14 +80,17 @@ class Event(NamedTuple):
 def events_of(change: Change, language: str) -> list[Event]:
     """Everything that the change brought, in order. The last event is `progress`.
 
-    `language` is one of the rule book's.
+    `language` is one of the rule book's. A learner who wants no game gets no unlocks.
     """
+    quiet, unlocks = change.gamification != "on", change.unlocks
     achievements = {each.id: each for each in change.book.achievements}
+    if change.gamification == "off":
+        unlocks = ()
     texts = change.book.texts(language)
     news = [
-        *(_unlock(row, achievements[row.achievement_id], texts[row.achievement_id])
-          for row in change.unlocks if row.achievement_id in achievements),
-        *(_level(row) for row in change.levels),
+        *(_unlock(row, achievements[row.achievement_id], texts[row.achievement_id], quiet=quiet)
+          for row in unlocks if row.achievement_id in achievements),
+        *(_level(row, quiet=quiet) for row in change.levels),
     ]  # fmt: skip
     totals = change.exercises_completed, change.time_spent_seconds
     return [*sorted(news, key=_position), _progress(change.version, *totals)]
@@ -118,7 +121,7 @@ def _position(event: Event) -> Position:
     return event.position
 
 
-def _unlock(row: UnlockRow, achievement: Achievement, texts: Texts) -> Event:
+def _unlock(row: UnlockRow, achievement: Achievement, texts: Texts, *, quiet: bool) -> Event:
     data = {
         "id": achievement.id,
         "occurrence": row.occurrence,
@@ -129,6 +132,7 @@ def _unlock(row: UnlockRow, achievement: Achievement, texts: Texts) -> Event:
         "points": achievement.points,
         "icon": achievement.icon,
         "unlocked_at": row.unlocked_at.isoformat(),
+        "quiet": quiet,
     }
     return _event("achievement", Position(row.version, _UNLOCK, _name(row)), data)
 
@@ -142,13 +146,14 @@ def _progress(version: int, exercises_completed: int, time_spent_seconds: int) -
     return _event("progress", Position(version), data)
 
 
-def _level(row: LevelRow) -> Event:
+def _level(row: LevelRow, *, quiet: bool) -> Event:
     level = row.level
     data = {
         "topic": row.topic,
         "level": level.level,
         "previous_level": level.previous_level,
         "level_updated_at": level.updated_at and level.updated_at.isoformat(),
+        "quiet": quiet,
     }
     return _event("level", Position(row.version, _LEVEL, row.topic), data)
 

@@ -125,6 +125,11 @@ class PageContent:
         """Whether there is nothing to show yet."""
         return self.progress.exercises_completed == 0 and not self.earned
 
+    @property
+    def shows_game(self) -> bool:
+        """Whether the learner wants to see badges, points and what urges."""
+        return self.progress.gamification != "off"
+
 
 def days_to_read(now: dt.datetime) -> Window:
     """The days to read so that the calendar and the trend can be drawn in any zone."""

@@ -27,6 +27,11 @@ class Voice:
         """For a learner who has nothing to show yet."""
         return self._say(f"welcome.{self._whose}")
 
+    @property
+    def calm_welcome(self) -> str:
+        """The same for a learner who wants no game."""
+        return self._say(f"welcome.calm_{self._whose}")
+
     def first_level(self, level: NextLevel) -> str:
         """How a beginner reaches the next level."""
         return self.language.say(

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from progress_worker.domain.preferences import Gamification
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import SkillLevel
 from progress_worker.errors import TransientError
@@ -58,6 +59,7 @@ class Change(NamedTuple):
     version: int
     first_version: int | None
     book: RuleBook
+    gamification: Gamification
     exercises_completed: int
     time_spent_seconds: int
     unlocks: Sequence[UnlockRow]
@@ -142,11 +144,12 @@ def _by_place(row: Any) -> dict[int, list[Any]]:
 
 
 def _change(line: Sequence[Any], book: RuleBook) -> Change:
-    version, first_version, _, exercises, seconds, unlocks, levels = line
+    version, first_version, _, gamification, exercises, seconds, unlocks, levels = line
     return Change(
         version,
         first_version,
         book,
+        gamification or "on",
         exercises,
         seconds,
         [

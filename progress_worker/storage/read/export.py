@@ -15,18 +15,20 @@ from progress_worker.domain.completion import Completion
 from progress_worker.errors import ProgressError
 from progress_worker.storage.read.connections import ReadConnections, Snapshot
 from progress_worker.storage.read.rulebooks import ViewRuleBooks
-from progress_worker.storage.read.statements import HISTORY, LEARNER_STATE, STATISTICS
+from progress_worker.storage.read.statements import HISTORY, LEARNER_STATE, STATISTICS, STREAK
 from progress_worker.storage.read.views import (
     HistoryView,
     LearnerView,
     Stamp,
     StatisticsView,
     StoredRow,
+    StreakView,
     history_view,
     learner_view,
     stamp_of,
     statistics_view,
     stored_row,
+    streak_view,
 )
 from progress_worker.storage.rows import COMPLETION
 from progress_worker.storage.schema.tables import completion
@@ -104,8 +106,15 @@ class OpenExport:
         )
         return await self._stored(row, partial(history_view, row))
 
+    async def streak(self, first: dt.date) -> StoredRow[StreakView]:
+        """The learner's active and excused days, and the goal, for a week from `first` or later."""
+        row = await self._snapshot.one(STREAK, user_id=self._user_id, first_day=first)
+        return await self._stored(row, partial(streak_view, row))
+
     async def _stored(self, row: Any, decode: Callable[[Stamp], _View]) -> StoredRow[_View]:
-        return stored_row(row, await stamp_of(self._books, row), decode)
+        # A copy of everything leaves nothing out, whatever the learner wants to see.
+        stamp = (await stamp_of(self._books, row))._replace(in_full=True)
+        return stored_row(row, stamp, decode)
 
     async def completions(self) -> AsyncIterator[Sequence[Completion]]:
         """Every completion, oldest first, in chunks through a cursor on the server."""

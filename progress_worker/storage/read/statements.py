@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from progress_worker.domain.totals import SUMS
+from progress_worker.storage import preferences
 from progress_worker.storage.days import COLUMNS, bounds
 from progress_worker.storage.rows import LEVEL
 from progress_worker.storage.schema.local_tables import achievement_rarity, rule_book
@@ -36,6 +37,7 @@ from progress_worker.storage.schema.tables import (
     achievement_unlock,
     learner,
     learner_day,
+    learner_preference,
     learner_total,
     skill_level,
 )
@@ -45,6 +47,7 @@ _LINE_BREAK: Final = literal_column("chr(10)", Text)
 
 #: The runs of active, excused and travel days.
 _DAYS: Final = tuple(literal_column(bounds(name), ARRAY(Integer)).label(name) for name in COLUMNS)
+_EVER: Final = literal_column("date 'infinity'", Date)
 _LAST_ACTIVE_DAY: Final = literal_column("upper(learner.active_days) - 1", Date)
 
 
@@ -108,6 +111,7 @@ def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
             learner.c.day_starts_at,
             _LAST_ACTIVE_DAY.label("last_active_day"),
             _RULE_BOOK.label("rule_book"),
+            learner.c.gamification,
             *columns,
         )
         .where(_of_learner(learner))
@@ -167,8 +171,47 @@ STATISTICS: Final = _learner_and(
     .label("days"),
 )
 
-#: The days that streaks are made of.
-STREAK: Final = _learner_and("streak", *_DAYS)
+#: What the learner prefers, column by column; all of them null where nothing was ever set.
+_PREFERENCE: Final = tuple(
+    learner_preference.c[name].label(f"preferred_{name}") for name in preferences.COLUMNS
+)
+
+
+def _days_of_goal() -> ScalarSelect[Any]:
+    """The sums of each day that may count towards the learner's goal; null without a goal."""
+    goal = learner_preference.c
+    # A learner's day may begin up to 35 hours after the same day in UTC.
+    chosen_on = cast(func.timezone("UTC", goal.issued_at), Date) - 2
+    sums = (func.sum(learner_day.c[name]).label(name) for name in SUMS)
+    days = (
+        select(learner_day.c.local_day, *sums)
+        .join(learner_preference, goal.user_id == learner_day.c.user_id)
+        .where(
+            _of_learner(learner_day),
+            goal.goal_measure.is_not(None),
+            learner_day.c.completions > 0,
+            learner_day.c.local_day
+            >= case((goal.goal_by.is_(None), bindparam("first_day")), else_=chosen_on),
+            learner_day.c.local_day <= func.coalesce(goal.goal_by, _EVER),
+        )
+        .group_by(learner_day.c.local_day)
+        .subquery("days_of_goal")
+    )
+    return _rows(days, "local_day", *SUMS).scalar_subquery()
+
+
+def _with_preference(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
+    """The same with what the learner prefers."""
+    return _learner_and(name, *_PREFERENCE, *columns).outerjoin_from(
+        learner, learner_preference, learner_preference.c.user_id == learner.c.user_id
+    )
+
+
+#: What the learner prefers.
+PREFERENCES: Final = _with_preference("preferences")
+
+#: The days that streaks are made of, what the learner prefers, and the days of the learner's goal.
+STREAK: Final = _with_preference("streak", *_DAYS, _days_of_goal().label("goal_days"))
 
 #: The sums of each day of a window, those of all days before it, days of streaks, unlocks' days.
 HISTORY: Final = _learner_and(
@@ -211,6 +254,7 @@ def _changes() -> Select[Any]:
         learner.c.version,
         learner.c.first_version,
         _RULE_BOOK,
+        learner.c.gamification,
         _sum_of_learner("completions"),
         _sum_of_learner("time_spent_seconds"),
         _newer_than_known(achievement_unlock, "achievement_id", "occurrence", "unlocked_at"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -13,10 +13,12 @@ import msgspec
 from sqlalchemy import ClauseElement
 
 from progress_worker.domain.calendar import LocalClock, is_zone
+from progress_worker.domain.preferences import Gamification, Preference
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.state import Cell, LearnerState, SkillLevel
 from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals, sum_of
+from progress_worker.storage import preferences
 from progress_worker.storage.assembling import (
     DaysColumns,
     learner_state,
@@ -31,6 +33,7 @@ from progress_worker.storage.read.statements import (
     HISTORY,
     LEARNER_AND_DAYS,
     LEARNER_STATE,
+    PREFERENCES,
     READY,
     STAMP,
     STATISTICS,
@@ -51,13 +54,21 @@ class Stamp(NamedTuple):
     """What a learner's answers depend on: every change raises the version.
 
     `book` is the rule book by which the learner is complete. Days are read by `clock`. It is UTC's
-    if this release does not know the learner's zone.
+    if this release does not know the learner's zone. `gamification` is what the learner prefers.
+    With `in_full`, nothing is left out because of it.
     """
 
     book: RuleBook
     version: int = 0
     clock: LocalClock = LocalClock()
     last_active_day: dt.date | None = None
+    gamification: Gamification = "on"
+    in_full: bool = False
+
+    @property
+    def shows_game(self) -> bool:
+        """Whether to show badges, points and what urges."""
+        return self.in_full or self.gamification != "off"
 
 
 class Held(NamedTuple):
@@ -107,10 +118,23 @@ class HistoryView:
 
 @dataclass(frozen=True, slots=True)
 class StreakView:
-    """The days that a learner's streaks are made of."""
+    """The days that a learner's streaks are made of.
+
+    And what the learner prefers, if anything was set, with sums per day that the goal may need.
+    """
 
     stamp: Stamp
     streaks: Streaks
+    preference: Preference | None = None
+    goal_days: dict[dt.date, Totals] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencesView:
+    """What a learner prefers; None if nothing was ever set."""
+
+    stamp: Stamp
+    preference: Preference | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +207,14 @@ class ProgressReads:
         row = await self._one(HISTORY, user_id, first_day=first, last_day=last)
         return await self._stored(row, partial(history_view, row))
 
-    async def streak(self, user_id: str) -> StoredRow[StreakView]:
-        """The learner's active and excused days."""
-        row = await self._one(STREAK, user_id)
+    async def preferences(self, user_id: str) -> StoredRow[PreferencesView]:
+        """What the learner prefers."""
+        row = await self._one(PREFERENCES, user_id)
+        return await self._stored(row, partial(preferences_view, row))
+
+    async def streak(self, user_id: str, first: dt.date) -> StoredRow[StreakView]:
+        """The learner's active and excused days, and the goal, for a week from `first` or later."""
+        row = await self._one(STREAK, user_id, first_day=first)
         return await self._stored(row, partial(streak_view, row))
 
     async def _stored(self, row: Any, decode: Callable[[Stamp], _View]) -> StoredRow[_View]:
@@ -264,7 +293,20 @@ def history_view(row: Any, stamp: Stamp) -> HistoryView:
 
 def streak_view(row: Any, stamp: Stamp) -> StreakView:
     """Decode a row of STREAK; without one, the view of a learner never seen."""
-    return StreakView(stamp, Streaks() if row is None else streaks_of(_days(row)))
+    if row is None:
+        return StreakView(stamp, Streaks())
+    return StreakView(stamp, streaks_of(_days(row)), _preference(row), _day_totals(row.goal_days))
+
+
+def preferences_view(row: Any, stamp: Stamp) -> PreferencesView:
+    """Decode a row of PREFERENCES; without one, the view of a learner never seen."""
+    return PreferencesView(stamp, None if row is None else _preference(row))
+
+
+def _preference(row: Any) -> Preference | None:
+    return preferences.read_preference(
+        [getattr(row, f"preferred_{name}") for name in preferences.COLUMNS]
+    )
 
 
 async def stamp_of(books: ViewRuleBooks, row: Any) -> Stamp:
@@ -280,7 +322,8 @@ async def stamp_of(books: ViewRuleBooks, row: Any) -> Stamp:
         row.day_starts_at,
         active.day_starts,
     )
-    return Stamp(await books.of(row.rule_book), row.version, clock, row.last_active_day)
+    book = await books.of(row.rule_book)
+    return Stamp(book, row.version, clock, row.last_active_day, row.gamification or "on")
 
 
 def _is_zone_known(row: Any) -> bool:

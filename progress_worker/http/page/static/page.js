@@ -1,4 +1,5 @@
-// Listens to the learner's events, tells of an unlock, and brings the figures up to date.
+// Listens to the learner's events, tells of an unlock unless the learner wants it quiet, and brings
+// the figures up to date.
 // The page says the same without it, once it is loaded again.
 "use strict";
 
@@ -46,6 +47,10 @@ async function refresh() {
     choose(fresh, part);
     part.replaceWith(document.adoptNode(fresh));
   }
+  // What the learner does not want to see any more.
+  for (const part of document.querySelectorAll("main section[id]")) {
+    if (page.getElementById(part.id) === null) part.remove();
+  }
 }
 
 function refreshSoon() {
@@ -56,12 +61,14 @@ function refreshSoon() {
 function listen(address) {
   const events = new EventSource(address);
   events.addEventListener("achievement", (event) => {
-    tell("achievement", { badge: JSON.parse(event.data).name });
+    const { name, quiet } = JSON.parse(event.data);
+    if (!quiet) tell("achievement", { badge: name });
     refreshSoon();
   });
   events.addEventListener("level", (event) => {
-    const { topic, level } = JSON.parse(event.data);
-    tell("level", { topic: nameOf(topic), level: JSON.parse(news.dataset.levels)[level] ?? level });
+    const { topic, level, quiet } = JSON.parse(event.data);
+    const levels = JSON.parse(news.dataset.levels);
+    if (!quiet) tell("level", { topic: nameOf(topic), level: levels[level] ?? level });
     refreshSoon();
   });
   events.addEventListener("progress", refreshSoon);
