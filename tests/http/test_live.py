@@ -90,6 +90,7 @@ def test_everything_that_happens_is_said_in_its_order(worker: Saving, served: Se
                 "points": 10,
                 "icon": "star",
                 "unlocked_at": "2026-03-01T10:00:00+00:00",
+                "quiet": False,
             },
         )
         data = {"version": version, "exercises_completed": 1, "time_spent_seconds": 60}
@@ -119,6 +120,7 @@ def test_a_level(worker: Saving, served: Served) -> None:
         "level": "intermediate",
         "previous_level": "beginner",
         "level_updated_at": "2026-03-10T10:00:00+00:00",
+        "quiet": False,
     }
     with listen(served, level.id) as stream:
         assert kinds(stream.until("progress")) == ["progress"]

@@ -74,6 +74,7 @@ async def test_the_streak_to_the_field(freezing: Stage) -> None:
             "skipped": False,
         },
         "consistency": {"active_days": 4, "days": 28},
+        "goal": None,
         "days": [
             {"date": f"2026-11-{day}", "status": status}
             for day, status in (
@@ -284,6 +285,7 @@ async def test_a_learner_never_seen_has_zeros(empty_stage: Stage) -> None:
             "skipped": False,
         },
         "consistency": {"active_days": 0, "days": 28},
+        "goal": None,
         "days": [
             {"date": "2026-11-22", "status": None},
             {"date": "2026-11-23", "status": "future"},

@@ -40,16 +40,16 @@ async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  // What the learner does not want to see any more.
+  for (const part of document.querySelectorAll("main section[id]")) {
+    if (page.getElementById(part.id) === null) part.remove();
+  }
   for (const fresh of page.querySelectorAll("main section[id]")) {
     const part = document.getElementById(fresh.id);
     if (part === null) return location.reload();
     if (inUse(part)) continue;
     choose(fresh, part);
     part.replaceWith(document.adoptNode(fresh));
-  }
-  // What the learner does not want to see any more.
-  for (const part of document.querySelectorAll("main section[id]")) {
-    if (page.getElementById(part.id) === null) part.remove();
   }
 }
 
