@@ -18,7 +18,9 @@ from aiokafka.errors import KafkaError
 from progress_worker.domain.excuses import Excuse
 from progress_worker.generator.excuses import GeneratedExcuse, grant_excuses
 from progress_worker.generator.generator import GeneratedRecord, generate
+from progress_worker.generator.wire import Wire
 from progress_worker.kafka.clients import client_options, producer_options
+from tests.harness.choosing import Choices
 from tests.harness.outputs import find
 from tests.harness.reconcile import reconcile
 from tests.harness.storage import fetch
@@ -55,7 +57,8 @@ class Traffic:
     ) -> None:
         """`records` are sent instead of generated ones.
 
-        With `fair`, some learners travel, and missed days of some are excused by commands.
+        With `fair`, some learners travel, missed days of some are excused by commands, and some
+        set preferences.
         """
         self.sent: list[GeneratedRecord] = []
         #: The excuses that were sent.
@@ -81,6 +84,8 @@ class Traffic:
         )
         #: Each excuse with how many records are sent before it.
         self._excuses: deque[tuple[int, GeneratedExcuse]] = deque()
+        #: Preferences that are sent among them.
+        self._choices = Choices((), seed, count)
         if fair:
             known = list(self._records)
             self._records = iter(known)
@@ -89,15 +94,16 @@ class Traffic:
             rng = Random(seed)
             turns = sorted(rng.randrange(count) for _ in excuses)
             self._excuses.extend(zip(turns, excuses, strict=True))
+            self._choices = Choices({each.user_id for each in done}, seed, count)
 
     async def send(self, count: int | None = None, *, rate: float = 0) -> None:
         """Send the next `count` records, or all that are left, `rate` a second (0: no limit)."""
         waiting = list(islice(self._records, count))
-        while waiting or self._due():
+        while waiting or any(self._due()):
             try:
                 async with self._producer() as producer:
-                    while waiting or self._due():
-                        await self._grant(producer)
+                    while waiting or any(self._due()):
+                        await self._command(producer)
                         await self._send(producer, waiting[:_CHUNK])
                         del waiting[:_CHUNK]
                         await asyncio.sleep(_CHUNK / rate if rate else 0)
@@ -136,20 +142,25 @@ class Traffic:
             group.create_task(self.send(rate=rate))
             yield
 
-    def _due(self) -> list[GeneratedExcuse]:
-        return [excuse for turn, excuse in self._excuses if turn <= len(self.sent)]
+    def _due(self) -> tuple[list[GeneratedExcuse], list[Wire]]:
+        """The excuses and the preferences whose turn has come."""
+        sent = len(self.sent)
+        return [excuse for turn, excuse in self._excuses if turn <= sent], self._choices.due(sent)
 
-    async def _grant(self, producer: AIOKafkaProducer) -> None:
-        """Send the excuses whose turn has come."""
-        due = self._due()
+    async def _command(self, producer: AIOKafkaProducer) -> None:
+        """Send what is due."""
+        excuses, chosen = self._due()
+        commands = [Wire(each.key, each.value, each.headers) for each in excuses] + chosen
         topic = self._deployment.commands
         async with asyncio.timeout(_SEND_SECONDS):
             sending = [
-                await producer.send(topic, e.value, key=e.key, headers=list(e.headers)) for e in due
+                await producer.send(topic, each.value, key=each.key, headers=list(each.headers))
+                for each in commands
             ]
             await asyncio.gather(*sending)
-        for _ in due:
+        for _ in excuses:
             self.granted.append(self._excuses.popleft()[1].excuse)
+        self._choices.acknowledge(len(chosen))
 
     async def _send(self, producer: AIOKafkaProducer, chunk: Sequence[GeneratedRecord]) -> None:
         topic = self._deployment.completed
@@ -176,8 +187,9 @@ class Traffic:
                 await producer.stop()
 
     async def drained(self, limit_seconds: float = _DRAIN_SECONDS) -> None:
-        """Wait until every record is committed, every excuse stored, and the outbox empty."""
+        """Wait until every record is committed, every command done, and the outbox empty."""
         await wait_until(self._excused, "all excuses are stored", limit_seconds)
+        await wait_until(self._chosen, "all preferences are stored", limit_seconds)
         await wait_until(self._committed, "all offsets are committed", limit_seconds)
         await wait_until(self._published, "the outbox is empty", limit_seconds)
 
@@ -191,7 +203,8 @@ class Traffic:
         found = await find(self._settings, self._deployment.database.owner_url)
         self.lost = len(set(found.losses))
         catalogue = self._deployment.catalogue.read_text(encoding="utf-8")
-        return reconcile(
+        preferences = self._choices.differences(self._deployment.database.owner_url)
+        return preferences + reconcile(
             self.sent,
             found,
             catalogue=catalogue,
@@ -221,6 +234,9 @@ class Traffic:
         url = self._deployment.database.owner_url
         stored: dict[UUID, int] = dict(fetch(url, "SELECT excuse_id, revision FROM excuse"))
         return all(stored.get(each.excuse_id, -1) >= each.revision for each in self.granted)
+
+    async def _chosen(self) -> bool:
+        return not self._choices.differences(self._deployment.database.owner_url)
 
     async def _published(self) -> bool:
         url = self._deployment.database.owner_url
