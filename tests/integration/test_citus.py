@@ -25,6 +25,7 @@ from progress_worker.storage.schema.migrate import migrate
 from progress_worker.storage.schema.tables import LEARNER_TABLES
 from tests.harness.citus import NAMES, functions_of, objections, tables_of
 from tests.harness.deploying import deploy
+from tests.harness.events import preferences
 from tests.harness.storage import execute, fetch
 from tests.harness.traffic import Traffic
 from tests.harness.waiting import wait_until
@@ -93,7 +94,7 @@ async def do_everything(deployment: Deployment) -> None:
     execute(url, OUTDATED)
     last = fetch(url, "SELECT max(user_id) FROM learner")[0][0]
     command = Wire(last.encode(), f'{{"user_id": "{last}"}}'.encode(), ())
-    await deployment.kafka.publish(deployment.commands, [command])
+    await deployment.kafka.publish(deployment.commands, [command, preferences(last)])
     await traffic.send()
     await traffic.drained()
     execute(url, AGED)
@@ -102,6 +103,7 @@ async def do_everything(deployment: Deployment) -> None:
         "DELETE FROM learner_total",
         "DELETE FROM completion",
         "FROM streak_expiry",
+        "INSERT INTO learner_preference",
         "count(DISTINCT user_id)",
     ):
         await wait_until(partial(has_sent, url, text), text)
@@ -151,6 +153,8 @@ def test_no_statement_of_the_view_is_refused(connection: psycopg.Connection[Any]
         views.TOPIC,
         views.STATISTICS,
         views.HISTORY,
+        views.STREAK,
+        views.PREFERENCES,
         views.CHANGES,
         COMPLETIONS,
     ):

@@ -47,7 +47,7 @@ from progress_worker.storage.write.expiries import Expiries
 from progress_worker.storage.write.learners import load_whole
 from progress_worker.storage.write.outbox import OutboxRecord
 from progress_worker.storage.write.saving import Changes, save
-from tests.harness.events import completed, records
+from tests.harness.events import completed, preferences, records
 from tests.harness.storage import BOOK, BOOKS, Projection, execute, fetch, progress, projection
 from tests.harness.worker import Deployment, run_command
 from tests.integration.conftest import Deploy
@@ -480,6 +480,8 @@ SEED: tuple[LiteralString, ...] = (
        SELECT 'u' || n, 'first', now(), '2026-03-01', md5('u' || n || '0')::uuid, 7, 'm', 1, 1,
               false
        FROM generate_series(1, 10000) AS n""",
+    """INSERT INTO learner_preference (user_id, revision, issued_at, boards, gamification)
+       SELECT 'u' || n, 1, now(), 'hidden', 'on' FROM generate_series(1, 10000) AS n""",
     "ANALYZE",
 )
 
@@ -495,6 +497,7 @@ async def test_no_statement_reads_a_whole_learner_table(
         await parts.apply(records(*(completed(name) for name in learners)))
         await parts.apply(records(*map(revoked_first, learners)))
         await parts.recalculation.recalculate("u1")
+        await parts.commands.handle(records(preferences("u1", 2))[0])
         warner = Warner(
             parts.engine,
             parts.books,
