@@ -42,8 +42,8 @@ def expires_at(book: RuleBook, state: LearnerState, clock: LocalClock) -> dt.dat
     """The end of the last local day on which an activity still saves the daily streak, in UTC.
 
     It follows from the facts alone, so it may be in the past. `book` is the learner's own. None
-    without an active day, and for a learner who does not want to be disturbed: nobody is warned of
-    what does not end.
+    without an active day, and for a learner who does not want to be disturbed, so that no warning
+    is ever due.
     """
     if state.is_quiet:
         return None

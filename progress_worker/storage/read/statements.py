@@ -85,20 +85,25 @@ def _days_before() -> ScalarSelect[Any]:
     )
 
 
-def _days_within() -> ScalarSelect[Any]:
-    """The window's sums per day."""
+def _sums_of_days(first: ColumnElement[Any], last: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """The sums of each day from `first` to `last`, both included; null where one of them is."""
     sums = (func.sum(learner_day.c[name]).label(name) for name in SUMS)
     days = (
         select(learner_day.c.local_day, *sums)
         .where(
             _of_learner(learner_day),
             learner_day.c.completions > 0,
-            learner_day.c.local_day.between(bindparam("first_day"), bindparam("last_day")),
+            learner_day.c.local_day.between(first, last),
         )
         .group_by(learner_day.c.local_day)
         .subquery("days")
     )
     return _rows(days, "local_day", *SUMS).scalar_subquery()
+
+
+def _days_within() -> ScalarSelect[Any]:
+    """The window's sums per day."""
+    return _sums_of_days(bindparam("first_day"), bindparam("last_day"))
 
 
 def _learner_and(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
@@ -177,27 +182,22 @@ _PREFERENCE: Final = tuple(
 )
 
 
+def _of_goal(day: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """A day that follows from the learner's goal; null without one."""
+    return (
+        select(day)
+        .where(_of_learner(learner_preference), learner_preference.c.goal_measure.is_not(None))
+        .scalar_subquery()
+    )
+
+
 def _days_of_goal() -> ScalarSelect[Any]:
     """The sums of each day that may count towards the learner's goal; null without a goal."""
     goal = learner_preference.c
     # A learner's day may begin up to 35 hours after the same day in UTC.
     chosen_on = cast(func.timezone("UTC", goal.issued_at), Date) - 2
-    sums = (func.sum(learner_day.c[name]).label(name) for name in SUMS)
-    days = (
-        select(learner_day.c.local_day, *sums)
-        .join(learner_preference, goal.user_id == learner_day.c.user_id)
-        .where(
-            _of_learner(learner_day),
-            goal.goal_measure.is_not(None),
-            learner_day.c.completions > 0,
-            learner_day.c.local_day
-            >= case((goal.goal_by.is_(None), bindparam("first_day")), else_=chosen_on),
-            learner_day.c.local_day <= func.coalesce(goal.goal_by, _EVER),
-        )
-        .group_by(learner_day.c.local_day)
-        .subquery("days_of_goal")
-    )
-    return _rows(days, "local_day", *SUMS).scalar_subquery()
+    first = case((goal.goal_by.is_(None), bindparam("first_day", type_=Date)), else_=chosen_on)
+    return _sums_of_days(_of_goal(first), _of_goal(func.coalesce(goal.goal_by, _EVER)))
 
 
 def _with_preference(name: str, *columns: ColumnElement[Any]) -> Select[Any]:
