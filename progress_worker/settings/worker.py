@@ -116,9 +116,10 @@ class Settings(KafkaSettings):
     learner_retention_days: int | None = Field(
         default=None,
         ge=30,
-        description="Learners whose last active or excused day is more than this many days ago are "
-        "erased: once a day, the leader sends the same command as `progress-worker erase` does. "
-        "Needs a pepper. If not set, learners are kept for ever.",
+        description="Learners whose last active or excused day, and whose last choice of "
+        "preferences, is more than this many days ago are erased: once a day, the leader sends the "
+        "same command as `progress-worker erase` does. Needs a pepper. If not set, learners are "
+        "kept for ever.",
     )
     parked_retention_days: int | None = Field(
         default=None,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from aiokafka import ConsumerRecord
 
 from progress_worker.demo.read import read_topic
 from progress_worker.errors import TransientError
 from tests.harness.erasing import ADA, BARRIER, PEPPER, Erased, life, mentions
-from tests.harness.events import completed, erasure, excuse, wires
+from tests.harness.events import completed, erasure, excuse, preferences, wires
 from tests.harness.storage import execute, fetch, projection
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, WorkerProcess
 from tests.integration.test_walk import NEWER, Ruled
 
 pytestmark = pytest.mark.integration
+
+NAME = "the Countess of Lovelace"
 
 
 @pytest.fixture
@@ -132,7 +135,9 @@ async def test_a_search_afterwards_finds_the_learner_in_named_places_only(
     url = deployment.database.owner_url
     async with deployment.worker(ERASURE_PEPPER=PEPPER, LOG_LEVEL="debug") as worker:
         sent = [*life(ADA), {"user_id": ADA, "grade": "none"}]
-        await deployment.kafka.publish(deployment.commands, [excuse(ADA, "2026-03-15")])
+        chosen = preferences(ADA, boards="named", display_name=NAME)
+        await deployment.kafka.publish(deployment.commands, [excuse(ADA, "2026-03-15"), chosen])
+        await wait_until(partial(named, url), "the name is stored")
         await deployment.publish(*wires(sent))
         await wait_until(partial(stored, url, 12), "the life is stored")
         await deployment.kafka.publish(deployment.commands, [erasure(ADA, BARRIER)])
@@ -141,15 +146,13 @@ async def test_a_search_afterwards_finds_the_learner_in_named_places_only(
         await wait_until(partial(counted, worker, 28), "what comes again is dealt with")
         metrics = await worker.get("/metrics")
         assert metrics is not None
-        assert ADA not in metrics.text
         assert await worker.terminate() == 0
-        assert ADA not in worker.said()
-    assert mentions(url, ADA) == {}
-    found = set()
-    for topic in deployment.topics:
-        for record in await read_topic(deployment.settings(), topic):
-            if ADA.encode() in (record.key or b"") + (record.value or b""):
-                found.add(topic)
+        for text in (ADA, NAME):
+            assert text not in metrics.text + worker.said()
+            assert mentions(url, text) == {}
+    topics = {topic: await read_topic(deployment.settings(), topic) for topic in deployment.topics}
+    assert [topic for topic in topics if holds(topics[topic], NAME)] == [deployment.commands]
+    found = {topic for topic in topics if holds(topics[topic], ADA)}
     assert found == {
         deployment.completed,
         deployment.unlocked,
@@ -157,6 +160,14 @@ async def test_a_search_afterwards_finds_the_learner_in_named_places_only(
         deployment.commands,
         deployment.erased,
     }
+
+
+def holds(records: Iterable[ConsumerRecord], text: str) -> bool:
+    return any(text.encode() in (each.key or b"") + (each.value or b"") for each in records)
+
+
+async def named(url: str) -> bool:
+    return fetch(url, "SELECT display_name FROM learner_preference") == [(NAME,)]
 
 
 async def stored(url: str, wanted: int) -> bool:

@@ -15,7 +15,7 @@ from progress_worker.generator.wire import Wire
 from progress_worker.walks.inactivity import NAME, DailySchedule, RequestErasures
 from progress_worker.walks.walk import Walk
 from tests.harness.erasing import PEPPER, Erased, mentions
-from tests.harness.events import completed, excuse
+from tests.harness.events import completed, excuse, preferences
 from tests.harness.storage import fetch, projection
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment
@@ -69,23 +69,26 @@ async def test_who_is_inactive_is_requested_and_erased(erased: Erased) -> None:
     await erased.command(excuse("paused", "2026-06-01"))
     await erased.command(excuse("only-excused", "2026-02-01"))
     await erased.apply(done("here", completed_at="2026-06-02T10:00:00Z"))
+    await erased.apply(done("chooses", completed_at="2026-01-01T10:00:00Z"))
+    for user, month in (("chooses", 6), ("chose", 2)):
+        await erased.command(preferences(user, issued_at=f"2026-{month:02}-01T10:00:00Z"))
     walk = walk_of(erased)
-    assert await whole_pass(walk) == 3
+    assert await whole_pass(walk) == 4
     requests = fetch(erased.url, REQUESTED)
-    gone = ["just-gone", "long-gone", "only-excused"]
+    gone = ["chose", "just-gone", "long-gone", "only-excused"]
     assert [bytes(key).decode() for key, _, _ in requests] == gone
     # Sent again, it is the same request.
-    assert await whole_pass(walk) == 3
-    again = fetch(erased.url, REQUESTED)[3:]
+    assert await whole_pass(walk) == 4
+    again = fetch(erased.url, REQUESTED)[4:]
     ids = [json.loads(bytes(value))["erasure_id"] for _, value, _ in requests]
     assert ids == [json.loads(bytes(value))["erasure_id"] for _, value, _ in again]
     for key, value, headers in (*requests, *again):
         sent = tuple((name, content.encode("latin-1")) for name, content in headers)
         await erased.command(Wire(bytes(key), bytes(value), sent))
-    assert fetch(erased.url, "SELECT count(*) FROM erasure_receipt") == [(3,)]
+    assert fetch(erased.url, "SELECT count(*) FROM erasure_receipt") == [(4,)]
     left = fetch(erased.url, "SELECT user_id FROM learner ORDER BY user_id")
-    assert left == [("here",), ("last-day",), ("paused",)]
-    assert [mentions(erased.url, user).keys() for user in gone] == [{"outbox"}] * 3
+    assert left == [("chooses",), ("here",), ("last-day",), ("paused",)]
+    assert [mentions(erased.url, user).keys() for user in gone] == [{"outbox"}] * 4
     assert await whole_pass(walk) == 0
 
 

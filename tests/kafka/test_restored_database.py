@@ -13,7 +13,7 @@ from psycopg import sql
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.generator.wire import Wire
-from tests.harness.events import completed, erasure, excuse, recalculation
+from tests.harness.events import completed, erasure, excuse, preferences, recalculation
 from tests.harness.storage import execute, fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, WorkerProcess
@@ -24,7 +24,11 @@ OLD = [completed("ada", completed_at=f"2026-03-{day:02}T10:00:00Z") for day in r
 LATE = completed("ada", completed_at="2026-03-09T10:00:00Z")
 NEW = completed("ada", completed_at="2026-03-21T10:00:00Z")
 BOB = completed("bob", completed_at="2026-03-01T10:00:00Z")
-COMMANDS = [erasure("ada", "2026-03-20T12:00:00Z"), excuse("bob", "2026-03-02")]
+COMMANDS = [
+    erasure("ada", "2026-03-20T12:00:00Z"),
+    excuse("bob", "2026-03-02"),
+    preferences("bob", gamification="quiet"),
+]
 
 
 @pytest.fixture
@@ -64,7 +68,7 @@ async def read_again(deployment: Deployment) -> None:
         await deployment.kafka.commit(deployment.group, deployment.completed, partition, 0)
 
 
-async def test_erasures_and_excuses_that_a_backup_lacks_are_carried_out_first(
+async def test_commands_that_a_backup_lacks_are_carried_out_first(
     deployment: Deployment, postgres: Postgres, backup: Database
 ) -> None:
     async with worker(deployment) as running:
@@ -79,6 +83,7 @@ async def test_erasures_and_excuses_that_a_backup_lacks_are_carried_out_first(
         await deployment.kafka.publish(deployment.commands, COMMANDS)
         await counted(deployment, "erasure_receipt", 1)
         await counted(deployment, "excuse", 1)
+        await counted(deployment, "learner_preference", 1)
         await deployment.publish(LATE, NEW)
         await counted(deployment, "completion", 2)
         assert await running.terminate() == 0
@@ -89,6 +94,7 @@ async def test_erasures_and_excuses_that_a_backup_lacks_are_carried_out_first(
     async with worker(deployment) as running:
         await counted(deployment, "erasure_receipt", 1)
         await counted(deployment, "excuse", 1)
+        await counted(deployment, "learner_preference", 1)
         await wait_until(partial(dealt_with, running, 8), "everything is read again")
         outcomes = {
             outcome: await running.metric("progress_events_total", outcome=outcome)

@@ -7,22 +7,24 @@ from typing import Final, NamedTuple
 
 from progress_worker.storage.database import Connection
 
-#: The end of a day is the day after it. A learner without such a day has sent nothing but facts
-#: that name no day, and began when the row was first written.
+#: The end of a day is the day after it. Each table is told the range, since Postgres does not
+#: conclude one from the other.
 _FIND: Final = """
 SELECT user_id, ended FROM (
-    SELECT user_id, coalesce(
-        greatest(upper(active_days), upper(excused_days)),
-        (to_timestamp(first_version / 1000000.0))::date + 1
+    SELECT l.user_id, coalesce(
+        greatest(upper(l.active_days), upper(l.excused_days), p.issued_at::date + 1),
+        to_timestamp(l.first_version / 1000000.0)::date + 1
     ) AS ended
-    FROM learner WHERE user_id BETWEEN %(first)s AND %(last)s
+    FROM learner AS l LEFT JOIN learner_preference AS p
+        ON p.user_id = l.user_id AND p.user_id BETWEEN %(first)s AND %(last)s
+    WHERE l.user_id BETWEEN %(first)s AND %(last)s
 ) AS learners
 WHERE ended <= %(before)s ORDER BY user_id
 """
 
 
 class InactiveLearner(NamedTuple):
-    """A learner, and the day after the last one that was active or excused."""
+    """A learner, and the day after the last one that was active, excused, or had a choice made."""
 
     user_id: str
     ended: dt.date
