@@ -18,7 +18,7 @@ from uuid import UUID
 
 from progress_worker.domain.buckets import bucket_of
 from progress_worker.domain.completion import Completion
-from progress_worker.domain.derive import Derivation
+from progress_worker.domain.derivations import Derivations
 from progress_worker.domain.explained_tree import (
     Node,
     RuleStatus,
@@ -35,6 +35,7 @@ from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import Progress
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.streak_runs import DaysAlike, days_of_run
+from progress_worker.domain.streaks import StreakPolicy, Streaks
 
 #: Where a completion stands in the order of work.
 Position = tuple[dt.datetime, UUID]
@@ -164,30 +165,20 @@ class Explanation:
 async def explain(question: Question, read: Read) -> Explanation:
     """Explain the subject of the question from the learner's completions, which are read twice."""
     subject, unlock = question.subject, question.unlock
-    books = {subject.book.version: subject.book}
-    if unlock is not None:
-        books[question.active.version] = question.active
-    derivations = {
-        version: Derivation(book, question.stored, question.stored.streaks.excused)
-        for version, book in books.items()
-    }
+    books = [subject.book] if unlock is None else [subject.book, question.active]
+    derivations = Derivations(books, question.stored)
     async for portion in read():
-        for completion in portion:
-            for derivation in derivations.values():
-                derivation.add(completion)
-    derived = {version: each.finish() for version, each in derivations.items()}
-    for each in derived.values():
-        each.state.unlocked |= question.stored.unlocked
+        derivations.add(portion)
+    derived = derivations.finish()
     own = derived[subject.book.version]
     root = tree_of(subject, own.state)
     today = None
     if unlock is not None:
-        today = _today(question.active, unlock, derived[question.active.version].state)
+        today = today_of(question.active, unlock, derived[question.active.version].state)
     collecting = _Collecting(root, question.page, unlock and unlock.triggering_event_id)
     async for portion in read():
         for completion in portion:
             collecting.add(completion)
-    streaks, policy = own.state.streaks, subject.book.streak_policy
     name = unlock_name(subject.achievement.id, subject.occurrence or 1)
     found = [
         each for each in own.unlocks if unlock_name(each.achievement.id, each.occurrence) == name
@@ -195,7 +186,7 @@ async def explain(question: Question, read: Read) -> Explanation:
     return Explanation(
         question=question,
         root=root,
-        days={n.number: days_of_run(streaks, policy, n.days) for n in root.each() if n.days},
+        days=days_of_nodes(root, own.state.streaks, subject.book.streak_policy),
         today=today,
         derived=found[0] if found else None,
         count=len(collecting.events),
@@ -206,10 +197,16 @@ async def explain(question: Question, read: Read) -> Explanation:
     )
 
 
-def _today(active: RuleBook, unlock: UnlockRecord, state: LearnerState) -> Today:
+def today_of(active: RuleBook, unlock: UnlockRecord, state: LearnerState) -> Today:
+    """What the active rule book says. `state` is the learner, derived by it."""
     subject = subject_of(active, unlock.achievement_id, unlock.occurrence)
     holds = None if subject is None else subject.condition.holds(state)
     return Today(active.version, status_in(active, unlock.achievement_id), holds)
+
+
+def days_of_nodes(root: Node, streaks: Streaks, policy: StreakPolicy) -> dict[int, list[DaysAlike]]:
+    """The days of the longest streak, by the number of each node that measures streaks."""
+    return {n.number: days_of_run(streaks, policy, n.days) for n in root.each() if n.days}
 
 
 class _Collecting:

@@ -11,13 +11,14 @@ from typing import Any
 
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.http import probes
-from progress_worker.http.api import achievement, documentation, export, preferences, routes
+from progress_worker.http.api import achievement, documentation, preferences, routes
 from progress_worker.http.api.openapi import describe
-from progress_worker.http.api.spools import Spools
 from progress_worker.http.api.zones import UnknownZones
 from progress_worker.http.computing import Computing
 from progress_worker.http.context import ViewContext
 from progress_worker.http.endpoints import Endpoint, Endpoints
+from progress_worker.http.export import endpoint as export
+from progress_worker.http.export.spools import Spools
 from progress_worker.http.front import Front
 from progress_worker.http.live import endpoint as live
 from progress_worker.http.live.hub import Hub
@@ -112,6 +113,7 @@ def create_app(
         exports=ExportReads(exports, books),
         spools=Spools(),
         export_seconds=settings.view_export_timeout_seconds,
+        xapi_home_page=settings.xapi_home,
         explanations=ExplanationReads(exports, books, settings.view_export_timeout_seconds),
         computing=computing,
         live=Live(hub, Tickets(ticket_key(settings)), heartbeat_seconds),

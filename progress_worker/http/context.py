@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from progress_worker.http.api.spools import Spools
 from progress_worker.http.computing import Computing
+from progress_worker.http.export.spools import Spools
 from progress_worker.http.live.parts import Live
 from progress_worker.http.metrics import ViewMetrics
 from progress_worker.http.page.languages import Languages
@@ -33,6 +33,7 @@ class ViewContext:
     exports: ExportReads
     spools: Spools
     export_seconds: float
+    xapi_home_page: str
     explanations: ExplanationReads
     computing: Computing
     live: Live

@@ -88,13 +88,18 @@ def _bootstrap_servers(servers: str) -> str:
     return ",".join(addresses)
 
 
-def _http_url(url: str) -> str:
+def is_http_url(url: str) -> bool:
+    """Whether it is an address like https://host:port/path."""
     try:
         parts = urlsplit(url)
         well = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        well = False
-    if not well or _BLANK(url):
+        return False
+    return well and not _BLANK(url)
+
+
+def _http_url(url: str) -> str:
+    if not is_http_url(url):
         raise PydanticCustomError("http_url", "it must be an address like https://host:port/path")
     return url
 

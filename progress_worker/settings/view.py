@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 
-from progress_worker.settings.addresses import HttpUrl, OriginList, PostgresUrl
+from progress_worker.settings.addresses import HttpUrl, OriginList, PostgresUrl, is_http_url
 from progress_worker.settings.base import Seconds, load
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.shared import SharedSettings
+
+#: What an address may have as it is; the rest is percent-encoded.
+_IN_ADDRESSES: Final = ":/?#[]@!$&'()*+,;=%-._~"
 
 
 class TokenSettings(SharedSettings):
@@ -116,6 +120,12 @@ class ViewSettings(TokenSettings):
         description="Time limit of a whole export: for reading it from Postgres and until its "
         "client has it. Time limit of reading an explanation.",
     )
+    xapi_home_page: HttpUrl | None = Field(
+        default=None,
+        description="The address of the system whose user ids the learners have, for statements of "
+        "xAPI. It names the accounts (`account.homePage`), and exercises are `/exercises/…` below "
+        "it. If not set, it is `PROGRESS_JWT_ISSUER`; an issuer that is no address becomes a URN.",
+    )
     view_max_streams: int = Field(
         default=5_000,
         ge=1,
@@ -152,6 +162,14 @@ class ViewSettings(TokenSettings):
             yield f"{PREFIX}VIEW_DEVELOPMENT_LOGIN needs {PREFIX}JWT_SECRET."
         if self.view_metrics_port == self.view_port:
             yield f"{PREFIX}VIEW_METRICS_PORT must not be {PREFIX}VIEW_PORT."
+
+    @property
+    def xapi_home(self) -> str:
+        """The IRI of the system whose user ids the learners have, without a last slash."""
+        home = self.xapi_home_page or self.jwt_issuer
+        if not is_http_url(home):
+            home = f"urn:progress-worker:issuer:{quote(home, safe='')}"
+        return quote(home.rstrip("/"), safe=_IN_ADDRESSES)
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:

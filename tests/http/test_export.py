@@ -25,6 +25,9 @@ COLUMNS = [
     "completed_at",
     "timezone",
     "local_day",
+    "utc_offset_minutes",
+    "day_starts_at",
+    "cohort",
 ]
 
 
@@ -61,6 +64,9 @@ async def test_json_to_the_field(stage: Stage) -> None:
             "completed_at": "2026-11-22T23:30:00Z",
             "timezone": "Europe/Berlin",
             "local_day": "2026-11-23",
+            "utc_offset_minutes": 60,
+            "day_starts_at": None,
+            "cohort": None,
         },
         {
             "event_id": str(later),
@@ -75,9 +81,16 @@ async def test_json_to_the_field(stage: Stage) -> None:
             "completed_at": "2026-11-23T08:00:00Z",
             "timezone": None,
             "local_day": "2026-11-23",
+            "utc_offset_minutes": 120,
+            "day_starts_at": None,
+            "cohort": None,
         },
     ]
+    for name in ("days", "excuses", "unlocks"):
+        exported.pop(name)
     assert exported == {
+        "schema": "urn:progress-worker:export:v1",
+        "completions_kept_from": None,
         "progress": await stage.read(""),
         "achievements": await stage.read("/achievements"),
         "badges": await stage.read("/badges"),
@@ -104,9 +117,9 @@ async def test_csv_to_the_field(stage: Stage) -> None:
     assert header == COLUMNS
     assert [",".join(row) for row in cells] == [
         f"{first},0,false,two-sum,algorithms,easy,87.25,60,0,"
-        "2026-11-22T23:30:00+00:00,Europe/Berlin,2026-11-23",
+        "2026-11-22T23:30:00+00:00,Europe/Berlin,2026-11-23,60,,",
         f"{second},0,false,two-sum,algorithms,hard,,60,2,"
-        "2026-11-23T10:00:00.500000+00:00,,2026-11-23",
+        "2026-11-23T10:00:00.500000+00:00,,2026-11-23,0,,",
     ]
 
 

@@ -19,7 +19,7 @@ import pytest
 from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.errors import TransientError
-from progress_worker.http.api.spools import Spool, Spools
+from progress_worker.http.export.spools import Spool, Spools
 from tests.harness.storage import fetch
 from tests.http.served import Served, add_completions, serve_view
 
@@ -197,6 +197,6 @@ def test_exports_that_wait_take_so_much_memory_and_no_more() -> None:
 
 def kept(spool: Spool, text: str) -> str:
     """The text after it went through a spool."""
-    spool.write(text)
+    spool.write(text.encode())
     spool.finish()
     return b"".join(spool.portions()).decode()

@@ -11,7 +11,14 @@ from sqlalchemy import Select, create_engine
 
 from progress_worker.embedded.database import Database
 from progress_worker.storage.read import statements as view_statements
-from progress_worker.storage.read.export import COMPLETIONS
+from progress_worker.storage.read.tables import (
+    COMPLETIONS,
+    DAYS,
+    EVERY_UNLOCK,
+    EXCUSES,
+    UNLOCK_VERSIONS,
+    UNLOCKS,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +33,11 @@ STATEMENTS: dict[str, Select[Any]] = {
     "preferences": view_statements.PREFERENCES,
     "completions": COMPLETIONS,
     "explanation": view_statements.LEARNER_AND_RETENTION,
-    "unlocks": view_statements.UNLOCKS,
+    "unlocks": UNLOCKS,
+    "every unlock": EVERY_UNLOCK,
+    "unlock versions": UNLOCK_VERSIONS,
+    "days": DAYS,
+    "excuses": EXCUSES,
     "changes": view_statements.CHANGES,
 }
 PARAMETERS = {
@@ -55,6 +66,9 @@ INSERT INTO skill_level
     SELECT 'learner-' || n, 'topic', 'expert', 'advanced', now() FROM generate_series(1, 5000) AS n;
 INSERT INTO achievement_unlock
     SELECT 'learner-' || n, 'first', now(), current_date, gen_random_uuid(), 1, 'm', 1, 1, false
+    FROM generate_series(1, 5000) AS n;
+INSERT INTO excuse
+    SELECT 'learner-' || n, gen_random_uuid(), 0, false, now(), 'sick', current_date, current_date
     FROM generate_series(1, 5000) AS n;
 INSERT INTO completion
     SELECT 'learner-' || n, gen_random_uuid(), 0, false, 'x', 'topic', 'easy', 8000, 60, 0, now(),

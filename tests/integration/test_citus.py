@@ -20,7 +20,7 @@ from progress_worker.embedded.database import Database
 from progress_worker.embedded.postgres import Postgres
 from progress_worker.generator.wire import Wire
 from progress_worker.storage.read import statements as views
-from progress_worker.storage.read.export import COMPLETIONS
+from progress_worker.storage.read.tables import COMPLETIONS
 from progress_worker.storage.schema.migrate import migrate
 from progress_worker.storage.schema.tables import LEARNER_TABLES
 from tests.harness.citus import NAMES, functions_of, objections, tables_of

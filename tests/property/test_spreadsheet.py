@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from progress_worker.http.api.export import _csv_lines
-from progress_worker.http.api.spreadsheet import text_cell
+from progress_worker.http.export.formats import csv_lines
+from progress_worker.http.export.spreadsheet import text_cell
 
 FORMULA_STARTS = tuple("=+-@\t\r＝＋－＠")
 #: What a tolerant reader may drop in front of a cell.
@@ -43,7 +43,7 @@ def pieces(text: str) -> list[str]:
 @example(' \t"=1', '"";"""+1')
 @example("\t=1", "a\r\n\r=1\n\n=2")
 def test_no_piece_starts_like_a_formula(first: str, second: str) -> None:
-    text = _csv_lines([["id", text_cell(first), 7, text_cell(second), 0.5]])
+    text = csv_lines([["id", first, 7, second, 0.5]])
     for piece in pieces(text):
         assert not piece.startswith(FORMULA_STARTS), piece
         assert not piece.lstrip(TRIMMED).startswith(FORMULA_STARTS), piece

@@ -31,7 +31,7 @@ from progress_worker.http.conditional import caching_headers
 from progress_worker.http.endpoints import Endpoint
 from progress_worker.http.languages import accepted_languages
 from progress_worker.http.parameters import Parameter, whole_number
-from progress_worker.storage.read.explanations import OpenExplanation
+from progress_worker.storage.read.opened import OpenLearner
 from progress_worker.storage.read.views import LearnerView, Stamp, StoredRow
 
 _MOST_COMPLETIONS: Final = 100
@@ -120,7 +120,7 @@ class _Chosen(NamedTuple):
 
 
 async def _choose(
-    question: Asked, source: OpenExplanation, stamp: Stamp, learner: LearnerView
+    question: Asked, source: OpenLearner, stamp: Stamp, learner: LearnerView
 ) -> _Chosen:
     wanted, values = question.values[ID], question.values
     unlocks = await source.unlocks(wanted)
@@ -137,9 +137,9 @@ async def _choose(
 
 
 async def _of_that_day(
-    source: OpenExplanation, unlock: UnlockRecord | None, wanted: str
+    source: OpenLearner, unlock: UnlockRecord | None, wanted: str
 ) -> Subject | None:
-    book = None if unlock is None else await source.book_of(unlock)
+    book = None if unlock is None else await source.book(unlock.rule_version)
     if book is None or unlock is None:
         return None
     return subject_of(book, wanted, unlock.occurrence)
@@ -147,7 +147,7 @@ async def _of_that_day(
 
 async def _answer(
     question: Asked,
-    source: OpenExplanation,
+    source: OpenLearner,
     chosen: _Chosen,
     standing: Standing,
     own: RuleBook,

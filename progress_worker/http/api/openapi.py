@@ -10,7 +10,7 @@ import msgspec
 
 from progress_worker import __version__
 from progress_worker.http.api.fields import Answer
-from progress_worker.http.api.responses_over_time import ExportAnswer
+from progress_worker.http.api.responses_of_export import ExportAnswer
 from progress_worker.http.endpoints import Endpoint
 from progress_worker.http.languages import ACCEPT_LANGUAGE
 from progress_worker.http.parameters import Parameter

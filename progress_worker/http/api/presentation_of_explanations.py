@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from progress_worker.domain.completion import Completion
-from progress_worker.domain.explain import Counted, Explanation, Position, Question, UnlockRecord
+from progress_worker.domain.explain import (
+    Counted,
+    Explanation,
+    Position,
+    Question,
+    Today,
+    UnlockRecord,
+)
 from progress_worker.domain.explained_tree import Node
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.domain.rules import Progress
 from progress_worker.domain.sentences import SENTENCES
 from progress_worker.domain.spoken import Names
+from progress_worker.domain.streak_runs import DaysAlike
 from progress_worker.http.api.responses_of_explanations import (
     CountedCompletion,
     Evidence,
@@ -67,25 +75,6 @@ def present_explanation(
     """
     question, subject = found.question, found.question.subject
     names = names_of(own, subject.book, spoken.names)
-    say = SENTENCES[spoken.sentences]
-
-    def node_of(node: Node) -> ExplainedNode:
-        days = [ExplainedDays(**alike._asdict()) for alike in found.days.get(node.number, ())]
-        return ExplainedNode(
-            node=node.number,
-            sentence=say(node, names),
-            rule=node.written(),
-            requires=node.requires,
-            measure=node.progress.measure,
-            value=node.progress.current,
-            target=node.progress.target,
-            missing=node.missing,
-            holds=node.holds,
-            window=node.window,
-            days=days or None,
-            parts=[node_of(part) for part in node.parts],
-        )
-
     unlock = question.unlock
     return ExplanationAnswer(
         user_id=question.stored.user_id,
@@ -94,16 +83,10 @@ def present_explanation(
         occurrence=_occurrence(question),
         rule_version=subject.book.version,
         rules_of_that_day=of_that_day,
-        unlock=unlock and _unlock(unlock, found.trigger),
-        still_holds=found.today
-        and StillHolds(
-            by_rules_of_that_day=found.root.holds,
-            by_todays_rules=found.today.holds,
-            todays_rule_version=found.today.rule_version,
-            todays_status=found.today.status,
-        ),
+        unlock=unlock and present_unlock(unlock, still_counts=found.trigger is not None),
+        still_holds=found.today and present_today(found.root, found.today),
         progress_hidden=False,
-        rule=node_of(found.root),
+        rule=present_tree(found.root, found.days, names, spoken),
         evidence=Evidence(
             count=found.count,
             sha256=found.digest(),
@@ -152,7 +135,44 @@ def _occurrence(question: Question) -> int | None:
     return subject.occurrence
 
 
-def _unlock(unlock: UnlockRecord, trigger: Completion | None) -> UnlockExplained:
+def present_tree(
+    root: Node, days: Mapping[int, Iterable[DaysAlike]], names: Names, spoken: Spoken
+) -> ExplainedNode:
+    """A rule, and what it measures today. `days` are by the node's number."""
+    say = SENTENCES[spoken.sentences]
+
+    def node_of(node: Node) -> ExplainedNode:
+        alike = [ExplainedDays(**each._asdict()) for each in days.get(node.number, ())]
+        return ExplainedNode(
+            node=node.number,
+            sentence=say(node, names),
+            rule=node.written(),
+            requires=node.requires,
+            measure=node.progress.measure,
+            value=node.progress.current,
+            target=node.progress.target,
+            missing=node.missing,
+            holds=node.holds,
+            window=node.window,
+            days=alike or None,
+            parts=[node_of(part) for part in node.parts],
+        )
+
+    return node_of(root)
+
+
+def present_today(root: Node, today: Today) -> StillHolds:
+    """Whether the rule holds. `root` is that of the rule book that gave the unlock."""
+    return StillHolds(
+        by_rules_of_that_day=root.holds,
+        by_todays_rules=today.holds,
+        todays_rule_version=today.rule_version,
+        todays_status=today.status,
+    )
+
+
+def present_unlock(unlock: UnlockRecord, *, still_counts: bool) -> UnlockExplained:
+    """The unlock as it is stored. `still_counts` says whether its trigger does."""
     return UnlockExplained(
         unlocked_at=unlock.unlocked_at,
         recorded_at=unlock.recorded_at,
@@ -161,7 +181,7 @@ def _unlock(unlock: UnlockRecord, trigger: Completion | None) -> UnlockExplained
         trigger=Trigger(
             event_id=unlock.triggering_event_id,
             completed_at=unlock.unlocked_at,
-            still_counts=trigger is not None,
+            still_counts=still_counts,
         ),
         measured=_stored(unlock.progress),
     )

@@ -1,10 +1,9 @@
-"""The answers' models that look at days: statistics, history and the export."""
+"""The answers' models that look at days: statistics and history."""
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import Annotated, Literal
-from uuid import UUID
 
 from msgspec import Meta
 
@@ -17,16 +16,9 @@ from progress_worker.http.api.fields import (
     LearnerId,
     LocalDay,
     MeanGrade,
-    Moment,
     SecondsSpent,
 )
-from progress_worker.http.api.responses import (
-    AchievementsAnswer,
-    BadgesAnswer,
-    ProgressAnswer,
-    SkillLevelsAnswer,
-)
-from progress_worker.http.api.responses_of_streaks import StatusOfDay, StreakAnswer
+from progress_worker.http.api.responses_of_streaks import StatusOfDay
 
 Period = Literal["daily", "weekly", "monthly", "all"]
 
@@ -152,51 +144,3 @@ class HistoryAnswer(Answer, frozen=True, kw_only=True):
         ),
     ]
     days: Annotated[list[HistoryDay], Meta(max_length=366, description="The days, oldest first.")]
-
-
-class ExportedCompletion(Answer, frozen=True, kw_only=True):
-    """A completed exercise at its highest revision."""
-
-    event_id: Annotated[UUID, Meta(description="The completion's identity.")]
-    revision: Annotated[int, Meta(ge=0, description="Its highest revision.")]
-    revoked: Annotated[bool, Meta(description="Whether it was taken back, and so counts nowhere.")]
-    exercise_id: Annotated[str, Meta(description="The exercise.")]
-    topic: ExerciseTopic
-    difficulty: Annotated[Difficulty, Meta(description="The difficulty.")]
-    grade: Annotated[float | None, Meta(description="The grade in percent; null when not graded.")]
-    time_spent_seconds: SecondsSpent
-    hints_used: Hints
-    completed_at: Annotated[Moment, Meta(description="When it was completed, in UTC.")]
-    timezone: Annotated[str | None, Meta(description="The zone that the event named, if it did.")]
-    local_day: Annotated[dt.date, Meta(description="The learner's local day at that moment.")]
-
-
-class ExportedStatistics(Answer, frozen=True, kw_only=True):
-    """The statistics of every period."""
-
-    daily: Annotated[StatisticsAnswer, Meta(description="Today.")]
-    weekly: Annotated[StatisticsAnswer, Meta(description="The last seven local days.")]
-    monthly: Annotated[StatisticsAnswer, Meta(description="The last thirty local days.")]
-    all: Annotated[StatisticsAnswer, Meta(description="All days.")]
-
-
-class ExportSummary(Answer, frozen=True, kw_only=True):
-    """Everything but the completions, as the other paths answer it."""
-
-    progress: Annotated[ProgressAnswer, Meta(description="As `/api/progress`.")]
-    achievements: Annotated[
-        AchievementsAnswer, Meta(description="As `/api/progress/achievements`.")
-    ]
-    badges: Annotated[BadgesAnswer, Meta(description="As `/api/progress/badges`.")]
-    statistics: Annotated[ExportedStatistics, Meta(description="As `/api/progress/statistics`.")]
-    history: Annotated[HistoryAnswer, Meta(description="As `/api/progress/history?days=366`.")]
-    streak: Annotated[StreakAnswer, Meta(description="As `/api/progress/streak?days=366`.")]
-    skill_levels: Annotated[SkillLevelsAnswer, Meta(description="As `/api/progress/skill-levels`.")]
-
-
-class ExportAnswer(ExportSummary, frozen=True, kw_only=True):
-    """Everything that is known about a learner's progress, from one moment."""
-
-    completions: Annotated[
-        list[ExportedCompletion], Meta(description="Every completion, oldest first.")
-    ]

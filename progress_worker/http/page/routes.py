@@ -6,7 +6,6 @@ from typing import Final, NamedTuple, Self
 
 from starlette.responses import HTMLResponse, Response
 
-from progress_worker.http.api.export import FORMAT, export
 from progress_worker.http.api.presentation import achievement_rows
 from progress_worker.http.api.windows import MAX_DAYS
 from progress_worker.http.asking import USER_ID, Asked, of_learner
@@ -16,6 +15,7 @@ from progress_worker.http.conditional import (
     matches,
 )
 from progress_worker.http.endpoints import Call, Endpoint
+from progress_worker.http.export.endpoint import FORMAT, export
 from progress_worker.http.languages import accepted_languages
 from progress_worker.http.live.endpoint import LAST_EVENT_ID, stream_to
 from progress_worker.http.page.language import Language

@@ -41,7 +41,6 @@ from progress_worker.storage.schema.tables import (
     learner_total,
     skill_level,
 )
-from progress_worker.storage.unlock_records import UNLOCK_RECORD
 
 _LINE_BREAK: Final = literal_column("chr(10)", Text)
 
@@ -142,16 +141,6 @@ LEARNER_STATE: Final = _learner_and("learner", *_STATE)
 
 #: The same, and from when on completions are kept.
 LEARNER_AND_RETENTION: Final = _learner_and("explanation", *_STATE, learner.c.completions_kept_from)
-
-#: The unlocks of one achievement.
-UNLOCKS: Final = (
-    select(*(achievement_unlock.c[name] for name in UNLOCK_RECORD.columns))
-    .where(
-        _of_learner(achievement_unlock),
-        achievement_unlock.c.achievement_id == bindparam("achievement_id"),
-    )
-    .prefix_with(sql("/* progress-view: unlocks */"))
-)
 
 #: The learner's state, and the sums of each day of a window.
 LEARNER_AND_DAYS: Final = _learner_and("page", *_STATE, _days_within().label("days"))

@@ -64,6 +64,7 @@ VIEW: Final[Privileges] = {
             learner,
             completion,
             learner_preference,
+            excuse,
             learner_total,
             learner_day,
             skill_level,

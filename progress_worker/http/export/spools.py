@@ -9,7 +9,7 @@ from typing import Final
 
 from progress_worker.errors import TransientError
 
-#: Some 2,000,000 completions, of all exports together.
+#: Some 2,000,000 completions as JSON, of all exports together.
 _MOST_BYTES: Final = 64 * 1024 * 1024
 #: The fastest level of zlib. It compresses an export to an eighth of its size.
 _LEVEL: Final = 1
@@ -25,9 +25,12 @@ class Spools:
         self._free_bytes = most_bytes
 
     @contextmanager
-    def open(self) -> Iterator[Spool]:
-        """A new spool. Its memory is free again at the end."""
-        spool = Spool(self)
+    def open(self, *, is_packed: bool = False) -> Iterator[Spool]:
+        """A new spool. Its memory is free again at the end.
+
+        What `is_packed` is kept as it is, since compressing it again would gain nothing.
+        """
+        spool = _PackedSpool(self) if is_packed else Spool(self)
         try:
             yield spool
         finally:
@@ -41,7 +44,7 @@ class Spools:
 
 
 class Spool:
-    """A text that is written once and then read once."""
+    """Bytes that are written once and then read once; kept in gzip."""
 
     def __init__(self, spools: Spools) -> None:
         self.size = 0
@@ -49,20 +52,20 @@ class Spool:
         self._compressor = zlib.compressobj(_LEVEL, wbits=_GZIP)
         self._pieces: list[bytes] = []
 
-    def write(self, text: str) -> None:
+    def write(self, chunk: bytes) -> None:
         """Append this. Raises TransientError if there is no room for it."""
-        self._keep(self._compressor.compress(text.encode()))
+        self._keep(self._compressor.compress(chunk))
 
     def finish(self) -> None:
         """Finish writing. Raises TransientError if there is no room for the rest."""
         self._keep(self._compressor.flush())
 
-    def compressed(self) -> Iterator[bytes]:
-        """All of a finished text, in gzip."""
+    def kept(self) -> Iterator[bytes]:
+        """All that was finished, as it is kept."""
         return iter(self._pieces)
 
     def portions(self) -> Iterator[bytes]:
-        """All of a finished text, in UTF-8."""
+        """All that was finished, as it was written."""
         decompressor = zlib.decompressobj(_GZIP)
         for piece in self._pieces:
             rest = piece
@@ -76,3 +79,16 @@ class Spool:
             self._spools.take(len(piece))
             self.size += len(piece)
             self._pieces.append(piece)
+
+
+class _PackedSpool(Spool):
+    """Keeps what is written as it is."""
+
+    def write(self, chunk: bytes) -> None:
+        self._keep(chunk)
+
+    def finish(self) -> None:
+        """Everything is kept already."""
+
+    def portions(self) -> Iterator[bytes]:
+        return self.kept()
