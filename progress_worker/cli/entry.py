@@ -18,6 +18,7 @@ from progress_worker.cli.common import Commands, console
 from progress_worker.cli.dlq import dlq_cli
 from progress_worker.cli.erasures import erasing_cli
 from progress_worker.cli.explain import explain
+from progress_worker.cli.exporting import export
 from progress_worker.cli.migrating import migrating_cli
 from progress_worker.cli.publishing import publishing_cli
 from progress_worker.cli.rules import rules_cli
@@ -42,6 +43,7 @@ for commands in (running_cli, migrating_cli, checking_cli, erasing_cli, publishi
     cli.add_typer(commands)
 cli.command()(verify)
 cli.command()(explain)
+cli.command()(export)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from progress_worker.http.page import login
 from progress_worker.http.page import routes as page
 from progress_worker.http.page.languages import Languages, shipped_languages
 from progress_worker.http.rarity import ViewRarity
+from progress_worker.http.reads import reads_of
 from progress_worker.http.security.authentication import Authenticator
 from progress_worker.http.serving.connections import (
     HEAD_SECONDS,
@@ -42,10 +43,8 @@ from progress_worker.http.serving.view import run
 from progress_worker.http.shared_metrics import shared_metrics
 from progress_worker.settings.view import ViewSettings
 from progress_worker.storage.read.changes import ChangeReads
-from progress_worker.storage.read.connections import Limits, ReadConnections
 from progress_worker.storage.read.explanations import ExplanationReads
 from progress_worker.storage.read.export import ExportReads
-from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.views import ProgressReads
 from progress_worker.telemetry.logs import configure_logs
 
@@ -91,17 +90,15 @@ def create_app(
     `page_languages` are those of the package by default.
     The application closes its connections at its shutdown.
     """
-    reads = ReadConnections(settings.read_url, _limits(settings))
-    exports = ReadConnections(settings.read_url, _export_limits(settings))
-    books = ViewRuleBooks(reads, book)
+    opened = reads_of(settings, book)
+    reads, books = opened.short, opened.books
     metrics = metrics or ViewMetrics()
     computing = Computing()
     hub = Hub(ChangeReads(reads, books), metrics, most_streams or settings.view_max_streams)
 
     async def close() -> None:
         hub.stop()
-        await reads.close()
-        await exports.close()
+        await opened.close()
         computing.close()
 
     context = ViewContext(
@@ -110,11 +107,11 @@ def create_app(
         authenticator=Authenticator(settings, metrics),
         reads=ProgressReads(reads, books, UnknownZones(metrics).note),
         rarity=ViewRarity(reads),
-        exports=ExportReads(exports, books),
+        exports=ExportReads(opened.long, books),
         spools=Spools(),
         export_seconds=settings.view_export_timeout_seconds,
         xapi_home_page=settings.xapi_home,
-        explanations=ExplanationReads(exports, books, settings.view_export_timeout_seconds),
+        explanations=ExplanationReads(opened.long, books, settings.view_export_timeout_seconds),
         computing=computing,
         live=Live(hub, Tickets(ticket_key(settings)), heartbeat_seconds),
         page_languages=page_languages or shipped_languages(),
@@ -182,22 +179,3 @@ def serve(
 
         gc.freeze()  # The collector would write to memory that the processes share.
         Processes(processes, listeners, serve_one, shared.left).run()
-
-
-def _limits(settings: ViewSettings) -> Limits:
-    return Limits(
-        settings.view_pool_size,
-        settings.view_pool_timeout_seconds,
-        settings.view_connect_timeout_seconds,
-        settings.view_statement_timeout_seconds,
-    )
-
-
-def _export_limits(settings: ViewSettings) -> Limits:
-    return Limits(
-        settings.view_export_pool_size,
-        settings.view_pool_timeout_seconds,
-        settings.view_connect_timeout_seconds,
-        settings.view_statement_timeout_seconds,
-        settings.view_export_timeout_seconds,
-    )

@@ -1,4 +1,4 @@
-"""The published contracts in `schemas/`: a JSON Schema per event, and AsyncAPI over them."""
+"""The published contracts in `schemas/`: JSON Schemas of events and of the export, and AsyncAPI."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ from progress_worker.events.models import (
     SkillLevelChanged,
     StreakAtRisk,
 )
+from progress_worker.http.api.openapi import model_schemas
+from progress_worker.http.api.responses_of_export import SCHEMA_FILE, SCHEMA_ID, ExportAnswer
 from progress_worker.published.asyncapi import asyncapi
 
 
@@ -78,6 +80,7 @@ def schema_files() -> dict[str, str]:
     """The contents of `schemas/` by file name, derived from the models alone."""
     schemas = {name: _json_schema(published) for name, published in _PUBLISHED.items()}
     files = {name: _json(schema) for name, schema in schemas.items()}
+    files[SCHEMA_FILE] = _json(_export_schema())
     files["asyncapi.yaml"] = yaml.safe_dump(
         asyncapi(), sort_keys=False, allow_unicode=True, width=100
     )
@@ -97,6 +100,17 @@ def _json_schema(published: _Published) -> dict[str, Any]:
         "$schema": GenerateJsonSchema.schema_dialect,
         "$id": f"urn:progress-worker:event:{published.event_type}",
         **_open(schema),
+    }
+
+
+def _export_schema() -> dict[str, Any]:
+    """The schema of an export in JSON."""
+    defs = "#/$defs/"
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "$id": SCHEMA_ID,
+        "$ref": defs + ExportAnswer.__name__,
+        "$defs": model_schemas([ExportAnswer], defs),
     }
 
 

@@ -42,6 +42,7 @@ GRANTED: Final = {
         "learner": READ,
         "completion": READ,
         "learner_preference": READ,
+        "excuse": READ,
         "learner_total": READ,
         "learner_day": READ,
         "skill_level": READ,

@@ -80,7 +80,12 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 
 
 def _schemas(answers: list[type[Answer]]) -> dict[str, Any]:
-    _, schemas = msgspec.json.schema_components(answers, ref_template=_SCHEMAS + "{name}")
+    return model_schemas(answers, _SCHEMAS)
+
+
+def model_schemas(models: list[type[Answer]], place: str) -> dict[str, Any]:
+    """The JSON Schema of each model, and of those in them. References begin with `place`."""
+    _, schemas = msgspec.json.schema_components(models, ref_template=place + "{name}")
     for schema in schemas.values():
         for field in schema["properties"].values():
             if all(isinstance(word, str) for word in field.get("enum", [0])):
