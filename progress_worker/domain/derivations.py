@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from progress_worker.domain.completion import Completion
 from progress_worker.domain.derive import Derivation, Derived
@@ -11,7 +11,11 @@ from progress_worker.domain.state import LearnerState
 
 
 class Derivations:
-    """One derivation for each version among the rule books."""
+    """One derivation for each version among the rule books.
+
+    They measure and replace nothing, so they keep no sums per day. Those of a long history would
+    take most of the memory.
+    """
 
     def __init__(self, books: Iterable[RuleBook], stored: LearnerState) -> None:
         """`stored` is the learner as stored; it is read, and never changed."""
@@ -22,11 +26,12 @@ class Derivations:
             for version, book in {book.version: book for book in books}.items()
         }
 
-    def add(self, completions: Iterable[Completion]) -> None:
+    def add(self, completions: Collection[Completion]) -> None:
         """Fold the next completions in, oldest first."""
-        for completion in completions:
-            for derivation in self._by_version.values():
+        for derivation in self._by_version.values():
+            for completion in completions:
                 derivation.add(completion)
+            derivation.forget_days()
 
     def finish(self) -> dict[int, Derived]:
         """The results by version. What is stored as unlocked is unlocked in each of them."""

@@ -11,7 +11,15 @@ from progress_worker.domain.occurrences import hold, release, unlock_name
 from progress_worker.domain.reducer import Unlock, apply, unlock_of
 from progress_worker.domain.revocation import Loss, LossReason, generation_of
 from progress_worker.domain.rulebook import RuleBook
-from progress_worker.domain.state import Cell, LearnerState, Named, Proof, SkillLevel, Value
+from progress_worker.domain.state import (
+    Cell,
+    DirtyMarks,
+    LearnerState,
+    Named,
+    Proof,
+    SkillLevel,
+    Value,
+)
 from progress_worker.domain.streaks import Streaks
 from progress_worker.domain.totals import Totals
 from progress_worker.domain.travel import may_lack_completions
@@ -69,6 +77,11 @@ class Derivation:
             if len(self._proofs) > _DAYS_OF_PROOFS:
                 # Oldest first, so nothing comes any more beside this day.
                 del self._proofs[min(self._proofs)]
+
+    def forget_days(self) -> None:
+        """Drop the sums per day, and the marks of what to save: only a replacement needs them."""
+        self._state.days.clear()
+        self._state.dirty = DirtyMarks()
 
     def finish(self) -> Derived:
         """Return the result. What is stored of deleted completions is kept."""

@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import heapq
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -40,7 +40,7 @@ from progress_worker.domain.streaks import StreakPolicy, Streaks
 #: Where a completion stands in the order of work.
 Position = tuple[dt.datetime, UUID]
 #: Reads every completion of the learner in the order of work, in portions, from the beginning.
-Read = Callable[[], AsyncIterator[Iterable[Completion]]]
+Read = Callable[[], AsyncIterator[Collection[Completion]]]
 
 _REVISION_BYTES: Final = 4
 _UUID_BYTES: Final = 16
