@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Annotated, Any, Final
 
 import typer
@@ -34,3 +35,10 @@ class Commands(TyperGroup):
 def print_json(content: dict[str, Any]) -> None:
     """Print it on lines that people can read too."""
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def told(counts: Counter[str]) -> str:
+    """What was counted, most first, as the end of a sentence; empty for nothing."""
+    if not counts:
+        return ""
+    return ": " + ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())

@@ -1,4 +1,4 @@
-"""`progress-worker dlq`: list, show and re-drive dead letters."""
+"""`progress-worker dlq`: list, show, re-drive and purge dead letters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from progress_worker.cli.common import Commands, Json, console
+from progress_worker.cli.common import Commands, Json, console, told
+from progress_worker.cli.purging import purge
 from progress_worker.errors import Reason, TransientError
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 dlq_cli = typer.Typer(
     cls=Commands,
-    help="List dead letters, show one, or send them back to their topic.",
+    help="List dead letters, show one, send them back to their topic, or remove a learner's.",
     no_args_is_help=True,
 )
+dlq_cli.command()(purge)
 
 _is_place = re.compile(r"\d+:\d+").fullmatch
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
@@ -147,7 +149,7 @@ async def _list(
         for letter, marked in listed:
             table.add_row(*map(Text, _row(letter, "yes" if marked else "no")))
         console.print(table)
-    typer.echo(f"{counts.total():,} dead letters{_told(counts)}.")
+    typer.echo(f"{counts.total():,} dead letters{told(counts)}.")
 
 
 async def _show(settings: KafkaSettings, topic: str, place: str) -> None:
@@ -174,7 +176,7 @@ async def _redrive(
             task = bar.add_task("", total=dead_letters.total)
             result = await run.run(lambda: bar.advance(task))
     verb = "Would re-drive" if dry_run else "Re-drove"
-    sentences = [f"{verb} {result.sent.total():,} dead letters{_told(result.sent)}."]
+    sentences = [f"{verb} {result.sent.total():,} dead letters{told(result.sent)}."]
     if result.before:
         sentences.append(f"{result.before:,} were re-driven before (--again sends them too).")
     if result.homeless:
@@ -268,9 +270,3 @@ def _text(content: bytes | None) -> str:
 def _printable(text: str) -> str:
     """The text with control characters escaped, so that a terminal does not obey them."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _told(counts: Counter[str]) -> str:
-    if not counts:
-        return ""
-    return ": " + ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
@@ -41,7 +41,7 @@ class DeadLetters:
         time_limit_seconds: float,
     ) -> None:
         self.marks = marks
-        self._topic = topic
+        self.topic = topic
         self._limit = time_limit_seconds
         self._consumer = consumer
         self._begins: dict[TopicPartition, int] = {}
@@ -60,15 +60,21 @@ class DeadLetters:
                 self.marks[partition.partition].skip_to(first)
                 while (end := self._consumer.last_stable_offset(partition)) is None:
                     await self._consumer.getmany(partition, timeout_ms=_FETCH_MS, max_records=1)
-                await self._consumer.seek_to_beginning(partition)
                 self._begins[partition], self._ends[partition] = first, end
                 self.total += end - first
 
     async def letters(self) -> AsyncIterator[Letter]:
-        """Every dead letter, in the order of each partition.
+        """Every dead letter, in the order of each partition."""
+        async for record in self.records():
+            yield read_letter(record)
+
+    async def records(self) -> AsyncIterator[ConsumerRecord]:
+        """The record of every dead letter, in the order of each partition; again at each call.
 
         Marks the offsets between two dead letters: control, aborted and deleted records.
         """
+        for partition, begin in self._begins.items():
+            self._consumer.seek(partition, begin)
         reached, moved_at = dict(self._begins), time.monotonic()
         before: Mapping[TopicPartition, int] = {}
         while waiting := await self._unfinished():
@@ -83,7 +89,7 @@ class DeadLetters:
                     if record.offset < self._ends[partition]:
                         self._pass_over(partition, reached[partition], record.offset)
                         reached[partition] = record.offset + 1
-                        yield read_letter(record)
+                        yield record
         for partition, end in self._ends.items():
             self._pass_over(partition, reached[partition], end)
 
@@ -95,7 +101,7 @@ class DeadLetters:
         async with asyncio.timeout(self._limit):
             await self._consumer.commit(
                 {
-                    TopicPartition(self._topic, number): (marks.next_offset, marks.metadata)
+                    TopicPartition(self.topic, number): (marks.next_offset, marks.metadata)
                     for number, marks in self.marks.items()
                 }
             )
