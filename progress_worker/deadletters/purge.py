@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.records_to_delete import RecordsToDelete
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnsupportedVersionError
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError
 
 from progress_worker.deadletters.letters import read_letter
 from progress_worker.deadletters.owners import owners
@@ -69,14 +68,27 @@ class Purge:
         """
         await self._look(seen)
         if self._cuts and not self._dry_run:
+            await self._check_that_kafka_deletes()
             try:
                 async with running_producer(self._settings) as producer:
                     await self._rewrite(producer)
                 await self._dead_letters.commit()
-                await self._delete()
+                await self._delete(self._cuts)
             except (KafkaError, TimeoutError, OSError) as error:
-                raise TransientError(_failure(error)) from error
+                raise TransientError(
+                    f"Kafka did not carry it out ({type(error).__name__}): run it again."
+                ) from error
         return self.result
+
+    async def _check_that_kafka_deletes(self) -> None:
+        """Ask to delete what is before the first record, so that nothing is written in vain."""
+        try:
+            await self._delete(dict.fromkeys(self._cuts, 0))
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise TransientError(
+                f"Kafka does not delete records of {self._dead_letters.topic} "
+                f"({type(error).__name__}): nothing was changed. The user needs Delete on the topic"
+            ) from error
 
     async def _look(self, seen: Callable[[], None]) -> None:
         places: dict[int, dict[bytes, int]] = {}
@@ -136,18 +148,17 @@ class Purge:
                 marks.add(place.offset)
         self.result.rewritten += len(chunk)
 
-    async def _delete(self) -> None:
-        admin = AIOKafkaAdminClient(**client_options(self._settings))
+    async def _delete(self, ends: Mapping[int, int]) -> None:
+        """Delete what is before an offset of each partition."""
         topic = self._dead_letters.topic
+        before = {
+            TopicPartition(topic, number): RecordsToDelete(end) for number, end in ends.items()
+        }
+        admin = AIOKafkaAdminClient(**client_options(self._settings))
         try:
             async with asyncio.timeout(2 * self._settings.kafka_request_timeout_seconds):
                 await admin.start()
-                await admin.delete_records(
-                    {
-                        TopicPartition(topic, partition): RecordsToDelete(before_offset=cut)
-                        for partition, cut in self._cuts.items()
-                    }
-                )
+                await admin.delete_records(before)
         finally:
             await admin.close()
 
@@ -162,11 +173,3 @@ def _digest(record: ConsumerRecord) -> bytes:
         size = -1 if part is None else len(part)
         digest.update(size.to_bytes(8, signed=True) + (part or b""))
     return digest.digest()
-
-
-def _failure(error: Exception) -> str:
-    if isinstance(error, TopicAuthorizationFailedError):
-        return "Kafka does not allow it: the user needs Write and Delete on the topic."
-    if isinstance(error, UnsupportedVersionError):
-        return "The broker cannot delete records: nothing was removed."
-    return f"Kafka did not carry it out: {type(error).__name__}."
