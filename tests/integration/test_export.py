@@ -23,8 +23,9 @@ from progress_worker.http.export.exporting import Reader, exporting
 from progress_worker.http.export.formats import FORMATS
 from progress_worker.http.export.parts import PARTS
 from progress_worker.http.export.spools import Spools
-from tests.harness.events import completed
-from tests.harness.storage import Projection, execute, fetch
+from tests.harness.erasing import ADA, BARRIER, PEPPER, Erased, life
+from tests.harness.events import completed, erasure, excuse
+from tests.harness.storage import Projection, execute, fetch, projection
 from tests.harness.worker import Deployment, run_command
 from tests.http.stage import NOON, Stage, open_stage
 from tests.integration.test_explanations import NEWER, RULES, some
@@ -303,8 +304,25 @@ async def test_all_files_show_one_moment_while_the_learner_goes_on(
     assert len(table(files["unlocks.csv"])) == len(exported["unlocks"]) == 3
 
 
-async def test_a_learner_never_seen_or_erased_has_an_empty_export(stage: Stage) -> None:
-    files = await files_of(stage)
+async def test_a_learner_never_seen_has_an_empty_export(stage: Stage) -> None:
+    assert_empty(await files_of(stage))
+
+
+async def test_an_erased_learner_has_an_empty_export(deployment: Deployment) -> None:
+    async with (
+        projection(deployment.settings(ERASURE_PEPPER=PEPPER)) as parts,
+        open_stage(deployment.database, {}) as stage,
+    ):
+        erased = Erased(parts, deployment.database.owner_url)
+        await erased.apply(*life(ADA))
+        await erased.command(excuse(ADA, "2026-03-15"))
+        before = json.loads((await files_of(stage, ADA))["export.json"])
+        assert all(before[part.name] for part in PARTS)
+        await erased.command(erasure(ADA, BARRIER))
+        assert_empty(await files_of(stage, ADA))
+
+
+def assert_empty(files: dict[str, str]) -> None:
     assert list(files) == FILES
     exported = json.loads(files["export.json"])
     validate(exported)
