@@ -239,7 +239,7 @@ def test_the_views_role_only_reads_learners(migrated_database: Database) -> None
     for table in privileges.VIEW.keys() - {privileges.REVISION_TABLE}:
         assert fetch(url, f"SELECT count(*) FROM {table}") == [(0,)]
     for statement in (
-        "SELECT * FROM excuse",
+        "SELECT * FROM learner_counter",
         "SELECT * FROM outbox",
         "INSERT INTO skill_level VALUES ('u', 't', 'expert', 'expert', now())",
         "UPDATE learner SET version = 0",
