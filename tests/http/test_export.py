@@ -86,7 +86,7 @@ async def test_json_to_the_field(stage: Stage) -> None:
             "cohort": None,
         },
     ]
-    for name in ("days", "excuses", "unlocks"):
+    for name in ("days", "excuses", "preferences", "unlocks"):
         exported.pop(name)
     assert exported == {
         "schema": "urn:progress-worker:export:v1",

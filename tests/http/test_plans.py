@@ -16,6 +16,7 @@ from progress_worker.storage.read.tables import (
     DAYS,
     EVERY_UNLOCK,
     EXCUSES,
+    PREFERENCE_ROWS,
     UNLOCK_VERSIONS,
     UNLOCKS,
 )
@@ -38,6 +39,7 @@ STATEMENTS: dict[str, Select[Any]] = {
     "unlock versions": UNLOCK_VERSIONS,
     "days": DAYS,
     "excuses": EXCUSES,
+    "preference rows": PREFERENCE_ROWS,
     "changes": view_statements.CHANGES,
 }
 PARAMETERS = {

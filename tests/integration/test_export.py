@@ -47,6 +47,10 @@ EXCUSE = """
 INSERT INTO excuse VALUES ('ada', '0f8fad5b-d9cb-469f-a165-70867728950e', 1, false,
     '2026-11-01T10:00:00Z', 'sick', '2026-11-02', '2026-11-04')
 """
+PREFERENCE = f"""
+INSERT INTO learner_preference (user_id, revision, issued_at, boards, gamification)
+    VALUES ('{ADA}', 3, '2026-03-15T10:00:00Z', 'hidden', 'off')
+"""
 
 
 @pytest.fixture
@@ -316,8 +320,12 @@ async def test_an_erased_learner_has_an_empty_export(deployment: Deployment) -> 
         erased = Erased(parts, deployment.database.owner_url)
         await erased.apply(*life(ADA))
         await erased.command(excuse(ADA, "2026-03-15"))
+        execute(erased.url, PREFERENCE)
         before = json.loads((await files_of(stage, ADA))["export.json"])
         assert all(before[part.name] for part in PARTS)
+        (preferred,) = before["preferences"]
+        assert (preferred["revision"], preferred["gamification"]) == (3, "off")
+        assert before["achievements"]["achievements"]
         await erased.command(erasure(ADA, BARRIER))
         assert_empty(await files_of(stage, ADA))
 

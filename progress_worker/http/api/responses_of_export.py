@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from progress_worker.domain.excuses import ExcuseKind
+from progress_worker.domain.preferences import Boards, Gamification, GoalMeasure
 from progress_worker.domain.vocabulary import Difficulty
 from progress_worker.http.api.fields import (
     Answer,
@@ -96,6 +97,23 @@ class ExportedExcuse(Answer, frozen=True, kw_only=True):
     first_day: Annotated[dt.date, Meta(description="The first excused local day.")]
     last_day: Annotated[dt.date, Meta(description="The last one.")]
     issued_at: Annotated[Moment, Meta(description="When the platform excused them.")]
+
+
+class ExportedPreferences(Answer, frozen=True, kw_only=True):
+    """What the learner prefers, at its highest revision."""
+
+    revision: Annotated[int, Meta(ge=0, description="Its highest revision.")]
+    issued_at: Annotated[Moment, Meta(description="When it was chosen.")]
+    boards: Annotated[Boards, Meta(description="How the learner is shown on boards.")]
+    display_name: Annotated[str | None, Meta(description="The name on boards, if there is one.")]
+    gamification: Annotated[
+        Gamification, Meta(description="Whether badges, points and what urges are shown.")
+    ]
+    goal_measure: Annotated[
+        GoalMeasure | None, Meta(description="What the goal counts; null without a goal.")
+    ]
+    goal_target: Annotated[int | None, Meta(description="How much of it.")]
+    goal_by: Annotated[dt.date | None, Meta(description="Until when, if the goal says so.")]
 
 
 class ExportedUnlock(Answer, frozen=True, kw_only=True):
@@ -187,6 +205,10 @@ class ExportAnswer(ExportSummary, frozen=True, kw_only=True):
     ]
     excuses: Annotated[
         list[ExportedExcuse], Meta(description="Every excuse, those that were taken back too.")
+    ]
+    preferences: Annotated[
+        list[ExportedPreferences],
+        Meta(description="What the learner prefers; empty if nothing was ever chosen."),
     ]
     unlocks: Annotated[
         list[ExportedUnlock], Meta(description="Every unlock, oldest first, with its explanation.")

@@ -16,10 +16,11 @@ from progress_worker.http.api.responses_of_export import (
     ExportedCompletion,
     ExportedDay,
     ExportedExcuse,
+    ExportedPreferences,
 )
 from progress_worker.http.export.exporting import Exporting
 from progress_worker.http.export.unlocks import UNLOCK_COLUMNS, unlock_cells, unlock_rows
-from progress_worker.storage.read.tables import COMPLETIONS, DAYS, EXCUSES
+from progress_worker.storage.read.tables import COMPLETIONS, DAYS, EXCUSES, PREFERENCE_ROWS
 
 #: Fields of the same name and value in the table.
 _OF_COMPLETION: Final = tuple(
@@ -114,6 +115,13 @@ PARTS: Final = (
         EXCUSES,
         ExportedExcuse,
         partial(_same, ExportedExcuse),
+    ),
+    _table(
+        "preferences",
+        "what you chose about boards, badges and your goal; nothing if you chose nothing",
+        PREFERENCE_ROWS,
+        ExportedPreferences,
+        partial(_same, ExportedPreferences),
     ),
     Part(
         "unlocks",

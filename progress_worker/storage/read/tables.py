@@ -8,12 +8,14 @@ from sqlalchemy import Select, Table, bindparam, exists, func, select
 from sqlalchemy import text as sql
 
 from progress_worker.domain.totals import SUMS
+from progress_worker.storage.preferences import COLUMNS as PREFERENCE_COLUMNS
 from progress_worker.storage.rows import COMPLETION, EXCUSE
 from progress_worker.storage.schema.tables import (
     achievement_unlock,
     completion,
     excuse,
     learner_day,
+    learner_preference,
 )
 from progress_worker.storage.unlock_records import UNLOCK_RECORD
 
@@ -35,6 +37,9 @@ COMPLETIONS: Final = _table(completion, COMPLETION.columns, "completed_at", "eve
 
 #: Every excuse at its highest revision, revoked ones too.
 EXCUSES: Final = _table(excuse, EXCUSE.columns, "first_day", "excuse_id")
+
+#: The learner's preferences, one row at most.
+PREFERENCE_ROWS: Final = _table(learner_preference, PREFERENCE_COLUMNS)
 
 _DAY_KEY: Final = ("local_day", "topic", "difficulty")
 #: The sums of every day, per topic and difficulty.
