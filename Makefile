@@ -123,7 +123,8 @@ clean:
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The packages are installed anew when the lock changes, this project alone when only its
+# The lock names every package. With dependencies, pip would refuse the extras that one of them asks
+# of another. The packages are installed anew when the lock changes, this project alone when only its
 # own metadata does; a marker that is written last makes an interrupted installation start over.
 $(BIN)/.installed: $(BIN)/.locked pyproject.toml
 	@echo "Installing progress-worker into $(VENV), in place"
@@ -134,7 +135,7 @@ $(BIN)/.locked: requirements.lock
 	@$(NEEDS_PYTHON)
 	@echo "Installing the locked packages into $(VENV) (about a minute, once)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	@touch $@
 
 build/lock/.installed: TOOL = $(UV)
