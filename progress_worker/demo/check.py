@@ -12,7 +12,7 @@ from progress_worker.domain.compare import compare
 from progress_worker.domain.derive import Derived
 from progress_worker.domain.occurrences import unlock_name
 from progress_worker.domain.state import LearnerState
-from progress_worker.events.models import unlock_event_id
+from progress_worker.events.identities import unlock_event_id
 
 _Key = TypeVar("_Key")
 

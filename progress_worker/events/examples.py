@@ -13,6 +13,12 @@ from progress_worker.events.commands import (
     PREFERENCES_SET,
     RECALCULATION_REQUESTED,
 )
+from progress_worker.events.identities import (
+    backfilled_event_id,
+    revoked_event_id,
+    streak_at_risk_event_id,
+    unlock_event_id,
+)
 from progress_worker.events.models import (
     ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
@@ -21,10 +27,6 @@ from progress_worker.events.models import (
     LEARNER_ERASED,
     SKILL_LEVEL_CHANGED,
     STREAK_AT_RISK,
-    backfilled_event_id,
-    revoked_event_id,
-    streak_at_risk_event_id,
-    unlock_event_id,
 )
 
 _Object: TypeAlias = dict[str, Any]

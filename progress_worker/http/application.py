@@ -45,7 +45,7 @@ from progress_worker.settings.view import ViewSettings
 from progress_worker.storage.read.changes import ChangeReads
 from progress_worker.storage.read.explanations import ExplanationReads
 from progress_worker.storage.read.export import ExportReads
-from progress_worker.storage.read.views import ProgressReads
+from progress_worker.storage.read.progress import ProgressReads
 from progress_worker.telemetry.logs import configure_logs
 
 _ENDPOINTS = (

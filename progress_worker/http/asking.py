@@ -28,7 +28,8 @@ from progress_worker.http.languages import accepted_languages, negotiate
 from progress_worker.http.parameters import Parameter, Values, text_of, text_schema
 from progress_worker.http.problems import InvalidRequestError
 from progress_worker.http.security.authentication import MAX_USER_ID, READ_ANY, Principal
-from progress_worker.storage.read.views import ProgressReads, Stamp, StoredRow
+from progress_worker.storage.read.progress import ProgressReads
+from progress_worker.storage.read.views import Stamp, StoredRow
 
 _View = TypeVar("_View")
 

@@ -15,7 +15,7 @@ from progress_worker.http.rarity import ViewRarity
 from progress_worker.http.security.authentication import Authenticator
 from progress_worker.storage.read.explanations import ExplanationReads
 from progress_worker.storage.read.export import ExportReads
-from progress_worker.storage.read.views import ProgressReads
+from progress_worker.storage.read.progress import ProgressReads
 
 
 @dataclass(frozen=True, slots=True)

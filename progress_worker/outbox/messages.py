@@ -20,6 +20,14 @@ from progress_worker.domain.revocation import Loss
 from progress_worker.errors import PoisonError
 from progress_worker.events.cloudevents import Headers, binary_headers, utc_text
 from progress_worker.events.commands import ERASURE_REQUESTED
+from progress_worker.events.identities import (
+    backfilled_event_id,
+    inactivity_erasure_id,
+    level_change_event_id,
+    revoked_event_id,
+    streak_at_risk_event_id,
+    unlock_event_id,
+)
 from progress_worker.events.models import (
     ACHIEVEMENT_REVOKED,
     ACHIEVEMENT_UNLOCKED,
@@ -33,12 +41,6 @@ from progress_worker.events.models import (
     LearnerErased,
     SkillLevelChanged,
     StreakAtRisk,
-    backfilled_event_id,
-    inactivity_erasure_id,
-    level_change_event_id,
-    revoked_event_id,
-    streak_at_risk_event_id,
-    unlock_event_id,
 )
 from progress_worker.settings.worker import Settings
 from progress_worker.storage.write.outbox import OutboxRecord

@@ -25,7 +25,7 @@ from tests.http.stage import CATALOGUE, NOON, Stage
 
 LONG = 1_000_000
 #: The functions that decode what was read and write the answer.
-STEPS = {("views.py", "lines_of"), ("templating.py", "render")}
+STEPS = {("decoding.py", "lines_of"), ("templating.py", "render")}
 PATHS = (
     *("", "/achievements", "/badges", "/statistics", "/statistics?period=monthly"),
     *("/history?days=366", "/history?start_date=2025-11-23", "/skill-levels"),

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from progress_worker.events.models import unlock_event_id
+from progress_worker.events.identities import unlock_event_id
 from progress_worker.generator.wire import Wire
 from tests.harness.events import completed, recalculation
 from tests.harness.storage import Rows, execute, fetch

@@ -16,7 +16,7 @@ from progress_worker.domain.excuses import Excuse, excused_days
 from progress_worker.domain.reducer import apply
 from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.errors import LearnerChangedError
-from progress_worker.events.models import unlock_event_id
+from progress_worker.events.identities import unlock_event_id
 from progress_worker.generator.wire import Wire
 from progress_worker.ingest.decode import Decoder
 from progress_worker.storage.write.batches import load

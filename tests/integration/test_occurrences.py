@@ -14,7 +14,7 @@ import yaml
 
 from progress_worker.domain.completion import Completion
 from progress_worker.embedded.database import Database
-from progress_worker.events.models import unlock_event_id
+from progress_worker.events.identities import unlock_event_id
 from tests.folding import Store
 from tests.harness.events import Event, completed, records
 from tests.harness.storage import Projection, execute, fetch

@@ -22,7 +22,7 @@ from progress_worker.commands.excusing import Excusing
 from progress_worker.commands.parts import CommandParts
 from progress_worker.domain.excuses import Excuse
 from progress_worker.errors import PoisonError, TransientError
-from progress_worker.events.models import NAMESPACE
+from progress_worker.events.identities import NAMESPACE
 from progress_worker.ingest.folding import fold
 from progress_worker.outbox.messages import Messages
 from progress_worker.settings.worker import Settings

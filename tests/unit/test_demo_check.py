@@ -22,7 +22,7 @@ from progress_worker.demo.sent import EarnedAchievement, Expectation, expect
 from progress_worker.domain.state import LearnerState
 from progress_worker.domain.totals import Totals
 from progress_worker.domain.vocabulary import Level
-from progress_worker.events.models import unlock_event_id
+from progress_worker.events.identities import unlock_event_id
 from progress_worker.generator.generator import GeneratedRecord, Kind, generate
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings

@@ -14,14 +14,8 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.reducer import Unlock
 from progress_worker.domain.rulebook import read_rule_book
 from progress_worker.domain.rules import Progress
-from progress_worker.events.models import (
-    NAMESPACE,
-    AchievementTexts,
-    AchievementUnlocked,
-    Criteria,
-    Measured,
-    unlock_event_id,
-)
+from progress_worker.events.identities import NAMESPACE, unlock_event_id
+from progress_worker.events.models import AchievementTexts, AchievementUnlocked, Criteria, Measured
 from progress_worker.outbox.messages import Messages
 from progress_worker.settings.rules import load_rules
 from progress_worker.settings.shared import SharedSettings

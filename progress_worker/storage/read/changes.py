@@ -12,9 +12,9 @@ from progress_worker.domain.state import SkillLevel
 from progress_worker.errors import TransientError
 from progress_worker.storage.arrays import array
 from progress_worker.storage.read.connections import ReadConnections
+from progress_worker.storage.read.decoding import lines_of
 from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.statements import CHANGES
-from progress_worker.storage.read.views import lines_of
 
 #: No learner has this version, so a learner who is known by it counts as changed.
 ANY_VERSION: Final = -1

@@ -13,6 +13,14 @@ from progress_worker.domain.completion import Completion
 from progress_worker.domain.explain import UnlockRecord
 from progress_worker.domain.rulebook import RuleBook
 from progress_worker.storage.read.connections import Snapshot
+from progress_worker.storage.read.decoding import (
+    history_view,
+    learner_view,
+    stamp_of,
+    statistics_view,
+    stored_row,
+    streak_view,
+)
 from progress_worker.storage.read.rulebooks import ViewRuleBooks
 from progress_worker.storage.read.statements import (
     HISTORY,
@@ -28,12 +36,6 @@ from progress_worker.storage.read.views import (
     StatisticsView,
     StoredRow,
     StreakView,
-    history_view,
-    learner_view,
-    stamp_of,
-    statistics_view,
-    stored_row,
-    streak_view,
 )
 from progress_worker.storage.unlock_records import unlock_record
 
