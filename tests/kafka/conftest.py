@@ -31,6 +31,11 @@ def running(request: pytest.FixtureRequest) -> Running:
     return Running(cluster.bootstrap, idempotent=True)
 
 
+def on_broker(name: str) -> pytest.MarkDecorator:
+    """For a test of one of the two brokers only: of what the other one does not do."""
+    return pytest.mark.parametrize("running", [name], indirect=True)
+
+
 @pytest.fixture
 async def deployment(running: Running, migrated_database: Database, tmp_path: Path) -> Deployment:
     """A deployment of this test alone, without a worker."""

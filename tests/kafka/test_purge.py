@@ -11,7 +11,7 @@ from progress_worker.deadletters.reading import open_dead_letters, redrive_group
 from progress_worker.generator.wire import Wire
 from progress_worker.kafka.topics import create_topics
 from tests.harness.worker import Deployment, run_command
-from tests.kafka.conftest import Running
+from tests.kafka.conftest import on_broker
 
 pytestmark = pytest.mark.integration
 
@@ -83,19 +83,8 @@ def content(record: Any) -> Wire:
     return Wire(record.key, record.value, record.headers)
 
 
-@pytest.fixture
-def deleting(letters: Deployment, running: Running) -> Deployment:
-    """The same on a broker that deletes records."""
-    if not running.idempotent:
-        pytest.skip("the embedded broker cannot delete records")
-    return letters
-
-
-async def test_a_broker_that_cannot_delete_is_left_as_it_is(
-    letters: Deployment, running: Running
-) -> None:
-    if running.idempotent:
-        pytest.skip("Apache Kafka deletes records")
+@on_broker("embedded")
+async def test_a_broker_that_cannot_delete_is_left_as_it_is(letters: Deployment) -> None:
     assert "would remove 5 dead letters" in dlq(letters, "purge", "--user", "ada", "--dry-run")
     done = run_command(letters.environment(), "dlq", "purge", "--user", "ada")
     assert done.returncode == 1
@@ -104,50 +93,53 @@ async def test_a_broker_that_cannot_delete_is_left_as_it_is(
     await stored(letters, 1, 11)
 
 
-async def test_only_the_learners_letters_go(deleting: Deployment) -> None:
+@on_broker("apache")
+async def test_only_the_learners_letters_go(letters: Deployment) -> None:
     kept = [*OTHERS, *UNTOLD]
-    before = {record.offset for record in await stored(deleting, 0, 3)}
-    said = json.loads(dlq(deleting, "purge", "--user", "ada", "--dry-run", "--json"))
-    assert said["topics"][deleting.dead_letters]["removed"] == {
+    before = {record.offset for record in await stored(letters, 0, 3)}
+    said = json.loads(dlq(letters, "purge", "--user", "ada", "--dry-run", "--json"))
+    assert said["topics"][letters.dead_letters]["removed"] == {
         "schema_violation": 3,
         "invalid_json": 1,
         "key_mismatch": 1,
     }
-    assert len(await stored(deleting, 1, 11)) == 11
-    said_now = dlq(deleting, "purge", "--user", "ada")
-    assert f"{deleting.dead_letters}: removed 5 dead letters: 3 schema_violation" in said_now
+    assert len(await stored(letters, 1, 11)) == 11
+    said_now = dlq(letters, "purge", "--user", "ada")
+    assert f"{letters.dead_letters}: removed 5 dead letters: 3 schema_violation" in said_now
     assert "5 of others were written again behind." in said_now
     assert "Of 2 neither key nor value tells whose they are" in said_now
-    left = await stored(deleting, 1, 6)
+    left = await stored(letters, 1, 6)
     assert [content(record) for record in left] == [LAST, *kept]
     assert {record.timestamp for record in left} == {SENT_AT}
-    assert {record.offset for record in await stored(deleting, 0, 3)} == before
-    again = dlq(deleting, "purge", "--user", "ada")
+    assert {record.offset for record in await stored(letters, 0, 3)} == before
+    again = dlq(letters, "purge", "--user", "ada")
     assert "removed 0 dead letters." in again
     assert "written again" not in again
-    assert [content(record) for record in await stored(deleting, 1, 6)] == [LAST, *kept]
+    assert [content(record) for record in await stored(letters, 1, 6)] == [LAST, *kept]
 
 
-async def test_a_run_that_broke_off_before_it_deleted_is_made_good(deleting: Deployment) -> None:
-    kept, topic = [*OTHERS, *UNTOLD], deleting.dead_letters
+@on_broker("apache")
+async def test_a_run_that_broke_off_before_it_deleted_is_made_good(letters: Deployment) -> None:
+    kept, topic = [*OTHERS, *UNTOLD], letters.dead_letters
     # What such a run leaves: others' letters stand in both places.
-    await deleting.kafka.publish(topic, kept, partition=1, timestamp=SENT_AT)
-    said = dlq(deleting, "purge", "--user", "ada")
+    await letters.kafka.publish(topic, kept, partition=1, timestamp=SENT_AT)
+    said = dlq(letters, "purge", "--user", "ada")
     assert "removed 5 dead letters" in said
     assert "written again" not in said
-    assert [content(record) for record in await stored(deleting, 1, 6)] == [LAST, *kept]
+    assert [content(record) for record in await stored(letters, 1, 6)] == [LAST, *kept]
 
 
+@on_broker("apache")
 async def test_what_was_re_driven_is_not_re_driven_again_from_its_new_place(
-    deleting: Deployment,
+    letters: Deployment,
 ) -> None:
-    async with open_dead_letters(deleting.settings(), deleting.dead_letters) as dead_letters:
+    async with open_dead_letters(letters.settings(), letters.dead_letters) as dead_letters:
         async for found in dead_letters.letters():
             if found.key == b"adalbert":
                 dead_letters.marks[found.partition].add(found.offset)
         await dead_letters.commit()
-    dlq(deleting, "purge", "--user", "ada")
-    listed = json.loads(dlq(deleting, "list", "--json", "--key", "adalbert"))
+    dlq(letters, "purge", "--user", "ada")
+    listed = json.loads(dlq(letters, "list", "--json", "--key", "adalbert"))
     assert [each["redriven"] for each in listed["letters"]] == [True, True]
-    listed = json.loads(dlq(deleting, "list", "--json", "--key", "cem"))
+    listed = json.loads(dlq(letters, "list", "--json", "--key", "cem"))
     assert [each["redriven"] for each in listed["letters"]] == [False]

@@ -14,6 +14,7 @@ from tests.harness.events import ENVELOPE, completed, recalculation
 from tests.harness.storage import execute, fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, run_command
+from tests.kafka.conftest import on_broker
 
 pytestmark = pytest.mark.integration
 
@@ -91,8 +92,7 @@ async def test_redriven_once_is_not_redriven_by_itself_again(letters: Deployment
 
 
 # The embedded broker does not keep the metadata of offsets.
-@pytest.mark.parametrize("running", ["apache"], indirect=True)
-@pytest.mark.usefixtures("running")
+@on_broker("apache")
 async def test_what_was_not_chosen_is_left_for_later(letters: Deployment) -> None:
     only = ("--reason", "rejected_by_database")
     assert "Re-drove 1 dead letters" in dlq(letters, "redrive", "--key", "user-2")

@@ -17,6 +17,7 @@ from tests.harness.events import completed, erasure, excuse, preferences, recalc
 from tests.harness.storage import execute, fetch
 from tests.harness.waiting import wait_until
 from tests.harness.worker import Deployment, WorkerProcess
+from tests.kafka.conftest import on_broker
 
 pytestmark = pytest.mark.integration
 
@@ -118,11 +119,10 @@ async def dealt_with(running: WorkerProcess, events: int) -> bool:
 
 
 # The embedded broker refuses to move a group that had members before.
-on_apache_kafka = pytest.mark.parametrize("running", ["apache"], indirect=True)
+on_apache_kafka = on_broker("apache")
 
 
 @on_apache_kafka
-@pytest.mark.usefixtures("running")
 async def test_an_empty_database_gets_every_command(
     deployment: Deployment, postgres: Postgres, backup: Database
 ) -> None:
@@ -141,7 +141,6 @@ async def test_an_empty_database_gets_every_command(
 
 
 @on_apache_kafka
-@pytest.mark.usefixtures("running")
 async def test_exercises_wait_for_older_commands(deployment: Deployment) -> None:
     """While the erasure is held up by a lock, nothing is ingested; then everything is."""
     await deployment.publish(*OLD)
@@ -163,7 +162,6 @@ async def test_exercises_wait_for_older_commands(deployment: Deployment) -> None
 
 
 @on_apache_kafka
-@pytest.mark.usefixtures("running")
 async def test_commands_are_read_again_only_where_nobody_else_runs(deployment: Deployment) -> None:
     """A second worker may not take the first one's commands back."""
     commands = [Wire(b"bob", b'{"user_id": "bob"}', ())] * 2
