@@ -7,8 +7,10 @@ on has changed.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import count
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from progress_worker.domain.counters import Counters
@@ -19,6 +21,7 @@ from progress_worker.domain.state import LearnerState
 #: The target of a list whose achievements are all unlocked. No measured value reaches it.
 _NEVER: Final = 1 << 63
 _numbers: Final = count(1)
+_target: Final = attrgetter("target")
 
 
 class _Thresholds(NamedTuple):
@@ -70,11 +73,23 @@ class ThresholdIndex:
         return due
 
     def _reached(self, state: LearnerState, number: int, measured: int) -> list[Entry]:
-        """The entries up to that value that are not unlocked; the next one becomes the target."""
-        waiting = [e for e in self._lists[number].entries if e.name not in state.unlocked]
-        above = (entry.target for entry in waiting if entry.target > measured)
-        state.next_targets[number] = next(above, _NEVER)
-        return [entry for entry in waiting if entry.target <= measured]
+        """The entries up to that value that are not unlocked; the next one becomes the target.
+
+        Those below the present target are unlocked.
+        """
+        entries = self._lists[number].entries
+        due: list[Entry] = []
+        for position in range(
+            bisect_left(entries, state.next_targets[number], key=_target), len(entries)
+        ):
+            entry = entries[position]
+            if entry.name not in state.unlocked:
+                if entry.target > measured:
+                    state.next_targets[number] = entry.target
+                    return due
+                due.append(entry)
+        state.next_targets[number] = _NEVER
+        return due
 
     def _next_targets(self, state: LearnerState) -> list[int]:
         unlocked = state.unlocked
