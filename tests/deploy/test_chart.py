@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import tarfile
 from collections.abc import Callable
 from functools import cache
@@ -33,6 +35,7 @@ from tests.deploy.charts import (
     template,
 )
 from tests.deploy.dashboards import DASHBOARDS
+from tests.harness.runbook import command, commands, sections
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = Path(__file__).with_name("everything.yaml")
@@ -338,3 +341,22 @@ def test_the_default_values_follow_the_schema() -> None:
     jsonschema.validate(yaml.safe_load((CHART / "values.yaml").read_text()), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"worker": {"settings": {"PROGRESS_LANE": 3}}}, schema)
+
+
+def test_the_runbook_s_values_and_command_install_it(tmp_path: Path) -> None:
+    (values,) = re.findall(r"^```yaml\n(.*?)^```$", sections()["Deploy"], re.M | re.S)
+    (tmp_path / "values.yaml").write_text(values, "utf-8")
+    _, _, *arguments = shlex.split(command("Deploy", "helm template"), comments=True)
+    at = arguments.index("values.yaml")
+    rendered = render(*arguments[:at][2:], tmp_path / "values.yaml")
+    assert arguments[:2] == ["progress", str(CHART.relative_to(ROOT))]
+    assert {kind for kind, _ in rendered} >= OTHERS
+    made = [c.text for c in commands() if c.text.startswith("kubectl create secret")]
+    secrets = {(text.split()[4], re.findall(r"PROGRESS_\w+", text)[0]) for text in made}
+    wanted = {
+        (value["name"], value["key"])
+        for workload in workloads(rendered).values()
+        for value in environment(workload).values()
+        if isinstance(value, dict)
+    }
+    assert secrets == wanted
