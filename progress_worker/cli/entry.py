@@ -23,6 +23,7 @@ from progress_worker.cli.migrating import migrating_cli
 from progress_worker.cli.publishing import publishing_cli
 from progress_worker.cli.rules import rules_cli
 from progress_worker.cli.running import running_cli
+from progress_worker.cli.sizing import sizing
 from progress_worker.errors import ProgressError
 from progress_worker.walks.cli import verify
 
@@ -43,6 +44,7 @@ for commands in (running_cli, migrating_cli, checking_cli, erasing_cli, publishi
     cli.add_typer(commands)
 cli.command()(verify)
 cli.command()(explain)
+cli.command()(sizing)
 cli.command()(export)
 
 
