@@ -24,7 +24,7 @@ def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run Helm. Skips the test where it is not installed."""
     program = shutil.which("helm")
     if program is None:
-        pytest.skip("helm is not installed (.ci/run builds it with Go)")
+        pytest.skip("helm is not installed (.ci/install-helm FOLDER gets it)")
     return subprocess.run(
         [program, *arguments],
         env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
