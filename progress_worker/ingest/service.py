@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -21,6 +21,7 @@ from mode import Service
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from progress_worker.errors import FatalError, TransientError
+from progress_worker.ingest.lane import Lane
 from progress_worker.ingest.partition_consumer import PartitionConsumer
 from progress_worker.ingest.projector import Projector
 from progress_worker.kafka.clients import consumer_options
@@ -71,7 +72,7 @@ class IngestService(WorkerService):
         self._settle_rules = settle_rules
         self._commands_applied = commands_applied
         self._consumer: AIOKafkaConsumer | None = None
-        self._partition_consumers: list[PartitionConsumer] = []
+        self._partitions: PartitionConsumer | None = None
         self._assigned_at: float | None = None
         self._revoked_at: float | None = None
 
@@ -88,7 +89,7 @@ class IngestService(WorkerService):
     async def on_stop(self) -> None:
         """Finish the batches in hand and leave the group, in little more than the drain timeout."""
         started = time.monotonic()
-        await self._stop_consumers()
+        await self._stop_reading()
         left = self._settings.drain_timeout_seconds - (time.monotonic() - started)
         await self._leave(max(_LEAVE_SECONDS, left))
 
@@ -100,7 +101,7 @@ class IngestService(WorkerService):
         await self._retry.run("group", self._join)
         while not self.should_stop:
             await self.sleep(_WATCH_SECONDS)
-            self._watch_consumers()
+            self._watch_partitions()
 
     @Service.task
     async def _watch_group(self) -> None:
@@ -119,28 +120,22 @@ class IngestService(WorkerService):
                 waited = min(waited, self.kafka.steady_seconds)
                 if waited > limit + self._settings.kafka_rebalance_timeout_seconds:
                     raise FatalError(f"The group gave no partitions for {waited:.0f} s.")
-            elif starved := [
-                each for each in self._partition_consumers if each.idle_seconds > limit
-            ]:
-                await self._check_starved(starved)
+            elif self._partitions is not None and self._partitions.idle_seconds > limit:
+                await self._check_starved(self._partitions)
 
-    async def _check_starved(self, idle: Sequence[PartitionConsumer]) -> None:
-        """Raises FatalError where Kafka holds records that an idle consumer did not get."""
+    async def _check_starved(self, idle: PartitionConsumer) -> None:
+        """Raises FatalError if Kafka holds records that the idle consumer did not get."""
         limit = self._settings.stall_timeout_seconds
         try:
             async with asyncio.timeout(self._settings.kafka_request_timeout_seconds):
-                ends = [(consumer, await consumer.ends()) for consumer in idle]
+                ends = await idle.ends()
         except (KafkaError, TimeoutError) as error:
             _log.warning("lag_unknown", error=type(error).__name__)
             return
         await self.sleep(min(_SECOND_LOOK_SECONDS, limit))  # records may be on their way
-        waiting = [
-            tp.partition
-            for consumer, to in ends
-            if consumer in self._partition_consumers and consumer.idle_seconds > limit
-            for tp in consumer.before(to)
-        ]
-        if waiting:
+        if idle is not self._partitions or idle.idle_seconds <= limit:
+            return
+        if waiting := [tp.partition for tp in idle.before(ends)]:
             raise FatalError(f"Kafka holds records of partitions {waiting} that do not arrive.")
 
     async def _check_database(self) -> None:
@@ -185,56 +180,62 @@ class IngestService(WorkerService):
                 _log.warning("leaving_group_failed", error=type(error).__name__)
 
     async def revoked(self) -> None:
-        """End every partition consumer for a rebalance, even if its partitions come back."""
-        if self._partition_consumers:
+        """End the partition consumer for a rebalance, even if its partitions come back."""
+        if self._partitions is not None:
             self._metrics.rebalances.inc()
-        await self._stop_consumers()
+        await self._stop_reading()
 
     def assigned(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
-        """The group gave this worker partitions: divide them among partition consumers."""
+        """The group gave this worker partitions, or none."""
         ordered = sorted(partitions)
-        count = min(self._settings.lanes, len(ordered))
-        self._partition_consumers = [
-            PartitionConsumer(
+        if ordered:
+            self._partitions = PartitionConsumer(
                 consumer,
-                ordered[number::count],
-                self._projector,
-                self._retry,
+                ordered,
+                self._lanes(min(self._settings.lanes, len(ordered))),
                 self._metrics,
                 self._observer,
                 batch_max_events=self._settings.batch_max_events,
-                time_limit_seconds=self._settings.database_statement_timeout_seconds,
+                longest_wait_seconds=self._settings.batch_wait_seconds,
                 request_timeout_seconds=self._settings.kafka_request_timeout_seconds,
             )
-            for number in range(count)
-        ]
         self._assigned_at = time.monotonic()
         self._metrics.assigned_partitions.set(len(ordered))
         _log.info("partitions_assigned", partitions=[tp.partition for tp in ordered])
 
-    async def _stop_consumers(self) -> None:
-        consumers, self._partition_consumers = self._partition_consumers, []
+    def _lanes(self, count: int) -> Iterator[Lane]:
+        for _ in range(count):
+            yield Lane(
+                self._projector,
+                self._retry,
+                self._observer,
+                batch_max_events=self._settings.batch_max_events,
+                time_limit_seconds=self._settings.database_statement_timeout_seconds,
+            )
+
+    async def _stop_reading(self) -> None:
+        partitions, self._partitions = self._partitions, None
         self._assigned_at, self._revoked_at = None, time.monotonic()
         self._metrics.assigned_partitions.set(0)
         self._metrics.lag_events.clear()
         self._metrics.lag_seconds.clear()
         self._metrics.withheld_seconds.clear()
-        limit = self._settings.drain_timeout_seconds
-        await asyncio.gather(*(consumer.stop(limit) for consumer in consumers))
+        if partitions is not None:
+            await partitions.stop(self._settings.drain_timeout_seconds)
 
-    def _watch_consumers(self) -> None:
-        """Raise what ended a consumer, and FatalError if one has stood still too long."""
-        for consumer in self._partition_consumers:
-            consumer.observe_lag()
-            task = consumer.task
-            if task.done() and not task.cancelled() and (error := task.exception()):
-                raise error
-            silent = time.monotonic() - consumer.last_pulse
-            if not task.done() and silent > self._settings.stall_timeout_seconds:
-                raise FatalError(
-                    f"No progress for {silent:.0f} s on partitions "
-                    f"{[tp.partition for tp in consumer.partitions]}."
-                )
+    def _watch_partitions(self) -> None:
+        """Raise what ended the consumer, and FatalError if a part of it stood still too long."""
+        partitions = self._partitions
+        if partitions is None:
+            return
+        partitions.observe_lag()
+        task = partitions.task
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            raise error
+        for silent, where in partitions.silences():
+            if silent > self._settings.stall_timeout_seconds:
+                numbers = [tp.partition for tp in where]
+                raise FatalError(f"No progress for {silent:.0f} s on partitions {numbers}.")
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
