@@ -105,7 +105,15 @@ class Worker:
             erasures=self.erasures,
             emit_level_changes=settings.emit_level_changes,
         )
-        parts = CommandParts(self.engine, self.books, messages, self.expiries, self.erasures, limit)
+        parts = CommandParts(
+            self.engine,
+            self.books,
+            messages,
+            self.expiries,
+            self.erasures,
+            outbox_filled,
+            limit,
+        )
         self.recalculation = Recalculation(parts)
         self.read_on = ReadOn(settings, self.engine, self.retry, self.metrics)
         self.ingest = IngestService(
@@ -137,7 +145,6 @@ class Worker:
             self.dead_letters,
             self.retry,
             self.ingest.crash,
-            outbox_filled,
         )
         self.relay = RelayService(
             settings, self.engine, self.retry, self.metrics, self.observer, outbox_filled
@@ -152,7 +159,7 @@ class Worker:
         )
         self.walk = Walk(
             self.engine,
-            MoveToRuleBook(self.books, messages, self.expiries, self.metrics),
+            MoveToRuleBook(self.books, messages, self.expiries, self.metrics, outbox_filled),
             time_limit_seconds=limit,
         )
         self.housekeeping = Housekeeping(settings, self.engine, self.metrics)

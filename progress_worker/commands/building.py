@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -26,14 +25,13 @@ def command_handler(
     dead_letters: DeadLetterWriter,
     retry: RetryPolicy,
     fail: Callable[[BaseException], Awaitable[None]],
-    outbox_filled: asyncio.Event,
 ) -> CommandHandler:
     """The handler of all commands. `fail` stops the process; its argument is the reason."""
     return CommandHandler(
         recalculation,
         Excusing(parts),
         Preferring(parts),
-        Erasing(parts, outbox_filled),
+        Erasing(parts),
         dead_letters,
         partial(_store_position, parts),
         retry,

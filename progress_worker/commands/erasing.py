@@ -7,7 +7,6 @@ done before the request is counted as erased and not stored.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from typing import NamedTuple
 from uuid import UUID
@@ -38,9 +37,8 @@ class Erasure(NamedTuple):
 class Erasing:
     """Erases learners on request."""
 
-    def __init__(self, parts: CommandParts, outbox_filled: asyncio.Event) -> None:
+    def __init__(self, parts: CommandParts) -> None:
         self._parts = parts
-        self._outbox_filled = outbox_filled
 
     async def erase(self, erasure: Erasure) -> Receipt | None:
         """Return the receipt; None if the erasure was done before.
@@ -58,7 +56,7 @@ class Erasing:
                 return None
             receipt = await self._erase(connection, erasure, locked)
             await connection.commit()
-        self._outbox_filled.set()
+        self._parts.outbox_filled.set()
         _log.info("learner_erased", erasure_id=str(receipt.erasure_id), **receipt.deleted)
         return receipt
 

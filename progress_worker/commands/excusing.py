@@ -58,6 +58,7 @@ class Excusing:
             known[excuse.excuse_id] = excuse
             unlocks = await self._write(connection, excuse, state, excused_days(known.values()))
             await connection.commit()
+        self._parts.outbox_filled.set()
         _log.info("days_excused", kind=excuse.kind, revoked=excuse.revoked, unlocks=len(unlocks))
         return unlocks
 

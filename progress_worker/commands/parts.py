@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,13 +20,17 @@ from progress_worker.storage.write.histories import connect_for_histories
 
 @dataclass(frozen=True, slots=True)
 class CommandParts:
-    """The database, the rule books, and what a save needs; the time limit without completions."""
+    """The database, the rule books, and what a save needs; the time limit without completions.
+
+    `outbox_filled` is set when a command has committed records for the outbox.
+    """
 
     engine: AsyncEngine
     books: RuleBooks
     messages: Messages
     expiries: Expiries | None
     erasures: Erasures
+    outbox_filled: asyncio.Event
     time_limit_seconds: float
 
     @asynccontextmanager

@@ -36,6 +36,7 @@ class Recalculation:
         async with self._parts.open(user_id) as connection:
             unlocks = await self._write(connection, user_id, topic)
             await connection.commit()
+        self._parts.outbox_filled.set()
         _log.info("recalculated", unlocks=len(unlocks))
         return unlocks
 

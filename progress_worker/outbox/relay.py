@@ -9,6 +9,7 @@ and tries again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -56,7 +57,7 @@ class RelayService(WorkerService):
         observer: Observer,
         filled: asyncio.Event,
     ) -> None:
-        """`filled` is set when this process has committed records; others' are found by polling."""
+        """`filled` is set when this process has committed records; others announce theirs."""
         super().__init__()
         self.kafka = KafkaContact("relay", settings)
         self._client: AIOKafkaClient | None = None
@@ -95,7 +96,7 @@ class RelayService(WorkerService):
                 await connection.set_autocommit(True)
                 while not self.should_stop and not await _lock(connection):
                     self._rest()
-                    await self.sleep(_FOLLOWER_SECONDS)
+                    await self._announce(connection)
                 if not self.should_stop:
                     self._at_rest.clear()
                     await self._publish_all(connection)
@@ -111,6 +112,7 @@ class RelayService(WorkerService):
 
     async def _publish_all(self, connection: Connection) -> None:
         self._metrics.relay_leader.set(1)
+        await outbox.listen(connection, self._filled)
         if not self._outage.lasting:
             _log.info("relay_leading")
         self.kafka.asked()
@@ -131,7 +133,17 @@ class RelayService(WorkerService):
             await self._publish(producer, connection, pending)
             self._outage.over()
             if len(pending) < limit:
-                await self.wait(self._filled.wait(), timeout=self._settings.outbox_poll_seconds)
+                with outbox.woken(connection, self._filled):
+                    await self.wait(self._filled.wait(), timeout=self._settings.outbox_poll_seconds)
+
+    async def _announce(self, connection: Connection) -> None:
+        """Wait for a second; tell the relay that leads when this process commits records."""
+        until = time.monotonic() + _FOLLOWER_SECONDS
+        while not self.should_stop and (left := until - time.monotonic()) > 0:
+            await self.wait(self._filled.wait(), timeout=left)
+            if self._filled.is_set():
+                self._filled.clear()
+                await outbox.announce(connection)
 
     def _rest(self) -> None:
         """Forget this relay's failures while another worker publishes."""

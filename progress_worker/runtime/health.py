@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from progress_worker.errors import ProgressError
-from progress_worker.storage.database import Connection, connect_for
+from progress_worker.storage.database import Connection, autocommitting, connect_for
 from progress_worker.storage.rulebooks import RuleBooks
 from progress_worker.storage.write import rulebooks, walks
 from progress_worker.storage.write.outbox import backlog
@@ -19,6 +19,7 @@ from progress_worker.telemetry.outages import Outage
 
 #: How often a worker reports in the database that it runs. After a minute it counts as gone.
 _SEEN_SECONDS = 15.0
+_WALKS_SECONDS = 10.0
 
 
 class Health:
@@ -44,6 +45,8 @@ class Health:
         self._settle_rules = settle_rules
         self._instance = instance
         self._seen_at = float("-inf")
+        self._walks_shown_for: int | None = None
+        self._walks_shown_at = float("-inf")
         self._time_limit = time_limit_seconds
         self._answered_at = float("-inf")
         self._outage = Outage("database_silent")
@@ -55,7 +58,10 @@ class Health:
             self._metrics.database_connections.labels("in_use").set(pool.checkedout())
             self._metrics.database_connections.labels("idle").set(pool.checkedin())
         try:
-            async with connect_for(self._engine, self._time_limit) as connection:
+            async with (
+                connect_for(self._engine, self._time_limit) as pooled,
+                autocommitting(pooled) as connection,
+            ):
                 waiting = await backlog(connection)
                 if self._books.settled:
                     await self._look_at_rules(connection)
@@ -69,17 +75,23 @@ class Health:
         self._metrics.outbox_parked.set(waiting.held_back)
 
     async def _look_at_rules(self, connection: Connection) -> None:
-        """Use the rule book that is active by now. Show how far the walks are."""
+        """Use the rule book that is active by now. Show, less often, how far the walks are."""
         await rulebooks.refresh(connection, self._books)
         if self._books.waiting:
-            await self._settle_rules(connection)
+            async with connection.transaction():
+                await self._settle_rules(connection)
         now = time.monotonic()
         if now - self._seen_at > _SEEN_SECONDS:
             await rulebooks.see(connection, self._instance)
             self._seen_at = now
+        active = self._books.active.version
+        self._metrics.rule_book.set(active)
+        if active != self._walks_shown_for or now - self._walks_shown_at > _WALKS_SECONDS:
+            await self._show_walks(connection)
+            self._walks_shown_for, self._walks_shown_at = active, now
+
+    async def _show_walks(self, connection: Connection) -> None:
         walked = await walks.find_all(connection)
-        await connection.commit()
-        self._metrics.rule_book.set(self._books.active.version)
         for name, state in walked.items():
             self._show_walk(name, state)
         if walks.RULE_BOOK not in walked:

@@ -79,10 +79,10 @@ class Settings(KafkaSettings):
         default=500, ge=1, description="How many records the relay sends together."
     )
     outbox_poll_seconds: Seconds = Field(
-        default=0.05,
+        default=2.0,
         gt=0,
-        description="How often an idle relay looks for records of other workers and of "
-        "recalculations.",
+        description="How often an idle relay looks for records that nobody has announced, as those "
+        "of a worker that died after its commit.",
     )
     emit_level_changes: bool = Field(
         default=False, description="Also publish `skill.level.changed.v1`."

@@ -119,6 +119,14 @@ async def connect(engine: AsyncEngine) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
+async def autocommitting(connection: Connection) -> AsyncIterator[Connection]:
+    """The connection, with each statement a transaction of its own and no BEGIN or COMMIT."""
+    await connection.set_autocommit(True)
+    yield connection
+    await connection.set_autocommit(False)  # one that failed is thrown away
+
+
+@asynccontextmanager
 async def connect_for(engine: AsyncEngine, seconds: float | None) -> AsyncIterator[Connection]:
     """The same for work that may take `seconds`; psycopg's errors are translated to ours.
 

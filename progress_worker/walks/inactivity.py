@@ -76,6 +76,8 @@ class RequestErasures:
 class DailySchedule:
     """One pass a day."""
 
+    look_seconds = 20.0
+
     def __init__(self, engine: AsyncEngine, time_limit_seconds: float, clock: Clock = _now) -> None:
         self._engine = engine
         self._time_limit = time_limit_seconds

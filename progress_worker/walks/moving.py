@@ -6,6 +6,7 @@ so nobody is unlocked twice.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from typing import Final
@@ -37,12 +38,19 @@ class MoveToRuleBook:
     snapshot = False
 
     def __init__(
-        self, books: RuleBooks, messages: Messages, expiries: Expiries | None, metrics: Metrics
+        self,
+        books: RuleBooks,
+        messages: Messages,
+        expiries: Expiries | None,
+        metrics: Metrics,
+        outbox_filled: asyncio.Event,
     ) -> None:
+        """`outbox_filled` is set when a page has committed records for the outbox."""
         self._books = books
         self._messages = messages
         self._expiries = expiries
         self._metrics = metrics
+        self._outbox_filled = outbox_filled
         self._replaced = Replaced([], [])
 
     @property
@@ -63,7 +71,8 @@ class MoveToRuleBook:
         return len(stored)
 
     def committed(self) -> None:
-        """Count what the last page did."""
+        """Wake the relay, and count what the last page did."""
+        self._outbox_filled.set()
         unlocks, losses = self._replaced
         for name, count in Counter(each.achievement.id for each in unlocks).items():
             self._metrics.unlocks.labels(name).inc(count)
@@ -74,6 +83,8 @@ class MoveToRuleBook:
 
 class MoveSchedule:
     """Pass after pass until one finds nobody to move; then an hour's rest, or the next book."""
+
+    look_seconds = 1.0
 
     def __init__(self, books: RuleBooks) -> None:
         self._books = books

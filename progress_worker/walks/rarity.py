@@ -23,6 +23,9 @@ _log = structlog.get_logger()
 NAME: Final = "rarity"
 #: A page is one statement, which takes a few milliseconds for each thousand of learners.
 PAGE_LEARNERS: Final = 5_000
+#: The pauses between two looks: while learners are moved to a rule book, and otherwise.
+_WATCH_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 20.0
 
 
 class CountRarity:
@@ -84,6 +87,7 @@ class RaritySchedule:
         self._time_limit = time_limit_seconds
         self._clock = clock
         self._examined = 0
+        self.look_seconds = _WATCH_SECONDS
 
     async def is_due(self) -> bool:
         """Whether a pass is under way or has to begin. Raises what `connect_for` raises.
@@ -93,6 +97,7 @@ class RaritySchedule:
         async with connect_for(self._engine, self._time_limit) as connection:
             walked = await walks.find_all(connection)
             counted_at = await rarity.counted_at(connection)
+        self.look_seconds = _WATCH_SECONDS
         self._metrics.rarity_counted.set(counted_at.timestamp() if counted_at else 0)
         book = self._passenger.book = self._books.active
         own, move = walked.get(NAME), walked.get(walks.RULE_BOOK)
@@ -101,6 +106,7 @@ class RaritySchedule:
             return True
         if move is None or move.rule_book != book.version or not move.finished_at:
             return False
+        self.look_seconds = _LOOK_SECONDS
         is_old = counted_at is None or counted_at + self._every <= self._clock()
         return is_old or not counts_now
 

@@ -29,6 +29,10 @@ _OUTAGE_SECONDS: Final = 5.0
 class Schedule(Protocol):
     """Says when a walk goes on."""
 
+    @property
+    def look_seconds(self) -> float:
+        """How long after a look that found nothing due the next one is."""
+
     async def is_due(self) -> bool:
         """Whether a pass is under way or has to begin. Raises what a step may raise."""
 
@@ -61,9 +65,10 @@ class WalkService(WorkerService):
     @Service.task
     async def _run(self) -> None:
         while not self.should_stop:
-            step = await self._step() if self._leads else None
-            if step is None:
+            if not self._leads:
                 await self.sleep(_LOOK_SECONDS)
+            elif (step := await self._step()) is None:
+                await self.sleep(self._schedule.look_seconds)
             else:
                 self._schedule.stepped(step)
                 await self._pace.wait(step, lambda: self.should_stop)

@@ -94,6 +94,7 @@ class Watched:
                 Messages.of(self.settings),
                 self.expiries,
                 Erasures(None),
+                asyncio.Event(),
                 time_limit_seconds=8,
             )
         )
@@ -407,7 +408,13 @@ async def test_without_the_setting_nothing_reads_or_writes_expiries(
         await activate(off, CATALOGUE.replace("version: 7", "version: 8"))
         assert (await off.walk.step()).changed == 1
         parts = CommandParts(
-            off.engine, off.books, Messages.of(settings), None, Erasures(None), time_limit_seconds=8
+            off.engine,
+            off.books,
+            Messages.of(settings),
+            None,
+            Erasures(None),
+            asyncio.Event(),
+            time_limit_seconds=8,
         )
         excusing = Excusing(parts)
         day = dt.date(2026, 3, 11)

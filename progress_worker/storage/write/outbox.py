@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -46,6 +48,9 @@ FROM outbox WHERE parked IS NULL ORDER BY id LIMIT %s
 _ADD: Final = OUTBOX.insert
 _DELETE: Final = "DELETE FROM outbox WHERE id = ANY(%s::bigint[])"
 _HOLD_BACK: Final = "UPDATE outbox SET parked = %s WHERE id = %s"
+#: The channel on which workers announce that they have committed records.
+_ANNOUNCE: Final = "NOTIFY progress_outbox"
+_LISTEN: Final = "LISTEN progress_outbox"
 _BACKLOG: Final = """
 SELECT count(*) FILTER (WHERE parked IS NULL),
        coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked IS NULL)), 0),
@@ -78,6 +83,28 @@ async def delete(connection: Connection, ids: Sequence[int]) -> None:
 async def hold_back(connection: Connection, record_id: int, why: str) -> None:
     """Set aside a record that Kafka refuses for good, so that it holds up no other."""
     await connection.execute(_HOLD_BACK, [why, record_id])
+
+
+async def announce(connection: Connection) -> None:
+    """Wake the relay of another worker. The connection is in autocommit mode."""
+    await connection.execute(_ANNOUNCE)
+
+
+async def listen(connection: Connection, filled: asyncio.Event) -> None:
+    """Have announcements set the event; those that arrive between two statements need `woken`."""
+    connection.add_notify_handler(lambda _: filled.set())
+    await connection.execute(_LISTEN)
+
+
+@contextmanager
+def woken(connection: Connection, filled: asyncio.Event) -> Iterator[None]:
+    """While no statement runs, set the event when the server says anything, also that it ends."""
+    loop, descriptor = asyncio.get_running_loop(), connection.fileno()
+    loop.add_reader(descriptor, filled.set)
+    try:
+        yield
+    finally:
+        loop.remove_reader(descriptor)
 
 
 async def backlog(connection: Connection) -> Backlog:
