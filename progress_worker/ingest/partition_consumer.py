@@ -41,7 +41,9 @@ from progress_worker.telemetry.outages import Outage
 
 _log = structlog.get_logger()
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
+#: The pause after a fetch that failed.
+_RETRY_SECONDS = 0.5
 #: How often partitions are looked at that no lane has in hand, while others do.
 _LOOK_SECONDS = 0.05
 #: A batch that takes longer than this is no reason to leave the other partitions alone.
@@ -244,7 +246,7 @@ class PartitionConsumer:
                     f"Kafka refuses to deliver partitions {self._numbers()}: {error}."
                 ) from error
             self._fetch_outage.met(type(error).__name__)
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
             return {}
         finally:
             self._reading = False

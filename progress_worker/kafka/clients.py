@@ -29,6 +29,8 @@ from progress_worker.settings.kafka import KafkaSettings
 #: The largest record that a producer sends.
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 READ_COMMITTED: Final = "read_committed"
+#: How often a consumer looks whether there is something to fetch, if nothing wakes it.
+LOOK_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 10.0
 #: The errors by which a broker refuses InitProducerId, an idempotent producer's first request.
 _NO_PRODUCER_ID: Final = (
@@ -129,6 +131,7 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
         "max_poll_interval_ms": 2**31 - 1,
         "max_partition_fetch_bytes": 1024 * 1024,
         "fetch_max_wait_ms": int(settings.kafka_fetch_max_wait_seconds * 1000),
+        "consumer_timeout_ms": int(LOOK_SECONDS * 1000),
     }
 
 

@@ -1,7 +1,8 @@
 """Faust's Kafka transport for an app that reads committed records only.
 
 Faust 0.15 has no setting for it. Its consumers read committed records only if its producer writes
-in transactions. Otherwise they read aborted records too.
+in transactions. Otherwise they read aborted records too. It has none either for how often an idle
+consumer wakes up.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from faust.transport.drivers import aiokafka as driver
 
-from progress_worker.kafka.clients import READ_COMMITTED
+from progress_worker.kafka.clients import LOOK_SECONDS, READ_COMMITTED
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
     def _create_consumer(self, loop: AbstractEventLoop) -> AIOKafkaConsumer:
         consumer = super()._create_consumer(loop)
-        consumer._isolation_level = READ_COMMITTED  # the client's start creates the fetcher with it
+        # The client's start creates the fetcher with these.
+        consumer._isolation_level = READ_COMMITTED
+        consumer._consumer_timeout = LOOK_SECONDS
         return consumer
 
 

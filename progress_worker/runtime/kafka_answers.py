@@ -16,7 +16,7 @@ from progress_worker.runtime.service import WorkerService
 from progress_worker.settings.kafka import KafkaSettings
 from progress_worker.telemetry.outages import Outage
 
-_ASK_SECONDS: Final = 2.0
+_ASK_SECONDS: Final = 5.0
 #: A silence of Kafka is reported after this time, even if the clients wait longer.
 _MAX_SILENCE_SECONDS: Final = 30.0
 
