@@ -115,6 +115,20 @@ async def test_a_batch_wakes_the_relay_of_its_worker(deployment: Deployment) -> 
     assert {record.key for record in found} == {b"ada", b"bo"}
 
 
+async def test_a_batch_wakes_the_relay_of_another_worker(deployment: Deployment) -> None:
+    async with relaying(deployment, OUTBOX_POLL_SECONDS="600") as leader:
+        await leadership(leader)
+        async with relaying(deployment, OUTBOX_POLL_SECONDS="600") as other:
+            await settle(other)
+            for user_id in ("ada", "bo"):
+                decoded = other.projector.decode(records(completed(user_id)))
+                await other.projector.commit(*decoded)
+                await all_published(deployment)
+            assert leads(leader)
+    found = await deployment.kafka.read(deployment.unlocked, 2)
+    assert {record.key for record in found} == {b"ada", b"bo"}
+
+
 async def test_a_broker_without_idempotent_producers_is_logged_with_the_setting(
     deployment: Deployment,
 ) -> None:
