@@ -6,10 +6,8 @@ Every wait for the broker is limited by the request timeout. After that it raise
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -22,11 +20,10 @@ from progress_worker.errors import TransientError
 from progress_worker.kafka.clients import client_options, reading_options
 from progress_worker.kafka.contact import unreachable
 from progress_worker.kafka.header_names import accept_any_header_name
+from progress_worker.kafka.reading import FETCH_MS, batches, ends
 from progress_worker.kafka.topics import partition_counts
 from progress_worker.settings.complaints import PREFIX
 from progress_worker.settings.kafka import KafkaSettings
-
-_FETCH_MS: Final = 200
 
 
 class DeadLetters:
@@ -51,17 +48,14 @@ class DeadLetters:
     async def measure(self) -> None:
         """Find out where the partitions begin and end. `total` is the number of offsets between.
 
-        There are fewer records if some offsets are control records. The end comes from a fetch,
-        because the embedded broker answers the request for it wrongly.
+        There are fewer records if some offsets are control records.
         """
-        async with asyncio.timeout(self._limit):
-            for partition in self._consumer.assignment():
-                first = await self._consumer.position(partition)
-                self.marks[partition.partition].skip_to(first)
-                while (end := self._consumer.last_stable_offset(partition)) is None:
-                    await self._consumer.getmany(partition, timeout_ms=_FETCH_MS, max_records=1)
-                self._begins[partition], self._ends[partition] = first, end
-                self.total += end - first
+        self._ends = await ends(self._consumer, self._limit)
+        for partition, end in self._ends.items():
+            first = await self._consumer.position(partition)
+            self.marks[partition.partition].skip_to(first)
+            self._begins[partition] = first
+            self.total += end - first
 
     async def letters(self) -> AsyncIterator[Letter]:
         """Every dead letter, in the order of each partition."""
@@ -75,21 +69,12 @@ class DeadLetters:
         """
         for partition, begin in self._begins.items():
             self._consumer.seek(partition, begin)
-        reached, moved_at = dict(self._begins), time.monotonic()
-        before: Mapping[TopicPartition, int] = {}
-        while waiting := await self._unfinished():
-            if waiting != before:
-                before, moved_at = waiting, time.monotonic()
-            elif time.monotonic() - moved_at > self._limit:
-                raise TimeoutError
-            async with asyncio.timeout(self._limit):
-                batches = await self._consumer.getmany(*waiting, timeout_ms=_FETCH_MS)
-            for partition, records in batches.items():
-                for record in records:
-                    if record.offset < self._ends[partition]:
-                        self._pass_over(partition, reached[partition], record.offset)
-                        reached[partition] = record.offset + 1
-                        yield record
+        reached = dict(self._begins)
+        async for partition, records in batches(self._consumer, self._ends, self._limit):
+            for record in records:
+                self._pass_over(partition, reached[partition], record.offset)
+                reached[partition] = record.offset + 1
+                yield record
         for partition, end in self._ends.items():
             self._pass_over(partition, reached[partition], end)
 
@@ -105,14 +90,6 @@ class DeadLetters:
                     for number, marks in self.marks.items()
                 }
             )
-
-    async def _unfinished(self) -> dict[TopicPartition, int]:
-        """The positions of the partitions that have not been read to their end."""
-        async with asyncio.timeout(self._limit):
-            positions = {
-                partition: await self._consumer.position(partition) for partition in self._ends
-            }
-        return {tp: position for tp, position in positions.items() if position < self._ends[tp]}
 
 
 @asynccontextmanager
@@ -135,7 +112,7 @@ async def open_dead_letters(settings: KafkaSettings, topic: str) -> AsyncIterato
         group_id=redrive_group(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=_FETCH_MS,
+        fetch_max_wait_ms=FETCH_MS,
     )
     try:
         marks = await _marks(settings, partitions)

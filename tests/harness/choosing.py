@@ -55,19 +55,27 @@ class Choices:
             before = self._sent.get(each.user_id, (-1, ""))
             self._sent[each.user_id] = max(before, (each.revision, each.gamification))
 
+    def are_stored(self, url: str) -> bool:
+        """Whether all that was sent is stored, whoever else has chosen something."""
+        return self._sent.items() <= _found(url).items()
+
     def differences(self, url: str) -> list[str]:
         """Where a learner has other preferences than the highest revision, in either table."""
-        found = {
-            user_id: (revision, gamification)
-            for user_id, revision, gamification in fetch(
-                url,
-                "SELECT user_id, revision, p.gamification FROM learner_preference AS p"
-                " JOIN learner AS l USING (user_id)"
-                " WHERE coalesce(l.gamification, 'on') = p.gamification",
-            )
-        }
+        found = _found(url)
         return [
             f"preference: {user_id}: {found.get(user_id)} and not {self._sent.get(user_id)}"
             for user_id in sorted(found.keys() | self._sent.keys())
             if found.get(user_id) != self._sent.get(user_id)
         ]
+
+
+def _found(url: str) -> dict[str, tuple[int, str]]:
+    return {
+        user_id: (revision, gamification)
+        for user_id, revision, gamification in fetch(
+            url,
+            "SELECT user_id, revision, p.gamification FROM learner_preference AS p"
+            " JOIN learner AS l USING (user_id)"
+            " WHERE coalesce(l.gamification, 'on') = p.gamification",
+        )
+    }

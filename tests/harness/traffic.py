@@ -236,7 +236,7 @@ class Traffic:
         return all(stored.get(each.excuse_id, -1) >= each.revision for each in self.granted)
 
     async def _chosen(self) -> bool:
-        return not self._choices.differences(self._deployment.database.owner_url)
+        return self._choices.are_stored(self._deployment.database.owner_url)
 
     async def _published(self) -> bool:
         url = self._deployment.database.owner_url
