@@ -131,16 +131,8 @@ def _loss(chain: Chain, lost: Lost) -> PublishedLoss:
 def unlock_in(record: ConsumerRecord) -> PublishedUnlock:
     """What a record of the achievement-unlocked topic says."""
     data: dict[str, Any] = json.loads(record.value)
-    headers = dict(record.headers)
     return PublishedUnlock(
-        key=record.key,
-        ce_type=headers["ce_type"].decode(),
-        ce_id=headers["ce_id"].decode(),
-        event_id=data["event_id"],
-        user_id=data["user_id"],
-        achievement_id=data["achievement_id"],
-        occurrence=data["occurrence"],
-        generation=data["generation"],
+        **_told(record, data),
         unlocked_at=dt.datetime.fromisoformat(data["unlocked_at"]),
         triggering_event_id=data["triggering_event_id"],
         rule_version=data["rule_version"],
@@ -154,17 +146,21 @@ def unlock_in(record: ConsumerRecord) -> PublishedUnlock:
 def loss_in(record: ConsumerRecord) -> PublishedLoss:
     """What a record of the achievement-changes topic says. Back-fills have no place in it."""
     data: dict[str, Any] = json.loads(record.value)
-    headers = dict(record.headers)
     return PublishedLoss(
-        key=record.key,
-        ce_type=headers["ce_type"].decode(),
-        ce_id=headers["ce_id"].decode(),
-        event_id=data["event_id"],
-        user_id=data["user_id"],
-        achievement_id=data["achievement_id"],
-        occurrence=data["occurrence"],
-        generation=data["generation"],
+        **_told(record, data),
         unlock_event_id=data["unlock_event_id"],
         reason=data["reason"],
         rule_version=data["rule_version"],
     )
+
+
+def _told(record: ConsumerRecord, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the records of both topics say."""
+    headers = dict(record.headers)
+    names = ("event_id", "user_id", "achievement_id", "occurrence", "generation")
+    return {
+        "key": record.key,
+        "ce_type": headers["ce_type"].decode(),
+        "ce_id": headers["ce_id"].decode(),
+        **{name: data[name] for name in names},
+    }

@@ -17,6 +17,7 @@ from tests.harness.kafka import Kafka
 from tests.harness.storage import Projection, projection
 from tests.harness.telling import FAIR, Fair
 from tests.harness.worker import Deployment
+from tests.http.stage import Stage, open_stage
 
 Deploy = Callable[[Database], Deployment]
 Project = Callable[[Database], AbstractAsyncContextManager[Projection]]
@@ -100,3 +101,10 @@ async def fair(deploy: Deploy, migrated_database: Database, tmp_path: Path) -> A
     deployment.catalogue.write_text(FAIR)
     async with projection(deployment.settings()) as parts:
         yield Fair(deployment, parts)
+
+
+@pytest.fixture
+async def stage(migrated_database: Database) -> AsyncIterator[Stage]:
+    """A view of the test's database."""
+    async with open_stage(migrated_database, {}) as found:
+        yield found

@@ -7,7 +7,6 @@ import datetime as dt
 import hashlib
 import random
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -67,12 +66,6 @@ async def ruled(projected: Projection, migrated_database: Database) -> Ruled:
     ruled = Ruled(projected, migrated_database.owner_url)
     await ruled.activate(RULES)
     return ruled
-
-
-@pytest.fixture
-async def stage(migrated_database: Database) -> AsyncIterator[Stage]:
-    async with open_stage(migrated_database, {}) as found:
-        yield found
 
 
 def some(count: int, **changes: object) -> list[Event]:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from uuid import UUID, uuid5
@@ -58,12 +58,6 @@ async def ruled(projected: Projection, migrated_database: Database) -> Ruled:
     ruled = Ruled(projected, migrated_database.owner_url)
     await ruled.activate(RULES)
     return ruled
-
-
-@pytest.fixture
-async def stage(migrated_database: Database) -> AsyncIterator[Stage]:
-    async with open_stage(migrated_database, {}) as found:
-        yield found
 
 
 @pytest.fixture
